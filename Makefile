@@ -1,0 +1,62 @@
+# Nearfield: every command a developer needs. `make` alone lists them.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV ?= uv
+LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-unit check format bench proto lock clean
+
+help:  ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
+
+setup: $(VENV)/.ready  ## .venv with everything for development
+
+$(VENV)/.ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Nearfield needs Python 3.11 or newer: make setup PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup  ## coordinator, broker and two nodes on this machine: ARGS="--seconds 20 --json"
+	@$(BIN)/edgectl demo $(ARGS)
+
+test: setup  ## all tests: ARGS="-k outbox"
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-unit: setup  ## the unit tests alone (under 30 seconds)
+	@$(BIN)/python -m pytest tests/unit tests/conformance $(ARGS)
+
+check: setup $(VENV)/proto/.ready  ## format, lint, types, layering, generated code
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config importlinter.toml
+	$(BIN)/python -m tests.generated
+
+format: setup  ## format and fix what can be fixed by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: setup  ## the benchmarks, as a table and as JSON (build/bench.json)
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+$(VENV)/proto/.ready: requirements/proto.txt | setup
+	test -x $(VENV)/proto/bin/python || $(PYTHON) -m venv $(VENV)/proto
+	$(VENV)/proto/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/proto.txt
+	@touch $@
+
+proto: $(VENV)/proto/.ready  ## generate the gRPC stubs
+	$(BIN)/python -m tests.generated --write
+
+lock:  ## resolve the requirement locks again (needs uv)
+	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra node -o requirements/node.txt
+	$(LOCK) pyproject.toml --extra coordinator --extra broker --extra postgres -o requirements/coordinator.txt
+	$(LOCK) pyproject.toml --extra tflite-runtime --extra image -o requirements/tflite-runtime.txt
+	$(LOCK) requirements/proto.in -o requirements/proto.txt
+
+clean:  ## remove what make made
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

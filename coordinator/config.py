@@ -1,0 +1,64 @@
+"""The coordinator's configuration: `coordinator.toml` in the folder that `edge-coordinator init` makes.
+
+Keys are documented in docs/reference/coordinator.md.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from coordinator.errors import BadInput
+from protos.errors import ContractError
+from protos.strict import convert
+from protos.topics import DEFAULT_PREFIX
+
+CONFIG_FILE = "coordinator.toml"
+DEFAULT_GRPC_PORT = 7070
+DEFAULT_BROKER_PORT = 1883
+
+
+class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Everything that the coordinator reads from outside.
+
+    `database` and `results_database` are SQLAlchemy URLs; without them SQLite files in the folder. `broker` is the
+    URL of a broker to use; without it the coordinator runs its own on `broker_port` (port 0: any free one), Mosquitto
+    where it is installed (`own_broker = "auto"`), else the embedded one.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_GRPC_PORT
+    database: str | None = None
+    results_database: str | None = None
+    broker: str | None = None
+    broker_username: str | None = None
+    broker_password_file: str | None = None
+    broker_ca_file: str | None = None
+    broker_port: int = DEFAULT_BROKER_PORT
+    own_broker: Literal["auto", "mosquitto", "embedded"] = "auto"
+    topic_prefix: str = DEFAULT_PREFIX
+    results_retention_days: int = 30
+    announce: bool = True
+    """make the coordinator known by zeroconf (loopback only until identities exist)"""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def read_config(folder: Path) -> CoordinatorConfig:
+    """The configuration of a coordinator's folder.
+
+    Raises:
+        BadInput: not a coordinator's folder, not TOML, or an unknown key (the nearest is named).
+    """
+    file = folder / CONFIG_FILE
+    try:
+        document = tomllib.loads(file.read_text(encoding="utf-8"))
+        return convert(document, CoordinatorConfig, str(file))
+    except FileNotFoundError:
+        raise BadInput(f"{folder} has no {CONFIG_FILE}: run edge-coordinator init --dir {folder} first") from None
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} is not TOML: {error}") from None
+    except ContractError as error:
+        raise BadInput(str(error)) from None

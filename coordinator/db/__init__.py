@@ -1,0 +1,1 @@
+"""Tables and their rows: the same nouns again, in SQLAlchemy Core, for SQLite and PostgreSQL."""

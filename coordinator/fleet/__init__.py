@@ -1,0 +1,1 @@
+"""Nodes, what they are called, whether they are there, and what they should run."""

@@ -1,0 +1,1 @@
+"""Models and their versions: content-addressed blobs and who is called what."""

@@ -1,0 +1,1 @@
+"""Results: taken in exactly once, kept in partitions, queried."""

@@ -1,0 +1,102 @@
+"""The node's own configuration: `edge-node.toml` and the command line.
+
+What only the device may know stays here: the paths, URLs and passwords of its sources. Keys are documented in
+docs/reference/node.md.
+"""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edge_node.errors import BadInput
+from protos.errors import ContractError
+from protos.identity import checked_name
+from protos.strict import convert
+
+
+class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A source of frames.
+
+    `url` is a photo, a folder of photos, a video file, a camera device (/dev/video0) or an rtsp:// address. `fps`
+    caps the rate; `loop` begins a file again at its end; `realtime` plays a file at its own pace and drops what
+    nobody takes in time (without it every frame of a file is kept and the file waits for the slowest pipeline).
+    """
+
+    url: str
+    fps: float | None = None
+    loop: bool = False
+    realtime: bool = True
+
+
+class LiveSink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Another broker than the uplink for live results: `url` is mqtt://host:port or mqtts://host:port."""
+
+    url: str
+    username: str | None = None
+    password_file: str | None = None
+    ca_file: str | None = None
+
+
+class OutboxLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The bounds of what waits on disk, and what goes first when they are reached."""
+
+    max_bytes: int = 256 * 1024 * 1024
+    max_age_s: float = 7 * 24 * 3600.0
+    policy: Literal["drop_oldest", "drop_newest", "drop_lowest_priority"] = "drop_oldest"
+
+
+class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Everything that the agent reads from outside.
+
+    `coordinator` is host:port of its gRPC; without it the coordinator is looked for by zeroconf. `broker` overrides
+    the broker that the coordinator names. `isolation` is "process" (capture and workers are processes) or "thread".
+    """
+
+    name: str
+    site: str
+    state_dir: str
+    labels: dict[str, str] = {}
+    coordinator: str | None = None
+    broker: str | None = None
+    isolation: Literal["process", "thread"] = "process"
+    sources: dict[str, Source] = {}
+    live: LiveSink | None = None
+    outbox: OutboxLimits = OutboxLimits()
+    threads: int = 1
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def read_config(file: Path | None, overrides: dict[str, object]) -> NodeConfig:
+    """The configuration of a file with the command line's values on top.
+
+    Args:
+        file: a TOML file, or None.
+        overrides: keys of `NodeConfig`; None values are left out, `sources` are merged by name.
+
+    Raises:
+        BadInput: no such file, not TOML, an unknown key (the nearest is named), a bad name.
+    """
+    document = {} if file is None else _toml(file)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    sources = {**document.get("sources", {}), **given.pop("sources", {})}  # type: ignore[dict-item]
+    where = "the command line" if file is None else str(file)
+    try:
+        config = convert({**document, **given, "sources": sources}, NodeConfig, where)
+        checked_name(config.name, "node name")
+        checked_name(config.site, "site")
+        for name in config.sources:
+            checked_name(name, "source name")
+    except ContractError as error:
+        raise BadInput(str(error)) from None
+    return config
+
+
+def _toml(file: Path) -> dict[str, dict[str, object]]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}: give the path of an edge-node.toml") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} is not TOML: {error}") from None

@@ -1,0 +1,1 @@
+"""Engines: one file per runtime, each behind the protocol of `base`."""

@@ -1,0 +1,73 @@
+"""What an engine is: opens a model file, says what goes in and comes out, and runs it.
+
+One file per runtime implements this (`onnx`, `litert`, `stub`), and one conformance suite runs on all of them.
+Constructors of sessions read the file; nothing else here does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A tensor of a model.
+
+    `dtype` is numpy's name of the type, `shape` has None for dynamic axes. A quantized tensor has its affine
+    parameters: real = scale * (q - zero_point).
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+class Session(Protocol):
+    """A loaded variant. Not thread-safe: one caller at a time."""
+
+    engine: str
+    engine_version: str
+    accelerator: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by name, arrays that the caller owns.
+
+        Args:
+            feeds: an array of the right dtype and shape for every input, by name.
+
+        Raises:
+            BadInput: a feed is missing or of the wrong dtype or shape.
+            EngineFailed: the engine gave up.
+        """
+
+    def close(self) -> None:
+        """Give back what the session holds. Idempotent."""
+
+
+class Engine(Protocol):
+    """A runtime that is installed here."""
+
+    name: str
+    version: str
+    suffix: str
+    """of the files that it runs: `.onnx`, `.tflite`"""
+
+    def open(self, path: Path, *, threads: int) -> Session:
+        """Load a model file.
+
+        Raises:
+            BadInput: not a model, truncated, or it needs an operator that this engine does not have.
+        """
+
+    def accelerators(self) -> tuple[str, ...]:
+        """What it can run on here, best first: `cpu`, execution providers, delegates."""

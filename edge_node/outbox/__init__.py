@@ -1,0 +1,1 @@
+"""Results that the coordinator has not committed yet."""

@@ -1,0 +1,1 @@
+"""From a frame to an answer: preprocessing, engine, postprocessing, and the proof that it is the right one."""

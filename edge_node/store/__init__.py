@@ -1,0 +1,1 @@
+"""Bundles on disk: fetched, verified, then named."""

@@ -1,0 +1,1 @@
+"""Desired against actual: plans steps, carries them out, reports."""

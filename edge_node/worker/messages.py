@@ -1,0 +1,162 @@
+"""What the agent and a worker say to each other, and the agent's view of a worker.
+
+On the socket each message is a 4-byte big-endian length and MessagePack. The agent sends requests, each with a
+number; the worker answers every request once, and sends observations and a status each second unasked.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from edge_node.engine.proof import VariantProof
+from edge_node.pipeline.observation import Observation
+
+
+class Prove(msgspec.Struct, frozen=True, tag=True):
+    """Try the bundle's variants on this device: all that can run here, or the one named."""
+
+    request: int
+    bundle: str
+    variant: str | None = None
+    threads: int = 1
+
+
+class Load(msgspec.Struct, frozen=True, tag=True):
+    """Load and warm a variant under a session key, beside what is loaded."""
+
+    request: int
+    session: str
+    bundle: str
+    variant: str
+    threads: int = 1
+    instances: int = 1
+
+
+class Unload(msgspec.Struct, frozen=True, tag=True):
+    """Close a session that no pipeline uses."""
+
+    request: int
+    session: str
+
+
+class PipelineRun(msgspec.Struct, frozen=True):
+    """A pipeline as a worker runs it: frames from the capture socket at `source`, answers from `session`."""
+
+    name: str
+    session: str
+    source: str
+    fps: float | None = None
+    top_k: int | None = None
+    score_threshold: float | None = None
+    threshold: float | None = None
+
+
+class Start(msgspec.Struct, frozen=True, tag=True):
+    """Start a pipeline."""
+
+    request: int
+    run: PipelineRun
+
+
+class Switch(msgspec.Struct, frozen=True, tag=True):
+    """Move a pipeline to another session between two frames; answered when the frame in work has left the old one."""
+
+    request: int
+    run: PipelineRun
+
+
+class Stop(msgspec.Struct, frozen=True, tag=True):
+    """Finish the frame in work and stop the pipeline."""
+
+    request: int
+    pipeline: str
+
+
+Request = Prove | Load | Unload | Start | Switch | Stop
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """A request was carried out."""
+
+    request: int
+    proofs: tuple[VariantProof, ...] = ()
+    elapsed_ms: float = 0.0
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """A request failed; `reason` is one line."""
+
+    request: int
+    reason: str
+
+
+class Observed(msgspec.Struct, frozen=True, tag=True):
+    """Answers, oldest first."""
+
+    observations: tuple[Observation, ...]
+
+
+class PipelineStatus(msgspec.Struct, frozen=True):
+    """Counters since the pipeline started. `busy_ms` is how long the inference in work has been running."""
+
+    name: str
+    session: str
+    inferred: int
+    dropped: int
+    failed: int
+    ingress_bytes: int
+    busy_ms: float = 0.0
+    source_state: str = ""
+    """`connected`, or why there are no frames"""
+    error: str = ""
+    """the newest failure of an inference, one line"""
+
+
+class Status(msgspec.Struct, frozen=True, tag=True):
+    """Each second: that the worker lives, and what its pipelines do."""
+
+    pipelines: tuple[PipelineStatus, ...]
+    sessions: tuple[str, ...]
+    memory_kb: int
+
+
+Reply = Done | Failed | Observed | Status
+
+
+class Worker(Protocol):
+    """The agent's handle on a worker, whether a process or a thread. All methods run on the agent's event loop.
+
+    A method raises `WorkerFailed` with one line where the worker refuses the request, dies on it or hangs.
+    """
+
+    status: Status | None
+    """the newest, None before the first"""
+    on_observed: Callable[[Sequence[Observation]], None]
+    on_exit: Callable[[str], None]
+    """called once, with the reason, when the worker ends without having been closed"""
+
+    async def start_worker(self) -> None:
+        """Start the process or thread."""
+
+    async def prove(self, bundle: Path, variant: str | None, threads: int) -> tuple[VariantProof, ...]:
+        """Proofs of the variants that can or cannot run here."""
+
+    async def load(self, session: str, bundle: Path, variant: str, threads: int, instances: int) -> float:
+        """Load and warm; milliseconds that it took."""
+
+    async def unload(self, session: str) -> None:
+        """Close a session."""
+
+    async def start(self, run: PipelineRun) -> None:
+        """Start a pipeline."""
+
+    async def switch(self, run: PipelineRun) -> float:
+        """Move a pipeline to another session; milliseconds without an answer from either."""
+
+    async def stop(self, pipeline: str) -> None:
+        """Stop a pipeline."""
+
+    async def close(self) -> None:
+        """End the worker: ask, then kill. Idempotent."""

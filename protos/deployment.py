@@ -1,0 +1,79 @@
+"""A deployment: which version and pipelines a selection of nodes should have, as YAML or JSON states it."""
+
+from typing import Literal
+
+import msgspec
+
+from protos.errors import ContractError
+from protos.identity import checked_name
+from protos.strict import convert
+
+
+class Live(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What of a pipeline is published live: `qos` of results, and which last values are retained."""
+
+    enabled: bool = True
+    qos: Literal[0, 1] = 0
+    state: tuple[Literal["label", "count", "present"], ...] = ()
+
+
+class Pipeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """source → preprocess → engine → postprocess → sinks.
+
+    `source` is a name in the node's own configuration. `fps` caps the frames taken from it; the rest override the
+    bundle's manifest for this pipeline.
+    """
+
+    name: str
+    source: str
+    fps: float | None = None
+    top_k: int | None = None
+    score_threshold: float | None = None
+    threshold: float | None = None
+    priority: int = 0
+    live: Live = Live()
+
+
+class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A deployment as its author writes it. `model` is `name@version`; `selector` a Kubernetes label selector."""
+
+    name: str
+    selector: str
+    model: str
+    pipelines: tuple[Pipeline, ...]
+    strategy: Literal["switch_when_ready", "stop_first"] = "switch_when_ready"
+    variant: str | None = None
+
+
+def parse_deployment(document: object, where: str) -> Deployment:
+    """The deployment that a parsed YAML or JSON document states.
+
+    Raises:
+        ContractError: what is wrong and where; for a typo the nearest key.
+    """
+    deployment = convert(document, Deployment, where)
+    checked_name(deployment.name, f"{where}: name")
+    model_version(deployment.model)
+    if not deployment.pipelines:
+        raise ContractError(f"{where}: no pipelines: name at least one, with its source")
+    for pipeline in deployment.pipelines:
+        checked_name(pipeline.name, f"{where}: pipelines: name")
+        checked_name(pipeline.source, f"{where}: pipeline {pipeline.name!r}: source")
+        if pipeline.fps is not None and pipeline.fps <= 0:
+            raise ContractError(f"{where}: pipeline {pipeline.name!r}: fps must be above 0")
+    names = [pipeline.name for pipeline in deployment.pipelines]
+    if len(set(names)) != len(names):
+        raise ContractError(f"{where}: two pipelines have the same name")
+    return deployment
+
+
+def model_version(reference: str) -> tuple[str, int]:
+    """The name and version of `name@version`.
+
+    Raises:
+        ContractError: not of that form.
+    """
+    name, at, version = reference.rpartition("@")
+    if not at or not version.isascii() or not version.isdecimal() or int(version) < 1:
+        raise ContractError(f"model {reference!r}: write name@version, for example mobilenet-v2@1")
+    return checked_name(name, "model"), int(version)

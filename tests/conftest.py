@@ -1,0 +1,47 @@
+"""Fixtures for all tests: the test data, and programs that may not be installed."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A test marked `needs(program)` is skipped, by name, where the program is absent; with CI=true it fails."""
+    for item in items:
+        for mark in item.iter_markers("needs"):
+            absent = [program for program in mark.args if _program(program) is None]
+            if absent and os.environ.get("CI") != "true":
+                item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(absent)}: not installed here"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """With CI=true an absent program is a failure."""
+    for mark in item.iter_markers("needs"):
+        absent = [program for program in mark.args if _program(program) is None]
+        if absent and os.environ.get("CI") == "true":
+            pytest.fail(f"needs {', '.join(absent)}: CI must install it", pytrace=False)
+
+
+def _program(name: str) -> str | None:
+    """The path of a program; Debian keeps PostgreSQL's and some daemons off the PATH."""
+    places = [os.environ.get("PATH", ""), "/usr/sbin", *map(str, Path("/usr/lib/postgresql").glob("*/bin"))]
+    return shutil.which(name, path=os.pathsep.join(places))
+
+
+@pytest.fixture(scope="session")
+def program() -> object:
+    """The path of an installed program, by name."""
+    return _program
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The folder of real models and inputs: NEARFIELD_TEST_DATA, default ../shared/data."""
+    folder = Path(os.environ.get("NEARFIELD_TEST_DATA", ROOT.parent / "shared" / "data")).resolve()
+    if not folder.is_dir():
+        pytest.skip(f"no test data at {folder}: set NEARFIELD_TEST_DATA")
+    return folder
