@@ -1,0 +1,67 @@
+"""`make bench`: every benchmark in one run, as a table and as JSON.
+
+    python -m tests.benchmarks [NAME…] [--json FILE]
+
+Each module named in BENCHMARKS has `measure(data) -> list[Figure]`. Figures of one run may be compared with each
+other; absolute values drift with the machine.
+"""
+
+import argparse
+import importlib
+import os
+import platform
+import sys
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.figures import Figure
+
+ROOT = Path(__file__).parent.parent.parent
+BENCHMARKS = ("pipeline", "latency", "idle", "footprint", "start", "durable")
+
+
+def main() -> int:
+    """Run them, print the table, write the JSON; 1 where a goal was missed."""
+    parser = argparse.ArgumentParser(prog="make bench", description="Benchmarks, side by side in one run.")
+    parser.add_argument("benchmarks", nargs="*", choices=[*BENCHMARKS, []], help=f"some of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--json", type=Path, default=ROOT / "build" / "bench.json", help="where the JSON goes")
+    arguments = parser.parse_args()
+    data = Path(os.environ.get("NEARFIELD_TEST_DATA", ROOT.parent / "shared" / "data")).resolve()
+    if not data.is_dir():
+        print(f"no models at {data}: set NEARFIELD_TEST_DATA", file=sys.stderr)
+        return 2
+    figures: list[Figure] = []
+    for name in arguments.benchmarks or BENCHMARKS:
+        print(f"{name} …", file=sys.stderr, flush=True)
+        figures += importlib.import_module(f"tests.benchmarks.{name}").measure(data)
+    arguments.json.parent.mkdir(parents=True, exist_ok=True)
+    arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(_report(figures))))
+    Console().print(_table(figures))
+    print(f"JSON: {arguments.json}")
+    return int(any(figure.met is False for figure in figures))
+
+
+def _report(figures: list[Figure]) -> dict[str, object]:
+    machine = {"machine": platform.machine(), "cores": os.cpu_count(), "python": platform.python_version()}
+    rows = [{**msgspec.to_builtins(figure), "met": figure.met} for figure in figures]
+    return {"machine": machine, "figures": rows}
+
+
+def _table(figures: list[Figure]) -> Table:
+    table = Table(title="Nearfield benchmarks")
+    for column, justify in (("benchmark", "left"), ("figure", "left"), ("value", "right"), ("goal", "right")):
+        table.add_column(column, justify="right" if justify == "right" else "left", no_wrap=True)
+    table.add_column("")
+    table.add_column("note", overflow="fold")
+    marks = {True: "[green]met[/]", False: "[red]missed[/]", None: ""}
+    for figure in figures:
+        value = f"{figure.value:,.3g} {figure.unit}" if figure.value < 1000 else f"{figure.value:,.0f} {figure.unit}"
+        table.add_row(figure.benchmark, figure.name, value, figure.goal, marks[figure.met], figure.note)
+    return table
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
