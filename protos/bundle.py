@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Collection, Iterable
 from enum import StrEnum
 from pathlib import PurePosixPath
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -18,6 +18,12 @@ from protos.identity import checked_name
 from protos.strict import convert
 
 MANIFEST = "model.toml"
+SUFFIXES = {"litert": ".tflite", "onnxruntime": ".onnx"}
+"""Of the files that each engine runs; the stub runs any."""
+
+Count = Annotated[int, msgspec.Meta(ge=1)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Positive = Annotated[float, msgspec.Meta(gt=0)]
 
 
 class Task(StrEnum):
@@ -67,13 +73,13 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     color: Literal["rgb", "bgr", "grey"] = "rgb"
     layout: Literal["auto", "nhwc", "nchw"] = "auto"
     mean: tuple[float, ...] | None = None
-    std: tuple[float, ...] | None = None
-    pad: int = 114
-    rate: int | None = None
-    window: int | None = None
-    context: int = 0
-    stride: int | None = None
-    features: int | None = None
+    std: tuple[Positive, ...] | None = None
+    pad: Annotated[int, msgspec.Meta(ge=0, le=255)] = 114
+    rate: Count | None = None
+    window: Count | None = None
+    context: Annotated[int, msgspec.Meta(ge=0)] = 0
+    stride: Count | None = None
+    features: Count | None = None
     value: float | None = None
     source: str | None = None
 
@@ -92,17 +98,17 @@ class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     decode: Literal["classification", "detection", "anomaly", "tensor"]
     name: str | None = None
     labels: str | None = None
-    top_k: int = 1
+    top_k: Count = 1
     activation: Literal["none", "softmax", "sigmoid"] = "none"
     head: Literal["boxes_scores", "yolo", "tflite_ssd"] = "boxes_scores"
     boxes: str | None = None
     scores: str | None = None
-    background: int | None = None
-    score_threshold: float = 0.5
-    iou_threshold: float = 0.5
-    max_boxes: int = 100
+    background: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    score_threshold: Share = 0.5
+    iou_threshold: Share = 0.5
+    max_boxes: Count = 100
     threshold: float | None = None
-    max_values: int = 1024
+    max_values: Count = 1024
 
 
 class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -110,17 +116,20 @@ class Golden(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 
     vectors: str = "golden/*.npz"
     agree: Agree = Agree.TOP1
-    tolerance: float = 1.0
+    tolerance: Annotated[float, msgspec.Meta(ge=0)] = 1.0
 
 
 class Slo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The latency target of one inference, preprocessing included."""
 
-    p95_ms: float
+    p95_ms: Positive
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A bundle's `model.toml`."""
+    """A bundle's `model.toml`.
+
+    `files` are others that belong to it: the external data of an `.onnx` file, a licence.
+    """
 
     name: str
     task: Task
@@ -130,6 +139,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     golden: Golden | None = None
     slo: Slo | None = None
     description: str = ""
+    files: tuple[str, ...] = ()
 
 
 def parse_manifest(text: str) -> Manifest:
@@ -148,13 +158,50 @@ def parse_manifest(text: str) -> Manifest:
         raise ContractError(f"{MANIFEST}: no [[variants]]: name at least one .tflite or .onnx file")
     for path in named_files(manifest):
         checked_path(path)
+    for variant in manifest.variants:
+        _check_variant(variant, [other.file for other in manifest.variants])
+    for number, entry in enumerate(manifest.inputs):
+        _check_input(entry, f"{MANIFEST}: inputs[{number}]")
+    for number, output in enumerate(manifest.outputs):
+        _check_output(output, f"{MANIFEST}: outputs[{number}]")
     return manifest
+
+
+def _check_variant(variant: Variant, files: list[str]) -> None:
+    if files.count(variant.file) > 1:
+        raise ContractError(f"{MANIFEST}: two variants have the file {variant.file!r}: name each file once")
+    suffix = SUFFIXES.get(variant.engine, "")
+    if not variant.file.endswith(suffix):
+        raise ContractError(f"{MANIFEST}: variant {variant.file!r}: {variant.engine} runs {suffix} files")
+
+
+def _check_input(entry: Input, where: str) -> None:
+    """That the keys which a kind of input cannot do without are there."""
+    required = {
+        "constant": ("value",),
+        "state": ("source",),
+        "audio": ("rate", "window"),
+        "series": ("window",),
+    }
+    for key in required.get(entry.kind, ()):
+        if getattr(entry, key) is None:
+            raise ContractError(f"{where}: kind {entry.kind!r} needs {key.replace('source', 'from')!r}")
+    mean, std = entry.mean, entry.std
+    if mean is not None and std is not None and len(mean) != len(std):
+        raise ContractError(f"{where}: {len(mean)} values of mean and {len(std)} of std: give one per channel, or one")
+
+
+def _check_output(output: Output, where: str) -> None:
+    if output.decode == "detection" and (output.boxes is None) != (output.scores is None):
+        raise ContractError(
+            f"{where}: names {'boxes' if output.boxes else 'scores'} alone: name both tensors or neither"
+        )
 
 
 def named_files(manifest: Manifest) -> tuple[str, ...]:
     """The files that the manifest names one by one (golden vectors are a glob)."""
     labels = (output.labels for output in manifest.outputs if output.labels is not None)
-    return tuple(dict.fromkeys((*(variant.file for variant in manifest.variants), *labels)))
+    return tuple(dict.fromkeys((*(variant.file for variant in manifest.variants), *labels, *manifest.files)))
 
 
 def missing_files(manifest: Manifest, present: Collection[str]) -> tuple[str, ...]:
@@ -166,7 +213,8 @@ def golden_files(manifest: Manifest, present: Iterable[str]) -> tuple[str, ...]:
     """The golden vectors among the files present, sorted."""
     if manifest.golden is None:
         return ()
-    return tuple(sorted(path for path in present if PurePosixPath(path).match(manifest.golden.vectors)))
+    pattern = f"/{manifest.golden.vectors}"  # a pattern that is not absolute would match from the right
+    return tuple(sorted(path for path in present if PurePosixPath(f"/{path}").match(pattern)))
 
 
 def checked_path(path: str) -> str:

@@ -1,0 +1,129 @@
+"""What this machine is and how it is doing: cores, memory, clock, disk. Readers of /proc and of the kernel.
+
+Parsing is pure (`*_in`); a reader returns None where the kernel does not say. Nothing here decides anything, and
+nothing imports an engine: versions of engines come from the metadata of installed packages.
+"""
+
+import ctypes
+import importlib.metadata
+import os
+import platform
+import re
+import shutil
+import sys
+from pathlib import Path
+
+PROC = Path("/proc")
+
+_STA_UNSYNC = 0x40  # <linux/timex.h>: the clock is not synchronized
+_TIME_ERROR = 5  # adjtimex(2) returns this for an unsynchronized clock
+
+DISTRIBUTIONS = {"litert": ("ai-edge-litert", "tflite-runtime"), "onnxruntime": ("onnxruntime", "onnxruntime-gpu")}
+"""The packages that bring each engine, the preferred one first."""
+
+
+class _Timex(ctypes.Structure):
+    """The head of `struct timex` of adjtimex(2); the rest is padding large enough for every architecture."""
+
+    _fields_ = (
+        ("modes", ctypes.c_uint),
+        ("offset", ctypes.c_long),
+        ("freq", ctypes.c_long),
+        ("maxerror", ctypes.c_long),
+        ("esterror", ctypes.c_long),
+        ("status", ctypes.c_int),
+        ("rest", ctypes.c_byte * 256),
+    )
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def cpu_model() -> str:
+    """The processor's name as the kernel gives it, else the architecture."""
+    return cpu_model_in(_read("cpuinfo")) or platform.machine()
+
+
+def cpu_model_in(cpuinfo: str) -> str:
+    """The first `model name`, `Model` or `Hardware` of a /proc/cpuinfo, or nothing."""
+    for key in ("model name", "Model", "Hardware"):
+        found = re.search(rf"^{key}\s*:\s*(\S.*?)\s*$", cpuinfo, re.MULTILINE)
+        if found:
+            return found[1]
+    return ""
+
+
+def memory_kb() -> int | None:
+    """All of the machine's memory, in KiB."""
+    return kilobytes_in(_read("meminfo"), "MemTotal")
+
+
+def memory_available_kb() -> int | None:
+    """What can be taken without swapping, in KiB."""
+    return kilobytes_in(_read("meminfo"), "MemAvailable")
+
+
+def pss_kb(pid: int | None = None) -> int | None:
+    """A process's proportional set size in KiB; its resident size where the kernel gives no PSS; None: no such one."""
+    process = "self" if pid is None else str(pid)
+    pss = kilobytes_in(_read(f"{process}/smaps_rollup"), "Pss")
+    return pss if pss is not None else kilobytes_in(_read(f"{process}/status"), "VmRSS")
+
+
+def kilobytes_in(text: str, key: str) -> int | None:
+    """The value of a line `key:   1234 kB`."""
+    found = re.search(rf"^{re.escape(key)}:\s*(\d+) kB$", text, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def clock_synced() -> bool | None:
+    """Whether the kernel holds the clock to be synchronized (adjtimex, read only); None: it does not tell."""
+    adjtimex = getattr(ctypes.CDLL(None, use_errno=True), "adjtimex", None)
+    if adjtimex is None:
+        return None
+    timex = _Timex()
+    state = adjtimex(ctypes.byref(timex))
+    return None if state < 0 else synchronized(state, timex.status)
+
+
+def synchronized(state: int, status: int) -> bool:
+    """What the return value and the status word of adjtimex(2) say of the clock."""
+    return state != _TIME_ERROR and not status & _STA_UNSYNC
+
+
+def disk_free_bytes(path: Path) -> int | None:
+    """The free space where a path is or would be made."""
+    for place in (path, *path.absolute().parents):
+        if place.exists():
+            return shutil.disk_usage(place).free
+    return None
+
+
+def engine_versions() -> dict[str, str]:
+    """Engine name → version of the package installed for it. That it works is another question: `doctor` tries it."""
+    found = {engine: _first_version(packages) for engine, packages in DISTRIBUTIONS.items()}
+    return {engine: version for engine, version in found.items() if version is not None}
+
+
+def python_version() -> str:
+    """`3.11.2`."""
+    return ".".join(map(str, sys.version_info[:3]))
+
+
+def _first_version(packages: tuple[str, ...]) -> str | None:
+    for package in packages:
+        try:
+            return importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def _read(name: str) -> str:
+    """A file of /proc; nothing where it is absent or not ours to read."""
+    try:
+        return (PROC / name).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
