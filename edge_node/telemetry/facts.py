@@ -1,21 +1,26 @@
 """The facts that a node reports of its device."""
 
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from edge_node import __version__
 from edge_node.telemetry import system
 from protos.reported import Facts
 
 
-def device_facts(sources: Iterable[str]) -> Facts:
-    """What this device is and has; `sources` are the names that the node's configuration knows."""
+def device_facts(engines: Mapping[str, str], sources: Iterable[str]) -> Facts:
+    """What this device is and has.
+
+    Args:
+        engines: name → version of the engines that are installed.
+        sources: the names that the node's configuration knows.
+    """
     return Facts(
         hostname=platform.node(),
         machine=platform.machine(),
         cores=system.cores(),
         memory_mb=(system.memory_kb() or 0) // 1024,
         agent_version=__version__,
-        engines=system.engine_versions(),
+        engines=dict(engines),
         sources=tuple(sorted(sources)),
     )

@@ -1,11 +1,10 @@
 """What this machine is and how it is doing: cores, memory, clock, disk. Readers of /proc and of the kernel.
 
-Parsing is pure (`*_in`); a reader returns None where the kernel does not say. Nothing here decides anything, and
-nothing imports an engine: versions of engines come from the metadata of installed packages.
+Parsing is pure (`*_in`); a reader returns None where the kernel does not say. Nothing here decides anything. Which
+engines are installed is the engine package's to say.
 """
 
 import ctypes
-import importlib.metadata
 import os
 import platform
 import re
@@ -17,9 +16,6 @@ PROC = Path("/proc")
 
 _STA_UNSYNC = 0x40  # <linux/timex.h>: the clock is not synchronized
 _TIME_ERROR = 5  # adjtimex(2) returns this for an unsynchronized clock
-
-DISTRIBUTIONS = {"litert": ("ai-edge-litert", "tflite-runtime"), "onnxruntime": ("onnxruntime", "onnxruntime-gpu")}
-"""The packages that bring each engine, the preferred one first."""
 
 
 class _Timex(ctypes.Structure):
@@ -101,24 +97,9 @@ def disk_free_bytes(path: Path) -> int | None:
     return None
 
 
-def engine_versions() -> dict[str, str]:
-    """Engine name → version of the package installed for it. That it works is another question: `doctor` tries it."""
-    found = {engine: _first_version(packages) for engine, packages in DISTRIBUTIONS.items()}
-    return {engine: version for engine, version in found.items() if version is not None}
-
-
 def python_version() -> str:
     """`3.11.2`."""
     return ".".join(map(str, sys.version_info[:3]))
-
-
-def _first_version(packages: tuple[str, ...]) -> str | None:
-    for package in packages:
-        try:
-            return importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
 
 
 def _read(name: str) -> str:
