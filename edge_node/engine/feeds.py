@@ -1,0 +1,43 @@
+"""Whether feeds fit a model's inputs: the same complaint from every engine."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edge_node.engine.base import Array, TensorSpec
+from edge_node.errors import BadInput
+
+
+def check_feeds(specs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> None:
+    """Return if there is a fitting array for every input.
+
+    Raises:
+        BadInput: the first that is missing or of another dtype or shape.
+    """
+    for spec in specs:
+        feed = feeds.get(spec.name)
+        if feed is None:
+            raise BadInput(f"no feed for the input {spec.name!r}: the feeds are {', '.join(feeds) or 'none'}")
+        if feed.dtype.name != spec.dtype or not fits(feed.shape, spec.shape):
+            raise BadInput(
+                f"the input {spec.name!r} takes {spec.dtype} {shape_text(spec.shape)}, not {feed.dtype.name} {shape_text(feed.shape)}"
+            )
+
+
+def fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    """Whether a shape has the expected axes; None stands for any length."""
+    if shape == expected:
+        return True
+    return len(shape) == len(expected) and all(
+        want is None or want == have for have, want in zip(shape, expected, strict=True)
+    )
+
+
+def shape_text(shape: tuple[int | None, ...]) -> str:
+    """A shape as people write it: `[1, ?, 3]`."""
+    return f"[{', '.join('?' if axis is None else str(axis) for axis in shape)}]"
+
+
+def example_feeds(specs: Sequence[TensorSpec]) -> dict[str, Array]:
+    """Zeros for every input, dynamic axes of length one: to warm a session that nothing else is known of."""
+    return {spec.name: np.zeros([axis or 1 for axis in spec.shape], np.dtype(spec.dtype)) for spec in specs}

@@ -1,0 +1,124 @@
+"""The door to LiteRT: `ai-edge-litert`, or its predecessor `tflite-runtime` where that is what is installed.
+
+Both have the same interpreter. tflite-runtime imports beside numpy 2 and fails at the first model, so numpy's
+version is checked before it is taken. A session runs at the shapes the file was saved with: an open batch is 1.
+"""
+
+import importlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_node.engine.base import Array, TensorSpec
+from edge_node.engine.feeds import check_feeds
+from edge_node.engine.installed import installed_engines, version_text
+from edge_node.engine.quiet import without_chatter
+from edge_node.errors import BadInput, EngineFailed
+
+LIBRARIES: dict[str, str] = {
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+}
+_UNKNOWN_OPERATOR = re.compile(r"unresolved custom op: (\S+?)\.?(?:\s|$)|Didn't find op for builtin opcode '(\w+)'")
+
+
+class LiteRtSession:
+    """A loaded `.tflite` file."""
+
+    engine = "litert"
+    accelerator = "cpu"
+
+    def __init__(self, native: Any, version: str) -> None:
+        """Describe an interpreter whose tensors are allocated."""
+        self._native = native
+        self.engine_version = version
+        inputs, outputs = native.get_input_details(), native.get_output_details()
+        self.inputs = tuple(_spec(detail) for detail in inputs)
+        self.outputs = tuple(_spec(detail) for detail in outputs)
+        self._inputs = [(detail["name"], detail["index"]) for detail in inputs]
+        self._outputs = [(detail["name"], detail["index"]) for detail in outputs]
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """See `base.Session.run`; both ways are copies, so that no array looks into the interpreter."""
+        check_feeds(self.inputs, feeds)
+        try:
+            for name, index in self._inputs:
+                self._native.set_tensor(index, feeds[name])
+            self._native.invoke()
+            return {name: self._native.get_tensor(index) for name, index in self._outputs}
+        except (RuntimeError, ValueError) as error:
+            raise EngineFailed(f"litert gave up: {_line(error)}") from None
+
+    def close(self) -> None:
+        """See `base.Session.close`."""
+        self._native = None
+
+
+class LiteRtEngine:
+    """LiteRT as it is installed here."""
+
+    name = "litert"
+    suffix = ".tflite"
+
+    def __init__(self, interpreter: Any, version: str) -> None:
+        """Hold the library's interpreter class."""
+        self._interpreter = interpreter
+        self.version = version
+
+    def open(self, path: Path, *, threads: int) -> LiteRtSession:
+        """See `base.Engine.open`."""
+        if not path.is_file():
+            raise BadInput(f"{path}: no such file: give the path of a .tflite file")
+        try:
+            with without_chatter():
+                native = self._interpreter(model_path=str(path), num_threads=threads)
+                native.allocate_tensors()
+        except (RuntimeError, ValueError) as error:
+            raise BadInput(_load_complaint(path, _line(error))) from None
+        return LiteRtSession(native, self.version)
+
+    def accelerators(self) -> tuple[str, ...]:
+        """The processor, through XNNPACK."""
+        return ("cpu",)
+
+
+def create() -> LiteRtEngine:
+    """The engine on the best of the two libraries that works here.
+
+    Raises:
+        ImportError: neither is installed, or only one that does not work with the numpy that is.
+    """
+    packages = [found for found in installed_engines() if found.engine == "litert"]
+    if not packages:
+        raise ImportError("ai-edge-litert is not installed")
+    chosen = packages[0]
+    if chosen.distribution == "tflite-runtime" and int(np.__version__.partition(".")[0]) >= 2:
+        raise ImportError(f"tflite-runtime needs numpy 1, here is {np.__version__}")
+    library = importlib.import_module(LIBRARIES[chosen.distribution])
+    return LiteRtEngine(library.Interpreter, version_text(chosen))
+
+
+def _spec(detail: dict[str, Any]) -> TensorSpec:
+    parameters = detail["quantization_parameters"]
+    shape = tuple(int(axis) for axis in detail["shape"])
+    dtype = np.dtype(detail["dtype"]).name
+    if len(parameters["scales"]) != 1:  # none, or one per channel: only weights have those
+        return TensorSpec(detail["name"], dtype, shape)
+    return TensorSpec(
+        detail["name"], dtype, shape, float(parameters["scales"][0]), int(parameters["zero_points"][0])
+    )
+
+
+def _load_complaint(path: Path, line: str) -> str:
+    operator = _UNKNOWN_OPERATOR.search(line)
+    if operator is not None:
+        name = next(filter(None, operator.groups()))
+        return f"{path} needs the operator {name}, which litert does not have: convert it with built-in operators"
+    return f"{path} cannot be loaded by litert, it is no model or truncated ({line}): convert or copy it again"
+
+
+def _line(error: Exception) -> str:
+    return " ".join(str(error).split())

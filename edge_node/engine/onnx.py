@@ -1,0 +1,148 @@
+"""The door to ONNX Runtime.
+
+Sessions have their own threads (one unless asked otherwise) that never spin, and name their execution providers:
+the library's own order would begin with one that calls a cloud.
+"""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+
+from edge_node.engine.base import Array, TensorSpec
+from edge_node.engine.feeds import check_feeds
+from edge_node.engine.installed import installed_engines, version_text
+from edge_node.engine.onnx_file import OnnxFacts, read_onnx_facts
+from edge_node.errors import BadInput, EngineFailed
+
+PROVIDERS: dict[str, str] = {
+    "CUDAExecutionProvider": "cuda",
+    "MIGraphXExecutionProvider": "migraphx",
+    "OpenVINOExecutionProvider": "openvino",
+    "QNNExecutionProvider": "qnn",
+    "CoreMLExecutionProvider": "coreml",
+    "CPUExecutionProvider": "cpu",
+}
+"""The execution providers that are used where the installed library has them, best first, and our names for them."""
+
+DTYPES: dict[str, str] = {
+    "float": "float32",
+    "float16": "float16",
+    "double": "float64",
+    "bool": "bool",
+    **{f"{sign}int{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+}
+FATAL = 4
+_UNKNOWN_OPERATOR = re.compile(
+    r"No Op registered for (\S+)|error: (\S+?)\(-?\d+\) is not a registered|Could not find an implementation for (\S+?)\("
+)
+
+
+class OnnxSession:
+    """A loaded `.onnx` file."""
+
+    engine = "onnxruntime"
+
+    def __init__(self, native: Any, facts: OnnxFacts, version: str) -> None:
+        """Describe a session of the library."""
+        self._native = native
+        self.engine_version = version
+        self.accelerator = PROVIDERS.get(native.get_providers()[0], native.get_providers()[0])
+        self.inputs = tuple(_spec(node, facts) for node in native.get_inputs())
+        self.outputs = tuple(_spec(node, facts) for node in native.get_outputs())
+        self._names = [spec.name for spec in self.outputs]
+
+    def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
+        """See `base.Session.run`."""
+        check_feeds(self.inputs, feeds)
+        try:
+            outputs = self._native.run(self._names, feeds)
+        except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
+            raise EngineFailed(f"onnxruntime gave up: {_line(error)}") from None
+        return dict(zip(self._names, outputs, strict=True))
+
+    def close(self) -> None:
+        """See `base.Session.close`."""
+        self._native = None
+
+
+class OnnxEngine:
+    """ONNX Runtime as it is installed here."""
+
+    name = "onnxruntime"
+    suffix = ".onnx"
+
+    def __init__(self) -> None:
+        """Find the version; nothing is loaded."""
+        packages = [found for found in installed_engines() if found.engine == self.name]
+        self.version = version_text(packages[0]) if packages else onnxruntime.__version__
+        self._providers = _usable(onnxruntime.get_available_providers())
+
+    def open(self, path: Path, *, threads: int) -> OnnxSession:
+        """See `base.Engine.open`."""
+        facts = read_onnx_facts(path)
+        _check_external(path, facts.external)
+        try:
+            native = onnxruntime.InferenceSession(str(path), _options(threads), providers=self._providers)
+        except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
+            raise BadInput(_load_complaint(path, _line(error))) from None
+        return OnnxSession(native, facts, self.version)
+
+    def accelerators(self) -> tuple[str, ...]:
+        """The execution providers that are used."""
+        return tuple(PROVIDERS[provider] for provider in self._providers)
+
+
+def create() -> OnnxEngine:
+    """The engine; importing this file has shown that the library is there."""
+    return OnnxEngine()
+
+
+def _usable(available: list[str]) -> list[str]:
+    return [provider for provider in PROVIDERS if provider in available]
+
+
+def _options(threads: int) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = FATAL  # what matters is raised; warnings of exporters would fill the log
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _spec(node: Any, facts: OnnxFacts) -> TensorSpec:
+    shape = tuple(axis if isinstance(axis, int) and axis > 0 else None for axis in node.shape)
+    element = node.type.removeprefix("tensor(").removesuffix(")")
+    scale, zero_point = facts.quantization.get(node.name, (None, None))
+    dtype = DTYPES.get(element, element)
+    quantized = np.dtype(dtype).kind in "iu" if dtype in DTYPES.values() else False
+    return TensorSpec(node.name, dtype, shape, scale if quantized else None, zero_point if quantized else None)
+
+
+def _check_external(path: Path, locations: tuple[str, ...]) -> None:
+    """Weights may lie in other files of the same folder, nowhere else."""
+    folder = path.parent.resolve()
+    for location in locations:
+        target = (folder / location).resolve()
+        if not target.is_relative_to(folder):
+            raise BadInput(f"{path} keeps weights at {location!r}, outside its folder: save it with its weights inside")
+        if not target.is_file():
+            raise BadInput(f"{path} keeps weights in {location!r}, which is not there: put the file beside the model")
+
+
+def _load_complaint(path: Path, line: str) -> str:
+    operator = _UNKNOWN_OPERATOR.search(line)
+    if operator is not None:
+        name = next(filter(None, operator.groups()))
+        return f"{path} needs the operator {name}, which onnxruntime does not have: export it with standard operators"
+    return f"{path} cannot be loaded by onnxruntime: {line}"
+
+
+def _line(error: Exception) -> str:
+    """What the library says, without its own prefix and the path that the complaint has already."""
+    first = str(error).strip().splitlines()[0]
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", first)
