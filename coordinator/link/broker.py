@@ -1,0 +1,213 @@
+"""The coordinator's one door to paho: a client of the broker that stays connected.
+
+    client = BrokerClient(broker, on_connected=…)
+    client.subscribe(topics.from_all_nodes(Kind.HELLO), 1, on_hello)     # before start
+    await client.start()
+    client.publish(topic, payload, qos=1, retain=True)
+
+Handlers run on paho's thread, in the order in which messages came, and must not block; a QoS 1 message is acknowledged
+to the broker when its handler returns. `on_connected` comes on the event loop, after every connect: what was published
+before may be lost, compare and repair. When to try again is `reconnect.py`.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random
+import secrets
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from coordinator.config import CoordinatorConfig
+from coordinator.errors import BadInput
+from coordinator.link.reconnect import DEFAULT_BACKOFF, Backoff, reconnect_delay
+from protos.broker_url import Broker, parse_broker_url
+from protos.errors import ContractError
+
+Handler = Callable[[str, bytes, bool], None]
+"""Called with topic, payload, and whether it was retained."""
+
+KEEPALIVE_S = 30
+CONNECT_TIMEOUT_S = 5.0
+FAREWELL_S = 1.0
+MAX_IN_FLIGHT = 1000
+MAX_QUEUED = 10_000
+
+log = logging.getLogger(__name__)
+
+
+class BrokerClient:
+    """Connects, subscribes, publishes, connects again."""
+
+    def __init__(
+        self, broker: Broker, *, on_connected: Callable[[], None] | None = None, backoff: Backoff = DEFAULT_BACKOFF
+    ) -> None:
+        self._broker = broker
+        self._on_connected = on_connected
+        self._backoff = backoff
+        self._handlers: dict[str, tuple[int, Handler]] = {}
+        self._client: Client | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._over = threading.Event()
+        self._failed = 0
+        self._refused = False
+        self.state = f"not connected to {broker.safe_url}"
+        """One line for people: connected, or why not."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted the present connection."""
+        return self._client is not None and self._client.is_connected()
+
+    def subscribe(self, topic_filter: str, qos: int, handler: Handler) -> None:
+        """Have messages that match handled, from the next connect on."""
+        self._handlers[topic_filter] = (qos, handler)
+
+    async def start(self) -> None:
+        """Begin to connect, in the background, and go on for ever.
+
+        Raises:
+            BadInput: the CA file cannot be used.
+        """
+        self._loop = asyncio.get_running_loop()
+        client = self._client = _client(self._broker)
+        client.on_connect = self._opened
+        client.on_disconnect = self._lost
+        client.on_connect_fail = self._not_reached
+        for topic_filter, (_, handler) in self._handlers.items():
+            client.message_callback_add(topic_filter, _guarded(handler))
+        client.connect_async(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
+        client.loop_start()
+
+    async def stop(self) -> None:
+        """Send what is under way, disconnect, end."""
+        if self._client is not None:
+            await asyncio.to_thread(self._end, self._client)
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
+        """Hand a message over. Thread-safe, never blocks; False when not connected or too much is under way."""
+        if self._client is None or not self._client.is_connected():
+            return False
+        return self._client.publish(topic, payload, qos, retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def _opened(
+        self, client: Client, _data: Any, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._refused = code.is_failure
+        if self._refused:
+            self._say(
+                f"the broker at {self._broker.safe_url} refuses the connection: {str(code).lower()}: check its "
+                "user name, password and access rules"
+            )
+            return
+        self._failed = 0
+        self._over.clear()
+        if self._handlers:
+            client.subscribe([(topic_filter, qos) for topic_filter, (qos, _) in self._handlers.items()])
+        self._say(f"connected to {self._broker.safe_url}")
+        if self._on_connected is not None and self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                self._loop.call_soon_threadsafe(self._on_connected)
+
+    def _lost(
+        self, client: Client, _data: Any, _flags: DisconnectFlags, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._over.set()
+        if not self._refused:
+            self._say(f"lost the connection to the broker at {self._broker.safe_url}: {str(code).lower()}")
+        self._delay_next(client)
+
+    def _not_reached(self, client: Client, _data: Any) -> None:
+        self._refused = False
+        self._say(f"cannot reach the broker at {self._broker.safe_url}: nobody answers or TLS fails")
+        self._delay_next(client)
+
+    def _delay_next(self, client: Client) -> None:
+        """Draw the pause that paho makes before its next attempt."""
+        delay = reconnect_delay(self._backoff, self._failed, self._refused, random.random())  # noqa: S311 (jitter)
+        self._failed += 1
+        client.reconnect_delay_set(delay, delay)  # type: ignore[arg-type]  # annotated int; it sleeps any number
+
+    def _end(self, client: Client) -> None:
+        self._over.clear()
+        if client.disconnect() == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._over.wait(FAREWELL_S):
+            _cut(client)
+        client.loop_stop()
+
+    def _say(self, state: str) -> None:
+        if state != self.state:
+            log.info("%s", state)
+        self.state = state
+
+
+def broker_of(config: CoordinatorConfig) -> Broker | None:
+    """The broker that the configuration names, or None: the coordinator runs its own.
+
+    Raises:
+        BadInput: not a broker URL, plaintext off the loopback interface, no such password file.
+    """
+    if config.broker is None:
+        return None
+    password = None if config.broker_password_file is None else _password(Path(config.broker_password_file))
+    try:
+        return parse_broker_url(
+            config.broker, username=config.broker_username, password=password, ca_file=config.broker_ca_file
+        )
+    except ContractError as error:
+        raise BadInput(str(error)) from None
+
+
+def _password(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8").rstrip("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"broker_password_file {file} cannot be read: {error}") from None
+
+
+def _client(broker: Broker) -> Client:
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=f"coordinator-{secrets.token_hex(8)}",
+        protocol=MQTTProtocolVersion.MQTTv311,
+        clean_session=True,
+    )
+    client.connect_timeout = CONNECT_TIMEOUT_S
+    client.max_inflight_messages_set(MAX_IN_FLIGHT)
+    client.max_queued_messages_set(MAX_QUEUED)
+    if broker.username is not None:
+        client.username_pw_set(broker.username, broker.password)
+    if broker.tls:
+        try:
+            client.tls_set_context(ssl.create_default_context(cafile=broker.ca_file))
+        except OSError as error:
+            raise BadInput(f"broker_ca_file {broker.ca_file} cannot be used: {error}") from None
+    return client
+
+
+def _guarded(handler: Handler) -> Callable[[Client, Any, MQTTMessage], None]:
+    """The handler as paho calls it; an error in it must not end paho's thread."""
+
+    def handle(_client: Client, _data: Any, message: MQTTMessage) -> None:
+        try:
+            handler(message.topic, bytes(message.payload), message.retain)
+        except Exception:  # a boundary: one message of one node must not silence all others
+            log.exception("a message on %s could not be handled", message.topic)
+
+    return handle
+
+
+def _cut(client: Client) -> None:
+    """End a connection whose other side takes nothing any more."""
+    transport = client.socket()
+    if isinstance(transport, socket.socket):
+        with contextlib.suppress(OSError):  # already gone
+            transport.shutdown(socket.SHUT_RDWR)

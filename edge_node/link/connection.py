@@ -1,0 +1,191 @@
+"""The node's one door to paho: a single MQTT 3.1.1 connection, from CONNECT to its loss.
+
+A new one is made for every attempt, so that nothing of an old connection survives it: the will carries the new
+connection's id, and what was queued dies with its queue (the outbox sends durable results again; live results are
+never replayed). When to try again is `session.py`, trying again is `keeper.py`.
+
+paho calls back on its own thread. Every callback ends in `_post`, which hands over to the event loop.
+"""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from edge_node.link.session import refusal
+from edge_node.link.window import Window
+from protos.broker_url import Broker
+
+KEEPALIVE_S = 30
+CONNECT_TIMEOUT_S = 5.0
+FAREWELL_S = 1.0
+MAX_IN_FLIGHT = 1000
+"""paho's default of 20 makes every 20th message wait for a round trip."""
+MAX_QUEUED = 5000
+MAX_QUEUED_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Message:
+    """Something to publish."""
+
+    topic: str
+    payload: bytes
+    qos: int
+    retain: bool
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a connection says of itself: its id, its will, its first messages, what it listens to."""
+
+    connection_id: str
+    client_id: str
+    will: Message | None = None
+    greeting: tuple[Message, ...] = ()
+    subscriptions: tuple[tuple[str, int], ...] = ()
+    farewell: tuple[Message, ...] = ()
+
+
+class Listener(Protocol):
+    """What happens to a connection; called on the event loop."""
+
+    def on_open(self) -> None:
+        """The broker accepted it."""
+
+    def on_lost(self, reason: str, refused: bool) -> None:
+        """It is over, or never came to be."""
+
+    def on_message(self, topic: str, payload: bytes) -> None:
+        """A message came."""
+
+
+class Connection:
+    """One connection. `open` and `close` block; `publish` never does and may be called from any thread."""
+
+    def __init__(self, broker: Broker, opening: Opening, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+        self._broker = broker
+        self._opening = opening
+        self._listener = listener
+        self._loop = loop
+        self._client: Client | None = None
+        self._window = Window(MAX_QUEUED, MAX_QUEUED_BYTES)
+        self._accepted = False
+        self._refused = False
+        self._over = threading.Event()
+
+    @property
+    def connection_id(self) -> str:
+        """The id that the will carries."""
+        return self._opening.connection_id
+
+    def open(self) -> None:
+        """Dial, and leave the rest to paho's thread; the listener hears of the answer.
+
+        Raises:
+            OSError: nobody answers, the name does not resolve, TLS fails, a CA file cannot be read.
+        """
+        client = _client(self._broker, self._opening)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
+        client.loop_start()
+        self._client = client
+
+    def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> bool:
+        """Hand a message over; False when not connected or too much is under way."""
+        client = self._client
+        if client is None or not self._accepted or not self._window.has_room(len(payload)):
+            return False
+        info = client.publish(topic, payload, qos, retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return False
+        self._window.add(info, len(payload))
+        return True
+
+    def close(self) -> None:
+        """Say the farewell if there is anyone to say it to, disconnect, and wait for paho's thread to end."""
+        client = self._client
+        if client is None:
+            return
+        if self._accepted:
+            self._say_farewell()
+        client.disconnect()
+        if not self._over.wait(FAREWELL_S):
+            _cut(client)
+        client.loop_stop()
+
+    def _say_farewell(self) -> None:
+        for message in self._opening.farewell:
+            self.publish(message.topic, message.payload, message.qos, message.retain)
+        deadline = FAREWELL_S
+        while self._window.unconfirmed() and deadline > 0 and not self._over.wait(0.01):
+            deadline -= 0.01
+
+    def _on_connect(
+        self, client: Client, _data: Any, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if code.is_failure:
+            self._refused = True
+            self._post(self._listener.on_lost, refusal(self._broker.safe_url, str(code)), True)
+            return
+        for message in self._opening.greeting:
+            client.publish(message.topic, message.payload, message.qos, message.retain)
+        if self._opening.subscriptions:
+            client.subscribe(list(self._opening.subscriptions))
+        self._accepted = True
+        self._post(self._listener.on_open)
+
+    def _on_disconnect(
+        self, _client: Client, _data: Any, _flags: DisconnectFlags, code: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._accepted = False
+        self._over.set()
+        if not self._refused:
+            lost = f"lost the connection to the broker at {self._broker.safe_url}: {str(code).lower()}"
+            self._post(self._listener.on_lost, lost, False)
+
+    def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
+        self._post(self._listener.on_message, message.topic, message.payload)
+
+    def _post(self, callback: Callable[..., None], *arguments: object) -> None:
+        """The one place where paho's thread meets the event loop."""
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(callback, *arguments)
+
+
+def _client(broker: Broker, opening: Opening) -> Client:
+    client = Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=opening.client_id,
+        protocol=MQTTProtocolVersion.MQTTv311,
+        clean_session=True,
+        reconnect_on_failure=False,
+    )
+    client.connect_timeout = CONNECT_TIMEOUT_S
+    client.max_inflight_messages_set(MAX_IN_FLIGHT)
+    if broker.username is not None:
+        client.username_pw_set(broker.username, broker.password)
+    if broker.tls:
+        client.tls_set_context(ssl.create_default_context(cafile=broker.ca_file))
+    if opening.will is not None:
+        client.will_set(opening.will.topic, opening.will.payload, opening.will.qos, opening.will.retain)
+    return client
+
+
+def _cut(client: Client) -> None:
+    """End a connection whose other side takes nothing any more."""
+    transport = client.socket()
+    if isinstance(transport, socket.socket):
+        with contextlib.suppress(OSError):  # already gone
+            transport.shutdown(socket.SHUT_RDWR)
