@@ -1,0 +1,89 @@
+"""Which desired document may be adopted. Pure: raises or returns, touches nothing.
+
+The rules: signed by a key that this node pinned; made for this node; not older than the adopted one by
+(epoch, revision); the same (epoch, revision) only with the same content.
+
+    adopted = adopt(envelope, node, trusted, current)
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from edge_node.errors import Refused
+from protos import envelope
+from protos.desired import Desired, state_digest
+from protos.digest import Digest
+from protos.errors import ContractError
+from protos.identity import NodeId
+from protos.reported import Acked
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """A desired document with the envelope that proves it."""
+
+    sealed: bytes
+    digest: Digest
+    desired: Desired
+
+
+def adopt(sealed: bytes, node: NodeId, trusted: frozenset[bytes], current: Adopted | None) -> Adopted:
+    """The document in an envelope, where it may replace the current one; the current one where it is the same.
+
+    Raises:
+        Refused: why it may not.
+    """
+    adopted = opened(sealed, trusted)
+    desired = adopted.desired
+    if desired.node != node:
+        raise Refused(f"a desired document for node {desired.node}, not for this one")
+    if current is None or _age(desired) > _age(current.desired):
+        return adopted
+    if _age(desired) < _age(current.desired):
+        raise Refused(
+            f"desired document {_named(desired)} is older than the adopted {_named(current.desired)}: "
+            "a replay, or a coordinator restored from a backup without a new epoch"
+        )
+    if adopted.digest != current.digest:
+        raise Refused(f"two different desired documents are called {_named(desired)}: keeping the first")
+    return current
+
+
+def opened(sealed: bytes, trusted: frozenset[bytes]) -> Adopted:
+    """The document in an envelope that a trusted key signed.
+
+    Raises:
+        Refused: no trusted signature, or not a desired document.
+    """
+    try:
+        payload = envelope.open_sealed(sealed, envelope.DESIRED, trusted)
+        desired = msgspec.json.decode(payload, type=Desired)
+    except ContractError as error:
+        raise Refused(f"desired document: {error}") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused(f"desired document: signed, but not readable: {error}: update this agent") from None
+    return Adopted(sealed, state_digest(payload), desired)
+
+
+def acknowledged(sealed: bytes, node: NodeId, trusted: frozenset[bytes]) -> Acked:
+    """The acknowledgement in an envelope.
+
+    Raises:
+        Refused: no trusted signature, not an acknowledgement, or another node's.
+    """
+    try:
+        acked = msgspec.json.decode(envelope.open_sealed(sealed, envelope.ACKED, trusted), type=Acked)
+    except (ContractError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Refused(f"acknowledgement: {error}") from None
+    if acked.node != node:
+        raise Refused(f"an acknowledgement for node {acked.node}, not for this one")
+    return acked
+
+
+def _age(desired: Desired) -> tuple[int, int]:
+    return desired.epoch, desired.revision
+
+
+def _named(desired: Desired) -> str:
+    return f"{desired.epoch}.{desired.revision}"

@@ -1,0 +1,140 @@
+"""The plan: from desired, actual and facts to the steps that can be begun now. Pure; the heart of the agent.
+
+Level-triggered: it knows no events, so that losing or repeating one changes nothing. Carrying out its steps, in any
+order, and planning again leads to a plan of nothing but waits. "Why is nothing happening" is answered by printing it.
+
+What a single deployment wants is decided in `intent.py`; here the wants of all are put together: pipelines are started,
+switched and stopped, what nobody needs is unloaded and removed.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from edge_node.supervisor.actual import Actual, Facts, RunningPipeline, Session
+from edge_node.supervisor.intent import Intent, held_back, intent
+from edge_node.supervisor.probation import probation
+from edge_node.supervisor.steps import (
+    Forget,
+    Remove,
+    StartCapture,
+    StartPipeline,
+    Step,
+    StopCapture,
+    StopPipeline,
+    StopWorker,
+    Switch,
+    Unload,
+    Wait,
+)
+from protos.deployment import Pipeline
+from protos.desired import Desired, DesiredDeployment
+
+
+def plan(desired: Desired | None, actual: Actual, facts: Facts) -> tuple[Step, ...]:
+    """The steps that can be begun now, and what is waited for. Without a desired document there is nothing to do."""
+    if desired is None:
+        return ()
+    targets, clashes = without_clashes(desired.deployments)
+    intents = [intent(target, actual, facts) for target in targets]
+    steps: list[Step] = [*clashes]
+    for wanted in intents:
+        steps += _advance(wanted, intents, actual)
+        steps += _serve(wanted, actual, facts)
+    steps += _clear(intents, actual)
+    steps += _forget(desired.deployments, actual)
+    return tuple(dict.fromkeys(held_back(step, actual, facts) for step in steps))
+
+
+def without_clashes(
+    deployments: Sequence[DesiredDeployment],
+) -> tuple[tuple[DesiredDeployment, ...], tuple[Wait, ...]]:
+    """The deployments that can be carried out side by side, by name, and why the others cannot."""
+    kept: list[DesiredDeployment] = []
+    refused: list[Wait] = []
+    owner: dict[str, str] = {}
+    for deployment in sorted(deployments, key=lambda deployment: deployment.name):
+        taken = next((pipeline.name for pipeline in deployment.pipelines if pipeline.name in owner), None)
+        if taken is not None:
+            reason = f"pipeline {taken!r} already belongs to deployment {owner[taken]!r}: rename it in one of them"
+            refused.append(Wait(deployment.name, reason, failed=True))
+            continue
+        owner.update((pipeline.name, deployment.name) for pipeline in deployment.pipelines)
+        kept.append(deployment)
+    return tuple(kept), tuple(refused)
+
+
+def _advance(wanted: Intent, intents: Iterable[Intent], actual: Actual) -> tuple[Step, ...]:
+    """The steps ahead, unless others have to be unloaded first."""
+    needed = frozenset[Session]().union(*(other.keep for other in intents))
+    if wanted.alone and not actual.sessions <= needed:
+        return (Wait(wanted.target.name, "stops the running version first"),)
+    return wanted.ahead
+
+
+def _serve(wanted: Intent, actual: Actual, facts: Facts) -> list[Step]:
+    """The steps that bring a deployment's pipelines to the session that serves."""
+    if wanted.session is None:
+        return []
+    steps: list[Step] = []
+    for pipeline in wanted.target.pipelines:
+        steps += _place(wanted.target.name, pipeline, wanted.session, actual, facts)
+    if wanted.session.digest == wanted.target.digest:
+        steps += probation(wanted.target, wanted.session, actual, facts)
+    return steps
+
+
+def _place(deployment: str, pipeline: Pipeline, session: Session, actual: Actual, facts: Facts) -> list[Step]:
+    """The steps that bring one pipeline to a session."""
+    running = actual.pipelines.get(pipeline.name)
+    source = pipeline.source
+    if source not in facts.sources:
+        return [Wait(deployment, unknown_source(pipeline, facts), failed=True)]
+    missing: list[Step] = [] if source in actual.captures else [StartCapture(deployment, source)]
+    if running is None:
+        return missing or [StartPipeline(deployment, pipeline, session)]
+    if running.settings.source != source:
+        return missing or [StopPipeline(deployment, running)]
+    if (running.settings, running.session, running.deployment) != (pipeline, session, deployment):
+        return [*missing, Switch(deployment, pipeline, session)]
+    return missing
+
+
+def unknown_source(pipeline: Pipeline, facts: Facts) -> str:
+    """Why a pipeline cannot run here."""
+    known = ", ".join(sorted(facts.sources)) or "none"
+    return (
+        f"pipeline {pipeline.name!r}: this node has no source {pipeline.source!r} (it has: {known}): "
+        "name one of these, or add it to the node's edge-node.toml"
+    )
+
+
+def _clear(intents: Sequence[Intent], actual: Actual) -> list[Step]:
+    """Stop, unload and remove what nobody needs, each once nothing stands on it."""
+    placed = {pipeline.name for wanted in intents if wanted.session is not None for pipeline in wanted.target.pipelines}
+    stopped = [running for name, running in actual.pipelines.items() if name not in placed]
+    steps: list[Step] = [StopPipeline("", running) for running in stopped]
+    in_use = {running.session for running in actual.pipelines.values()}
+    needed = in_use.union(*(wanted.keep for wanted in intents))
+    steps += [Unload("", session) for session in sorted(actual.sessions - needed, key=lambda session: session.key)]
+    steps += [StopCapture("", source) for source in sorted(actual.captures - _looked_at(intents, actual))]
+    if actual.worker and not actual.sessions and not any(wanted.keep for wanted in intents):
+        steps.append(StopWorker(""))
+    return [*steps, *_remove(intents, actual)]
+
+
+def _looked_at(intents: Sequence[Intent], actual: Actual) -> set[str]:
+    """The sources that a pipeline looks at, or is about to."""
+    placed = (wanted.target.pipelines for wanted in intents if wanted.session is not None)
+    running: Iterable[RunningPipeline] = actual.pipelines.values()
+    return {pipeline.source for pipelines in placed for pipeline in pipelines} | {r.settings.source for r in running}
+
+
+def _remove(intents: Sequence[Intent], actual: Actual) -> list[Step]:
+    """Remove the bundles that no deployment wants, falls back on, or has loaded."""
+    needed = {wanted.target.digest for wanted in intents} | {session.digest for session in actual.sessions}
+    needed |= {actual.last_good[w.target.name].digest for w in intents if w.target.name in actual.last_good}
+    return [Remove("", digest) for digest in sorted(actual.known - needed)]
+
+
+def _forget(deployments: Sequence[DesiredDeployment], actual: Actual) -> list[Step]:
+    """Forget what deployments that are gone could fall back on."""
+    return [Forget(name) for name in sorted(actual.last_good.keys() - {wanted.name for wanted in deployments})]

@@ -1,0 +1,25 @@
+"""When a version becomes the one to fall back on. Pure.
+
+It has to serve every pipeline of its deployment for `PROBATION_S` without the worker dying of it. Until then the
+version before it stays on the disk.
+"""
+
+from edge_node.supervisor.actual import Actual, Facts, Session
+from edge_node.supervisor.steps import Promote, Step, Wait, session_subject
+from protos.desired import DesiredDeployment
+
+PROBATION_S = 10.0
+
+
+def probation(target: DesiredDeployment, session: Session, actual: Actual, facts: Facts) -> tuple[Step, ...]:
+    """Promote a version that has proved itself in service, wait for one that has not, nothing for one that had."""
+    if actual.last_good.get(target.name) == target and session_subject(session) not in actual.failures:
+        return ()
+    running = [actual.pipelines.get(pipeline.name) for pipeline in target.pipelines]
+    since = [pipeline.since for pipeline in running if pipeline is not None and pipeline.session == session]
+    if len(since) < len(running):
+        return ()
+    passes_at = max(since) + PROBATION_S
+    if facts.now >= passes_at:
+        return (Promote(target.name, target),)
+    return (Wait(target.name, f"version {target.version} serves; on probation", until=passes_at),)

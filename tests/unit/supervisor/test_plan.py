@@ -1,0 +1,214 @@
+"""The plan: what it does in the situations that matter."""
+
+from dataclasses import replace
+
+from edge_node.supervisor import steps as s
+from edge_node.supervisor.actual import Actual, Facts
+from edge_node.supervisor.plan import plan
+from edge_node.supervisor.probation import PROBATION_S
+from protos.deployment import Pipeline
+from tests.unit.supervisor.world import (
+    FACTS,
+    applied,
+    deployment,
+    desired,
+    digest,
+    doable,
+    failed,
+    refused,
+    session,
+    settled,
+    waits,
+)
+
+LATER = replace(FACTS, now=FACTS.now + PROBATION_S)
+
+
+def running(version: int = 1) -> Actual:
+    """A node on which a version serves and has passed its probation."""
+    wanted = desired(deployment(version))
+    serving, _ = settled(wanted, Actual())
+    good, _ = settled(wanted, serving, LATER)
+    return good
+
+
+def kinds(steps: list[s.Step]) -> list[type]:
+    return [type(step) for step in steps]
+
+
+def test_without_a_desired_document_nothing_is_done_and_nothing_thrown_away() -> None:
+    assert plan(None, Actual(known=frozenset({digest(1)})), FACTS) == ()
+
+
+def test_a_version_is_fetched_verified_proven_loaded_and_started() -> None:
+    actual, taken = settled(desired(deployment()), Actual())
+    assert kinds(taken) == [
+        s.Fetch, s.Verify, s.Prove, s.StartWorker, s.Load, s.StartCapture, s.StartPipeline,
+    ]  # fmt: skip
+    assert actual.pipelines["shelf"].session == session(1)
+
+
+def test_a_version_on_probation_says_so_and_is_promoted_in_time() -> None:
+    actual, _ = settled(desired(deployment()), Actual())
+    (wait,) = waits(desired(deployment()), actual)
+    assert wait.until == FACTS.now + PROBATION_S
+    assert kinds(doable(desired(deployment()), actual, LATER)) == [s.Promote]
+
+
+def test_a_new_version_is_warmed_beside_the_running_one_and_switched() -> None:
+    actual, taken = settled(desired(deployment(2)), running(1))
+    assert kinds(taken) == [s.Fetch, s.Verify, s.Prove, s.Load, s.Switch, s.Unload]
+    assert actual.pipelines["shelf"].session == session(2)
+    assert digest(1) in actual.known, "the last good version stays until the new one has passed its probation"
+    later, taken = settled(desired(deployment(2)), actual, LATER)
+    assert kinds(taken) == [s.Promote, s.Remove]
+    assert later.known == {digest(2)}
+
+
+def test_with_stop_first_the_old_version_goes_before_the_new_one_is_proven() -> None:
+    wanted = desired(deployment(2, strategy="stop_first"))
+    _, taken = settled(wanted, running(1))
+    order = kinds(taken)
+    assert order.index(s.Verify) < order.index(s.StopPipeline) < order.index(s.Unload) < order.index(s.Prove)
+    assert order.index(s.Prove) < order.index(s.Load) < order.index(s.StartPipeline)
+
+
+def test_with_stop_first_the_old_version_comes_back_when_the_new_one_cannot_be_loaded() -> None:
+    wanted = desired(deployment(2, strategy="stop_first"))
+    actual = running(1)
+    while not any(isinstance(step, s.Load) for step in doable(wanted, actual)):
+        actual = applied(actual, doable(wanted, actual)[0])
+    (load,) = [step for step in doable(wanted, actual) if isinstance(step, s.Load)]
+    back, _ = settled(wanted, failed(actual, load, FACTS))
+    assert back.pipelines["shelf"].session == session(1)
+
+
+def test_a_version_that_disagrees_never_serves_and_the_running_one_goes_on() -> None:
+    wanted = desired(deployment(2))
+    actual = refused(running(1), 2, "agreement 0.5 against 1.0")
+    after, taken = settled(wanted, actual)
+    assert kinds(taken) == [s.Fetch, s.Verify]
+    assert after.pipelines["shelf"].session == session(1)
+    assert [(wait.reason, wait.failed) for wait in waits(wanted, after)] == [("agreement 0.5 against 1.0", True)]
+
+
+def test_a_restarted_node_whose_new_version_is_refused_loads_the_last_good_one() -> None:
+    wanted = desired(deployment(2))
+    refused_one = refused(running(1), 2, "disagrees")
+    restarted = replace(refused_one, worker=False, sessions=frozenset(), pipelines={}, captures=frozenset())
+    actual, _ = settled(wanted, restarted)
+    assert actual.pipelines["shelf"].session == session(1)
+
+
+def test_a_restarted_node_without_a_coordinator_runs_what_it_had() -> None:
+    alone = replace(FACTS, coordinator=False)
+    restarted = replace(running(1), worker=False, sessions=frozenset(), pipelines={}, captures=frozenset())
+    actual, taken = settled(desired(deployment(1)), restarted, alone)
+    assert kinds(taken) == [s.Verify, s.StartWorker, s.Load, s.StartCapture, s.StartPipeline]
+    assert actual.pipelines["shelf"].session == session(1)
+
+
+def test_while_a_new_version_cannot_be_fetched_a_restarted_node_runs_the_last_good_one() -> None:
+    alone = replace(FACTS, coordinator=False)
+    restarted = replace(running(1), worker=False, sessions=frozenset(), pipelines={}, captures=frozenset())
+    actual, _ = settled(desired(deployment(2)), restarted, alone)
+    assert actual.pipelines["shelf"].session == session(1)
+    assert "no coordinator" in waits(desired(deployment(2)), actual, alone)[0].reason
+
+
+def test_what_serves_stays_even_where_it_is_not_the_last_good_version() -> None:
+    on_probation, _ = settled(desired(deployment(2)), running(1))
+    actual, _ = settled(desired(deployment(3)), refused(on_probation, 3, "disagrees"))
+    assert actual.pipelines["shelf"].session == session(2)
+    assert digest(2) in actual.known
+
+
+def test_a_source_that_the_node_does_not_have_is_named_with_those_it_has() -> None:
+    wanted = desired(deployment(pipelines=(Pipeline(name="yard", source="yard"),)))
+    actual, _ = settled(wanted, Actual())
+    (wait,) = waits(wanted, actual)
+    assert wait.failed
+    assert "no source 'yard'" in wait.reason
+    assert "door, shelf" in wait.reason
+
+
+def test_one_unknown_source_does_not_hold_back_the_other_pipelines() -> None:
+    pipelines = (Pipeline(name="yard", source="yard"), Pipeline(name="door", source="door"))
+    actual, _ = settled(desired(deployment(pipelines=pipelines)), Actual())
+    assert set(actual.pipelines) == {"door"}
+
+
+def test_a_failed_step_waits_with_its_reason_and_is_tried_again() -> None:
+    wanted = desired(deployment())
+    actual = failed(Actual(), s.Fetch("shelf", digest(1)), FACTS, "connection refused")
+    (wait,) = waits(wanted, actual)
+    assert (wait.reason, wait.failed, wait.until) == ("connection refused", True, FACTS.now + 1)
+    assert doable(wanted, actual) == []
+    assert kinds(doable(wanted, actual, replace(FACTS, now=FACTS.now + 1))) == [s.Fetch]
+
+
+def test_other_settings_of_a_pipeline_are_switched_to() -> None:
+    wanted = desired(deployment(pipelines=(Pipeline(name="shelf", source="shelf", top_k=3),)))
+    actual, taken = settled(wanted, running())
+    assert kinds(taken) == [s.Switch]
+    assert actual.pipelines["shelf"].settings.top_k == 3
+
+
+def test_another_source_of_a_pipeline_is_opened_before_the_old_one_is_left() -> None:
+    wanted = desired(deployment(pipelines=(Pipeline(name="shelf", source="door"),)))
+    _, taken = settled(wanted, running())
+    assert kinds(taken) == [s.StartCapture, s.StopPipeline, s.StartPipeline, s.StopCapture]
+
+
+def test_a_capture_that_died_is_started_again_while_the_new_version_is_switched_to() -> None:
+    actual = replace(running(1), captures=frozenset())
+    warmed = actual
+    for step in (s.Fetch("shelf", digest(2)), s.Verify("shelf", digest(2)), s.Prove("shelf", digest(2), None)):
+        warmed = applied(warmed, step)
+    warmed = applied(warmed, s.Load("shelf", session(2)))
+    assert kinds(doable(desired(deployment(2)), warmed)) == [s.StartCapture, s.Switch]
+
+
+def test_a_deployment_that_is_gone_leaves_nothing_behind() -> None:
+    actual, taken = settled(desired(), running())
+    assert actual == Actual(choices=actual.choices)
+    assert set(kinds(taken)) == {s.StopPipeline, s.Unload, s.StopCapture, s.StopWorker, s.Remove, s.Forget}
+
+
+def test_two_deployments_share_a_session() -> None:
+    second = deployment(1, "door", pipelines=(Pipeline(name="door", source="door"),))
+    actual, taken = settled(desired(deployment(1), second), Actual())
+    assert set(actual.pipelines) == {"shelf", "door"}
+    assert kinds(taken).count(s.Load) == 1
+
+
+def test_a_pipeline_name_belongs_to_one_deployment() -> None:
+    clash = deployment(2, "zone", pipelines=(Pipeline(name="shelf", source="door"),))
+    actual, _ = settled(desired(deployment(1), clash), Actual())
+    assert actual.pipelines["shelf"].session == session(1)
+    assert any(
+        "already belongs to deployment 'shelf'" in wait.reason for wait in waits(desired(deployment(), clash), actual)
+    )
+
+
+def test_a_pinned_variant_is_proven_by_itself() -> None:
+    wanted = desired(deployment(variant="m.onnx"))
+    _, taken = settled(wanted, Actual())
+    assert s.Prove("shelf", digest(1), "m.onnx") in taken
+
+
+def test_steps_under_way_never_share_a_subject_that_one_of_them_takes_away() -> None:
+    assert set(s.Load("a", session(1)).subjects) & set(s.Remove("", digest(1)).subjects)
+    assert set(s.Load("a", session(1)).subjects) & set(s.StopWorker("").subjects)
+    pipeline = Pipeline(name="shelf", source="shelf")
+    assert set(s.StartPipeline("a", pipeline, session(1)).subjects) & set(s.Unload("", session(1)).subjects)
+    assert set(s.StartPipeline("a", pipeline, session(1)).subjects) & set(s.StopCapture("", "shelf").subjects)
+
+
+def test_a_worker_that_cannot_start_is_waited_for() -> None:
+    wanted = desired(deployment())
+    actual = Actual()
+    while not isinstance((step := doable(wanted, actual)[0]), s.StartWorker):
+        actual = applied(actual, step)
+    held = failed(actual, step, FACTS, "no such file")
+    assert [wait.reason for wait in waits(wanted, held)] == ["no such file"]
