@@ -71,7 +71,9 @@ def engine_name(path: Path) -> str:
     """
     name = SUFFIXES.get(path.suffix.lower())
     if name is None:
-        raise BadInput(f"{path}: no engine runs {path.suffix or 'files without a suffix'}: give a .tflite or .onnx file")
+        raise BadInput(
+            f"{path}: no engine runs {path.suffix or 'files without a suffix'}: give a .tflite or .onnx file"
+        )
     return name
 
 

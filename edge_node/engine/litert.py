@@ -107,9 +107,7 @@ def _spec(detail: dict[str, Any]) -> TensorSpec:
     dtype = np.dtype(detail["dtype"]).name
     if len(parameters["scales"]) != 1:  # none, or one per channel: only weights have those
         return TensorSpec(detail["name"], dtype, shape)
-    return TensorSpec(
-        detail["name"], dtype, shape, float(parameters["scales"][0]), int(parameters["zero_points"][0])
-    )
+    return TensorSpec(detail["name"], dtype, shape, float(parameters["scales"][0]), int(parameters["zero_points"][0]))
 
 
 def _load_complaint(path: Path, line: str) -> str:

@@ -54,7 +54,9 @@ def _fastest(agreeing: dict[str, list[VariantProof]], previous: str | None) -> C
     p95 = {file: median(proof.p95_ms for proof in tries) for file, tries in agreeing.items()}
     best = min(p95, key=lambda file: p95[file])
     if previous in p95 and best != previous and p95[best] > (1 - STICKY) * p95[previous]:
-        return Choice(agreeing[previous][-1], f"kept: {best} at {p95[best]:.2f} ms is not 10 % under {p95[previous]:.2f} ms")
+        return Choice(
+            agreeing[previous][-1], f"kept: {best} at {p95[best]:.2f} ms is not 10 % under {p95[previous]:.2f} ms"
+        )
     if len(p95) == 1:
         return Choice(agreeing[best][-1], "the only variant that agrees")
     return Choice(agreeing[best][-1], f"the fastest of {len(p95)} that agree: p95 {p95[best]:.2f} ms")

@@ -1,0 +1,104 @@
+"""Which manifest input describes which tensor, and from a sample to each tensor's feed.
+
+A canonical sample is what lies between fitting and encoding: golden vectors hold it, and every variant encodes it
+in its own way.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from edge_node.engine.base import Array, TensorSpec
+from edge_node.engine.feeds import shape_text
+from edge_node.errors import BadInput
+from edge_node.pipeline.placement import Placement
+from edge_node.pipeline.preprocess import ImageInput
+from edge_node.pipeline.tensors import quantize, static_shape
+from protos.bundle import Input
+
+SAMPLE_KINDS = ("image", "audio", "series", "tensor")
+"""The kinds of inputs that a sample fills; states and constants the runner fills by itself."""
+
+
+class SampleInput(Protocol):
+    """One tensor that a sample fills."""
+
+    def fit(self, sample: Array) -> tuple[Array, Placement | None]:
+        """The canonical form of a sample, and for images where the frame lies in it."""
+
+    def encode(self, canonical: Array) -> Array:
+        """The tensor's feed."""
+
+
+class ValuesInput:
+    """A tensor, series or audio input: real values of one step, in the tensor's shape."""
+
+    def __init__(self, spec: TensorSpec) -> None:
+        """Hold the tensor's specification."""
+        self._spec = spec
+
+    def fit(self, sample: Array) -> tuple[Array, None]:
+        """The values as float32 in the tensor's shape; open axes are taken from the sample, the last one first."""
+        values = np.asarray(sample, np.float32)
+        if values.ndim != len(self._spec.shape) or None not in self._spec.shape:
+            values = self._reshaped(values)
+        return values, None
+
+    def encode(self, canonical: Array) -> Array:
+        """The values in the tensor's type."""
+        return np.ascontiguousarray(quantize(canonical.astype(np.float32, copy=False), self._spec))
+
+    def _reshaped(self, values: Array) -> Array:
+        shape: list[int] = list(static_shape(self._spec))
+        if shape and self._spec.shape[-1] is None:
+            shape[-1] = -1
+        try:
+            return values.reshape(shape)
+        except ValueError:
+            raise BadInput(
+                f"a sample of {shape_text(values.shape)} does not fill the input {self._spec.name!r} "
+                f"of {shape_text(self._spec.shape)}"
+            ) from None
+
+
+def sample_input(given: Input, spec: TensorSpec) -> SampleInput:
+    """What fills a tensor that is neither state nor constant.
+
+    Raises:
+        BadInput: this version does not know the kind, or the tensor does not fit it.
+    """
+    if given.kind == "image":
+        return ImageInput(given, spec)
+    if given.kind in SAMPLE_KINDS:
+        return ValuesInput(spec)
+    raise BadInput(f"the input {spec.name!r} is of kind {given.kind!r}, which this version cannot feed")
+
+
+def constant_feed(given: Input, spec: TensorSpec) -> Array:
+    """The feed of a constant input.
+
+    Raises:
+        BadInput: it has no value.
+    """
+    if given.value is None:
+        raise BadInput(f"the constant input {spec.name!r} needs a value in model.toml")
+    return np.full(static_shape(spec), given.value, np.dtype(spec.dtype))
+
+
+def match_inputs(given: Sequence[Input], specs: Sequence[TensorSpec]) -> list[tuple[Input, TensorSpec]]:
+    """Every tensor with the manifest's input for it: by name, then by position; a plain tensor where none is left.
+
+    Raises:
+        BadInput: the manifest names a tensor that the model does not have, or has too many inputs.
+    """
+    names = [spec.name for spec in specs]
+    for one in given:
+        if one.name is not None and one.name not in names:
+            raise BadInput(f"model.toml: no input {one.name!r} in the model: it has {', '.join(names)}")
+    by_name = {one.name: one for one in given if one.name is not None}
+    unnamed = iter([one for one in given if one.name is None])
+    matched = [(by_name.get(spec.name) or next(unnamed, Input()), spec) for spec in specs]
+    if next(unnamed, None) is not None:
+        raise BadInput(f"model.toml has {len(given)} inputs, the model {len(specs)}: {', '.join(names)}")
+    return matched
