@@ -1,0 +1,127 @@
+"""The manifest of one model from its files: what they say themselves, and the author's answers to the rest. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from edge_node.authoring.heads import OutputAnswers, draft_outputs
+from edge_node.authoring.kinds import InputAnswers, draft_inputs
+from edge_node.engine.base import TensorSpec
+from edge_node.engine.feeds import shape_text
+from edge_node.errors import BadInput
+from protos.bundle import Agree, Golden, Input, Manifest, Slo, Task, Variant
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One file of the model as its engine reads it; `file` is its name inside the bundle."""
+
+    file: str
+    engine: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What the author said."""
+
+    inputs: InputAnswers
+    outputs: OutputAnswers
+    p95_ms: float | None = None
+
+
+def draft(name: str, files: Sequence[ModelFile], answers: Answers) -> Manifest:
+    """The manifest of one model with these files as its variants.
+
+    Raises:
+        BadInput: the files are of different networks, or something cannot be known from them.
+    """
+    first = files[0]
+    for other in files[1:]:
+        check_same_network(first, other)
+    inputs = draft_inputs(first.inputs, first.outputs, answers.inputs)
+    states = {entry.source for entry in inputs if entry.kind == "state"}
+    measured, kind = _measured(first, inputs)
+    results = tuple(spec for spec in first.outputs if spec.name not in states)
+    task, outputs = draft_outputs(measured, kind, results, answers.outputs)
+    if len(first.outputs) > 1 and task is not Task.DETECTION:
+        named = zip(outputs, results, strict=False)  # an answer may read the first of several tensors
+        outputs = tuple(msgspec.structs.replace(output, name=spec.name) for output, spec in named)
+    if not _names_agree(files):
+        inputs = tuple(msgspec.structs.replace(entry, name=None) for entry in inputs)
+        outputs = tuple(msgspec.structs.replace(output, name=None, boxes=None, scores=None) for output in outputs)
+    return Manifest(
+        name=name,
+        task=task,
+        variants=tuple(msgspec.convert({"file": file.file, "engine": file.engine}, Variant) for file in files),
+        inputs=inputs,
+        outputs=outputs,
+        slo=Slo(p95_ms=answers.p95_ms) if answers.p95_ms is not None else None,
+    )
+
+
+def golden_of(task: Task, output_step: float) -> Golden:
+    """How golden vectors of a task are compared.
+
+    Args:
+        task: of the manifest.
+        output_step: what one step of quantization is worth in the outputs, 0 for float outputs.
+    """
+    if task is Task.CLASSIFICATION:
+        return Golden(agree=Agree.TOP1, tolerance=1.0)
+    if task is Task.DETECTION:
+        return Golden(agree=Agree.BOXES, tolerance=0.8)
+    return Golden(agree=Agree.VALUES, tolerance=max(0.01, 3 * output_step))
+
+
+def output_step(file: ModelFile) -> float:
+    """The coarsest step of quantization of the file's outputs; 0 where all are float."""
+    return max((spec.scale or 0.0 for spec in file.outputs), default=0.0)
+
+
+def check_same_network(first: ModelFile, other: ModelFile) -> None:
+    """Return if the files may be of one network: as many tensors, of as many values each.
+
+    Raises:
+        BadInput: they cannot be.
+    """
+    for what, mine, yours in (("input", first.inputs, other.inputs), ("output", first.outputs, other.outputs)):
+        if sorted(map(_size, mine)) != sorted(map(_size, yours)):
+            raise BadInput(
+                f"{first.file} and {other.file} are not the same network: {what}s {_shapes(mine)} and "
+                f"{_shapes(yours)}; make a bundle of each"
+            )
+
+
+def _measured(file: ModelFile, inputs: Sequence[Input]) -> tuple[TensorSpec, str]:
+    """The input that a source fills, and what it is."""
+    filled = [
+        (spec, entry.kind)
+        for spec, entry in zip(file.inputs, inputs, strict=True)
+        if entry.kind not in ("state", "constant")
+    ]
+    if not filled:
+        raise BadInput(f"{file.file} has no input that a source could fill")
+    return filled[0]
+
+
+def _names_agree(files: Sequence[ModelFile]) -> bool:
+    """Whether every file calls its tensors by the same names, so that the manifest may use them."""
+    names = {
+        (frozenset(spec.name for spec in file.inputs), frozenset(spec.name for spec in file.outputs)) for file in files
+    }
+    return len(names) == 1
+
+
+def _size(spec: TensorSpec) -> int:
+    """Values in a tensor, dynamic axes left out."""
+    size = 1
+    for axis in spec.shape:
+        size *= axis or 1
+    return size
+
+
+def _shapes(specs: Sequence[TensorSpec]) -> str:
+    return ", ".join(shape_text(spec.shape) for spec in specs)
