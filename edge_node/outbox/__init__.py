@@ -1,1 +1,1 @@
-"""Results that the coordinator has not committed yet."""
+"""Results that are not yet acknowledged: numbered, on disk, bounded; and their way to the collector."""

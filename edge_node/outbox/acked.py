@@ -1,0 +1,29 @@
+"""Decides whether an acknowledgement may free results: signed by the coordinator, and of this stream."""
+
+import msgspec
+
+from protos.envelope import ACKED, open_sealed
+from protos.errors import ContractError
+from protos.identity import StreamId
+from protos.reported import Acked
+
+
+def accept_acked(envelope: bytes, trusted: frozenset[bytes], stream: StreamId) -> int | None:
+    """The number that everything is committed through; None if the acknowledgement is of another stream.
+
+    Args:
+        envelope: the payload of the `acked` topic.
+        trusted: raw Ed25519 public keys, pinned on first contact.
+        stream: the outbox's own stream. An older stream's retained acknowledgement says nothing about it.
+
+    Raises:
+        ContractError: not an acknowledgement, or not signed by a trusted key.
+    """
+    payload = open_sealed(envelope, ACKED, trusted)
+    try:
+        acked = msgspec.json.decode(payload, type=Acked)
+    except msgspec.MsgspecError as error:
+        raise ContractError(f"not an acknowledgement: {error}") from None
+    if acked.through < 0:
+        raise ContractError(f"an acknowledgement through {acked.through}: numbers begin at 1")
+    return acked.through if acked.stream == stream else None

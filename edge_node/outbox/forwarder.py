@@ -1,0 +1,145 @@
+"""Moves the outbox to the collector: reads what follows, hands it to the link, begins again when nothing comes back.
+
+    forwarder = Forwarder(outbox, uplink.publish, node=node, topic=topics.of_node(node, Kind.DURABLE))
+    task = asyncio.create_task(forwarder.run())
+    forwarder.connected()          # on every new connection
+    forwarder.acked(through)       # on every acknowledgement that `accept_acked` has accepted
+
+What may be sent when is `sending`'s decision. While the node keeps up, each result is its own message at once; when
+more than `BACKLOG` wait to be sent they go in batches as large as a message may be. Live results don't pass here.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from edge_node.outbox.events import encode_tombstone, marked_late
+from edge_node.outbox.policy import Hole, uncovered
+from edge_node.outbox.queue import Outbox
+from edge_node.outbox.records import Record
+from edge_node.outbox.sending import Sending
+from protos.identity import NodeId
+from protos.result import Dropped
+from protos.topics import MAX_PAYLOAD
+
+BACKLOG = 64
+"""Results not yet sent; above it they travel in batches."""
+LATE_AFTER_S = 5.0
+RETRY_S = 0.05
+LONGEST_RETRY_S = 1.0
+"""How soon a link that took nothing is asked again: doubled each time, up to the longest."""
+BURST = 32
+"""Messages handed over before other tasks have their turn."""
+
+HOLE_BYTES = 512
+"""No less than a tombstone takes."""
+
+_ROOM = MAX_PAYLOAD - 2048
+"""For the events of a batch: brackets, commas, and a tombstone that may have to go first."""
+
+
+class Publish(Protocol):
+    """The link's `publish`: false when not connected or full; never blocks."""
+
+    def __call__(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool: ...
+
+
+class Forwarder:
+    """The sender of one outbox. Everything runs on the event loop."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        publish: Publish,
+        *,
+        node: NodeId,
+        topic: str,
+        backlog: int = BACKLOG,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.sent_bytes = 0
+        """payload bytes handed to the link since the start"""
+        self._outbox, self._publish, self._node, self._topic = outbox, publish, node, topic
+        self._backlog, self._monotonic, self._wall_ns = backlog, monotonic, wall_ns
+        self._stream = outbox.stream
+        self._sending = Sending(outbox.freed)
+        self._refusals = 0
+
+    def connected(self) -> None:
+        """A new connection: whatever was under way goes again."""
+        self._sending.on_connected()
+        self._outbox.changed.set()
+
+    def acked(self, through: int) -> None:
+        """The collector has committed everything through this number of the outbox's stream."""
+        self._sending.on_acked(through, self._monotonic())
+        self._outbox.acked(through)
+        self._outbox.changed.set()
+
+    async def run(self) -> None:
+        """Send until cancelled."""
+        while True:
+            self._outbox.changed.clear()
+            wait_s = await self._send_what_may_go()
+            try:
+                await asyncio.wait_for(self._outbox.changed.wait(), wait_s)
+            except TimeoutError:
+                self._sending.on_time(self._monotonic())
+
+    async def _send_what_may_go(self) -> float | None:
+        """Seconds after which to look again even if nothing happens."""
+        if self._outbox.stream != self._stream:
+            self._stream, self._sending = self._outbox.stream, Sending(self._outbox.freed)
+        self._sending.on_time(self._monotonic())
+        handed_over = 0
+        while self._sending.has_room() and (records := self._next()):
+            if not self._send(records):
+                self._refusals += 1
+                return float(min(RETRY_S * 2 ** min(self._refusals, 8), LONGEST_RETRY_S))
+            self._refusals = 0
+            handed_over += 1
+            if handed_over % BURST == 0:
+                await asyncio.sleep(0)
+        return self._sending.wait_s(self._monotonic())
+
+    def _next(self) -> list[Record]:
+        """What goes into the next message."""
+        sent = self._sending.sent
+        if sent >= self._outbox.last_seq:
+            return []
+        if self._outbox.last_seq - sent <= self._backlog:
+            return self._outbox.read(sent, 1, _ROOM)
+        return _fitting(self._outbox.read(sent, _ROOM, _ROOM))
+
+    def _send(self, records: Sequence[Record]) -> bool:
+        lost = uncovered(self._sending.sent, [(record.first, record.seq) for record in records])
+        events = [*(self._tombstone(hole) for hole in lost), *map(self._event, records)]
+        message = b"[" + b",".join(events) + b"]"
+        if not self._publish(self._topic, message, qos=1, retain=False):
+            return False
+        self.sent_bytes += len(message)
+        self._sending.on_sent(records[-1].seq, len(message), self._monotonic())
+        return True
+
+    def _event(self, record: Record) -> bytes:
+        if record.reason is not None:
+            return self._tombstone(Hole(record.first, record.seq, record.reason))
+        return marked_late(record.body) if self._outbox.is_late(record, LATE_AFTER_S) else record.body
+
+    def _tombstone(self, hole: Hole) -> bytes:
+        dropped = Dropped(
+            node=self._node, stream=self._stream, first=hole.first, seq=hole.last, count=hole.count, reason=hole.reason
+        )
+        return encode_tombstone(dropped, self._topic, self._wall_ns())
+
+
+def _fitting(records: Sequence[Record]) -> list[Record]:
+    """As many of the first records as a message holds, with what stands for holes and between the events."""
+    room = _ROOM
+    for number, record in enumerate(records):
+        room -= (len(record.body) or HOLE_BYTES) + 1
+        if room < 0 and number:
+            return list(records[:number])
+    return list(records)
