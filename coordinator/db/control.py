@@ -1,0 +1,71 @@
+"""The control data as transactions: what the registry and the fleet see of the database.
+
+with store.write() as tx:
+    tx.nodes.put(node)
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import sqlalchemy as sa
+
+from coordinator.db.deployments import DeploymentRows
+from coordinator.db.engine import reading, writing
+from coordinator.db.migrate import CONTROL, upgrade
+from coordinator.db.models import VersionRows
+from coordinator.db.nodes import DocumentRows, NodeRows
+from coordinator.db.retained import RetainedRows
+from coordinator.db.tables import settings
+
+
+class Transaction:
+    """The nouns of the control data on one connection."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+        self.versions = VersionRows(connection)
+        self.nodes = NodeRows(connection)
+        self.documents = DocumentRows(connection)
+        self.deployments = DeploymentRows(connection)
+        self.retained = RetainedRows(connection)
+
+    def epoch(self) -> int:
+        """The epoch of the documents issued now."""
+        return int(self._connection.execute(sa.select(settings.c.epoch)).scalar_one())
+
+    def raise_epoch(self, epoch: int) -> None:
+        """Go on in a higher epoch."""
+        self._connection.execute(sa.update(settings).values(epoch=epoch))
+
+
+class ControlStore:
+    """Transactions on the control data. Writers follow one another, also those of other processes."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def prepare(self) -> None:
+        """Bring the schema up to date.
+
+        Raises:
+            Refused: the database was written by a newer version.
+        """
+        upgrade(self._engine, CONTROL)
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """A transaction that only reads."""
+        with reading(self._engine) as connection:
+            yield Transaction(connection)
+
+    @contextmanager
+    def write(self) -> Iterator[Transaction]:
+        """A transaction that writes; it waits for the one before it."""
+        with writing(self._engine) as connection:
+            if connection.dialect.name == "postgresql":
+                connection.execute(sa.select(settings.c.only).with_for_update())
+            yield Transaction(connection)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()

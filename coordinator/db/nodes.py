@@ -1,0 +1,101 @@
+"""Rows of nodes and of their newest desired documents."""
+
+from collections.abc import Mapping
+
+import msgspec
+import sqlalchemy as sa
+
+from coordinator.db.tables import desired, nodes
+from coordinator.db.upsert import upsert
+from coordinator.fleet.presence import Connection, Presence
+from coordinator.fleet.records import Issued, Node
+from protos.identity import NodeId
+from protos.reported import Facts, Reported
+
+
+class NodeRows:
+    """`fleet.store.Nodes` on a connection."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def all(self) -> tuple[Node, ...]:
+        """All nodes, by site and name."""
+        found = self._connection.execute(sa.select(nodes)).mappings()
+        return tuple(sorted((_node(row) for row in found), key=lambda node: (node.site, node.name)))
+
+    def get(self, node: NodeId) -> Node | None:
+        """One node by its id."""
+        row = self._connection.execute(sa.select(nodes).where(nodes.c.id == node)).mappings().one_or_none()
+        return None if row is None else _node(row)
+
+    def put(self, node: Node) -> None:
+        """Store a node, new or known."""
+        upsert(self._connection, nodes, _row(node))
+
+    def remove(self, node: NodeId) -> None:
+        """Delete a node and its desired document."""
+        self._connection.execute(sa.delete(nodes).where(nodes.c.id == node))
+
+
+class DocumentRows:
+    """`fleet.store.Documents` on a connection."""
+
+    def __init__(self, connection: sa.Connection) -> None:
+        self._connection = connection
+
+    def all(self) -> Mapping[NodeId, Issued]:
+        """All documents."""
+        found = (_issued(row) for row in self._connection.execute(sa.select(desired)).mappings())
+        return {issued.node: issued for issued in found}
+
+    def get(self, node: NodeId) -> Issued | None:
+        """The document of one node."""
+        row = self._connection.execute(sa.select(desired).where(desired.c.node == node)).mappings().one_or_none()
+        return None if row is None else _issued(row)
+
+    def put(self, issued: Issued) -> None:
+        """Store a node's newest document."""
+        values = {
+            "node": issued.node,
+            "epoch": issued.epoch,
+            "revision": issued.revision,
+            "digest": issued.digest,
+            "payload": issued.payload,
+        }
+        upsert(self._connection, desired, values)
+
+
+def _row(node: Node) -> dict[str, object]:
+    return {
+        "id": node.id,
+        "site": node.site,
+        "name": node.name,
+        "labels": msgspec.json.encode(node.labels).decode(),
+        "facts": msgspec.json.encode(node.facts).decode(),
+        "registered_at": node.registered_at,
+        "presence": str(node.connection.presence),
+        "connection": node.connection.id,
+        "last_seen": node.last_seen,
+        "held_digest": node.held_digest,
+        "reported": "" if node.reported is None else msgspec.json.encode(node.reported).decode(),
+    }
+
+
+def _node(row: sa.RowMapping) -> Node:
+    return Node(
+        id=row["id"],
+        site=row["site"],
+        name=row["name"],
+        labels=msgspec.json.decode(row["labels"], type=dict[str, str]),
+        facts=msgspec.json.decode(row["facts"], type=Facts),
+        registered_at=row["registered_at"],
+        connection=Connection(Presence(row["presence"]), row["connection"]),
+        last_seen=row["last_seen"],
+        held_digest=row["held_digest"],
+        reported=msgspec.json.decode(row["reported"], type=Reported) if row["reported"] else None,
+    )
+
+
+def _issued(row: sa.RowMapping) -> Issued:
+    return Issued(row["node"], row["epoch"], row["revision"], row["digest"], bytes(row["payload"]))

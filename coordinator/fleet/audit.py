@@ -1,0 +1,60 @@
+"""What the controller asks of the database: whose document is to be published, and which topics are to be cleared."""
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+
+from coordinator.fleet.documents import changes, issue
+from coordinator.fleet.presence import Presence
+from coordinator.fleet.records import Issued, Node
+from coordinator.fleet.store import Store
+from protos.identity import NodeId
+from protos.topics import Topics
+
+
+class Audit:
+    """Compares what nodes should have with what they say they have. Callable from any thread."""
+
+    def __init__(self, store: Store, topics: Topics, now: Callable[[], datetime]) -> None:
+        self._store = store
+        self._topics = topics
+        self._now = now
+
+    def everything(self) -> tuple[NodeId, ...]:
+        """Bring all documents up to date; all nodes that do not hold theirs. Once, at the start."""
+        with self._store.write() as tx:
+            nodes = tx.nodes.all()
+            issue(tx, changes(tx, nodes, tx.deployments.all(), self._now()), self._topics)
+            issued = tx.documents.all()
+        return tuple(node.id for node in nodes if not _holds(node, issued.get(node.id)))
+
+    def present_nodes(self) -> tuple[NodeId, ...]:
+        """The nodes that are online, do not hold their document, and have not refused it."""
+        with self._store.read() as tx:
+            nodes, issued = tx.nodes.all(), tx.documents.all()
+        return tuple(
+            node.id
+            for node in nodes
+            if node.connection.presence is Presence.ONLINE
+            and not _holds(node, issued.get(node.id))
+            and not (node.reported is not None and node.reported.refusal)
+        )
+
+    def documents(self, nodes: Collection[NodeId]) -> dict[NodeId, bytes]:
+        """The newest documents of these nodes."""
+        with self._store.read() as tx:
+            found = (tx.documents.get(node) for node in nodes)
+            return {issued.node: issued.payload for issued in found if issued is not None}
+
+    def pending_topics(self) -> tuple[str, ...]:
+        """The retained topics that are to be cleared."""
+        with self._store.read() as tx:
+            return tx.retained.pending()
+
+    def cleared(self, topics: Collection[str]) -> None:
+        """These topics were cleared."""
+        with self._store.write() as tx:
+            tx.retained.cleared(topics)
+
+
+def _holds(node: Node, issued: Issued | None) -> bool:
+    return issued is None or node.held_digest == issued.digest

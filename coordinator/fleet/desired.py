@@ -1,0 +1,86 @@
+"""What each node should run: deployments and nodes become desired documents. Pure.
+
+Deployments are taken in the order of their creation. One whose pipeline name another deployment already has on a node
+is left out on that node, with the reason; `edgectl deployment apply` refuses such a deployment before it comes to this.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from coordinator.fleet.records import Applied, Issued, Node
+from coordinator.fleet.selectors import parse_selector
+from protos.deployment import model_version
+from protos.desired import Desired, DesiredDeployment, encode_desired, state_digest
+
+MAX_EPOCHS_AHEAD = 1000
+"""A hello is not signed: it may raise the epoch by so much at most."""
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """What a node should run, and why it does not run what else selects it (deployment → reason)."""
+
+    deployments: tuple[DesiredDeployment, ...]
+    refused: dict[str, str]
+
+
+def selected(deployment: Applied, nodes: Iterable[Node]) -> tuple[Node, ...]:
+    """The nodes that the deployment's selector matches."""
+    selector = parse_selector(deployment.spec.selector)
+    return tuple(node for node in nodes if selector.matches(node.selectable))
+
+
+def compile_node(node: Node, deployments: Sequence[Applied]) -> Compiled:
+    """What a node should run of these deployments, the oldest first."""
+    taken: list[DesiredDeployment] = []
+    refused: dict[str, str] = {}
+    owners: dict[str, str] = {}
+    for deployment in deployments:
+        if not selected(deployment, (node,)):
+            continue
+        name = deployment.spec.name
+        names = [pipeline.name for pipeline in deployment.spec.pipelines]
+        clash = next((pipeline for pipeline in names if pipeline in owners), None)
+        if clash is not None:
+            refused[name] = f"pipeline {clash!r} of deployment {owners[clash]!r} already has that name on this node"
+            continue
+        owners.update(dict.fromkeys(names, name))
+        taken.append(_resolved(deployment))
+    return Compiled(tuple(sorted(taken, key=lambda resolved: resolved.name)), refused)
+
+
+def next_document(node: Node, compiled: Compiled, held: Issued | None, epoch: int, issued_at: str) -> Issued | None:
+    """The document to issue to a node, or None where the newest one already says the same."""
+    revision = 1 if held is None else held.revision + 1
+    wanted = Desired(node.id, epoch, revision, issued_at, node.name, node.site, compiled.deployments)
+    if held is not None and held.epoch == epoch and _is_same(decode(held), wanted):
+        return None
+    payload = encode_desired(wanted)
+    return Issued(node.id, epoch, revision, state_digest(payload), payload)
+
+
+def decode(issued: Issued) -> Desired:
+    """The document that was issued."""
+    return msgspec.json.decode(issued.payload, type=Desired)
+
+
+def _is_same(held: Desired, wanted: Desired) -> bool:
+    """Whether both say the same, whatever their number and date."""
+    return msgspec.structs.replace(wanted, revision=held.revision, issued_at=held.issued_at) == held
+
+
+def _resolved(deployment: Applied) -> DesiredDeployment:
+    spec = deployment.spec
+    model, version = model_version(spec.model)
+    return DesiredDeployment(
+        spec.name, model, version, deployment.digest, spec.pipelines, strategy=spec.strategy, variant=spec.variant
+    )
+
+
+def is_from_the_future(epoch: int, revision: int, current: int, issued: Issued | None) -> bool:
+    """Whether a node holds a document that is newer than what was issued here, within a believable epoch."""
+    if issued is None or not 0 <= epoch - current <= MAX_EPOCHS_AHEAD:
+        return False
+    return (epoch, revision) > (issued.epoch, issued.revision)

@@ -1,0 +1,61 @@
+"""Brings the desired documents in the database up to nodes and deployments, inside the caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from coordinator.errors import Refused
+from coordinator.fleet.desired import compile_node, decode, next_document
+from coordinator.fleet.records import Applied, Issued, Node
+from coordinator.fleet.retained import live_topics
+from coordinator.fleet.store import Transaction
+from protos.identity import NodeId
+from protos.topics import MAX_PAYLOAD, Topics
+
+MAX_DOCUMENT = MAX_PAYLOAD * 3 // 4 - 1024
+"""Bytes of a document: its signed form is base64 in JSON and must fit one message."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A node whose desired document changes."""
+
+    node: Node
+    issued: Issued
+
+
+def changes(
+    tx: Transaction, nodes: Iterable[Node], deployments: Sequence[Applied], now: datetime
+) -> tuple[Change, ...]:
+    """The documents that these nodes should have under these deployments (the oldest first) and have not.
+
+    Raises:
+        Refused: a document would be larger than a message may be.
+    """
+    held, epoch, issued_at = tx.documents.all(), tx.epoch(), rfc3339(now)
+    wanted = (
+        (node, next_document(node, compile_node(node, deployments), held.get(node.id), epoch, issued_at))
+        for node in nodes
+    )
+    found = tuple(Change(node, issued) for node, issued in wanted if issued is not None)
+    for change in found:
+        if len(change.issued.payload) > MAX_DOCUMENT:
+            raise Refused(f"node {change.node.full_name}: more deployments than one message holds: use fewer pipelines")
+    return found
+
+
+def issue(tx: Transaction, changed: Iterable[Change], topics: Topics) -> tuple[NodeId, ...]:
+    """Store documents, and note which retained live topics nobody writes any more; whose documents they are."""
+    issued = tuple(change.issued for change in changed)
+    for document in issued:
+        before, current = tx.documents.get(document.node), live_topics(decode(document), topics)
+        if before is not None:
+            tx.retained.add(document.node, live_topics(decode(before), topics) - current)
+        tx.retained.keep(current)
+        tx.documents.put(document)
+    return tuple(document.node for document in issued)
+
+
+def rfc3339(moment: datetime) -> str:
+    """The time in UTC as RFC 3339, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

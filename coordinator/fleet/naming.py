@@ -1,0 +1,37 @@
+"""Which node a person means, and whether a name is free. Pure."""
+
+from collections.abc import Iterable
+
+from coordinator.errors import BadInput, Conflict, NotFound
+from coordinator.fleet.records import Node
+
+
+def find_node(reference: str, nodes: Iterable[Node]) -> Node:
+    """The node that an id, a `site/name`, or a name that only one site has stands for.
+
+    Raises:
+        NotFound: no node is called that.
+        BadInput: several are.
+    """
+    known = tuple(nodes)
+    exact = [node for node in known if reference in (node.id, node.full_name)]
+    found = exact or [node for node in known if node.name == reference]
+    if not found:
+        raise NotFound(f"no node {reference!r}: see edgectl node list")
+    if len(found) > 1:
+        raise BadInput(f"several nodes are called {reference!r}: {', '.join(node.full_name for node in found)}")
+    return found[0]
+
+
+def check_free(wanted: Node, nodes: Iterable[Node]) -> None:
+    """Nobody else is called what the node is to be called.
+
+    Raises:
+        Conflict: another id holds that site and name.
+    """
+    holder = next((node for node in nodes if node.full_name == wanted.full_name and node.id != wanted.id), None)
+    if holder is not None:
+        raise Conflict(
+            f"the name {wanted.full_name} belongs to another node ({holder.id[:12]}…): choose another name, or "
+            f"remove that one with edgectl node delete {wanted.full_name}"
+        )

@@ -1,0 +1,196 @@
+"""Nodes: registration at first contact, and what an administrator does with them.
+
+Identity is an id that is issued here and never changes. Name, site and labels are data: the name and site that the
+coordinator has win over what a known node says of itself, its labels and facts are taken over.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from coordinator.errors import BadInput, Conflict, Refused
+from coordinator.fleet.desired import compile_node, decode
+from coordinator.fleet.documents import changes, issue
+from coordinator.fleet.naming import check_free, find_node
+from coordinator.fleet.records import Issued, Node
+from coordinator.fleet.retained import control_topics, live_topics
+from coordinator.fleet.selectors import check_label, parse_selector
+from coordinator.fleet.store import Store, Transaction
+from protos.errors import ContractError
+from protos.identity import NodeId, checked_name, is_id, node_id
+from protos.reported import Facts
+from protos.topics import Topics
+
+OWN_LABELS = frozenset({"site", "name"})
+"""Selectors see these beside a node's labels, so no label may be called that."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """What a node says of itself at first contact, or again; `node` is empty the first time."""
+
+    node: str
+    name: str
+    site: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
+
+
+@dataclass(frozen=True)
+class NodeDetails:
+    """A node with its newest desired document."""
+
+    node: Node
+    issued: Issued | None
+
+
+class NodeService:
+    """Every method may be called from any thread.
+
+    Args:
+        store: where nodes are kept.
+        topics: the topics of the broker.
+        now: the clock.
+        random: so many random bytes.
+        on_changed: called with the ids of nodes whose documents or retained topics want attention.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        topics: Topics,
+        now: Callable[[], datetime],
+        random: Callable[[int], bytes],
+        on_changed: Callable[[Collection[NodeId]], None],
+    ) -> None:
+        self._store = store
+        self._topics = topics
+        self._now = now
+        self._random = random
+        self._on_changed = on_changed
+
+    def register(self, registration: Registration) -> Node:
+        """The node as it is known from now on.
+
+        Raises:
+            BadInput: a name, a label or the id breaks the rules.
+            Refused: the node was deleted here.
+            Conflict: another node has that name.
+        """
+        _check(registration)
+        with self._store.write() as tx:
+            node = self._admitted(tx, registration)
+            check_free(node, tx.nodes.all())
+            tx.nodes.put(node)
+            changed = self._issue(tx, node)
+        self._on_changed(changed)
+        return node
+
+    def list(self, selector: str) -> tuple[NodeDetails, ...]:
+        """The nodes that a selector matches, by site and name.
+
+        Raises:
+            BadInput: not a selector.
+        """
+        wanted = parse_selector(selector)
+        with self._store.read() as tx:
+            issued = tx.documents.all()
+            found = (node for node in tx.nodes.all() if wanted.matches(node.selectable))
+            return tuple(NodeDetails(node, issued.get(node.id)) for node in found)
+
+    def show(self, reference: str) -> NodeDetails:
+        """One node, by id, `site/name` or name.
+
+        Raises:
+            NotFound: no node is called that.
+            BadInput: several are.
+        """
+        with self._store.read() as tx:
+            node = find_node(reference, tx.nodes.all())
+            return NodeDetails(node, tx.documents.get(node.id))
+
+    def rename(self, reference: str, name: str, site: str) -> NodeDetails:
+        """Call a node otherwise, and move it where a site is given.
+
+        Raises:
+            NotFound: no node is called that.
+            BadInput: several are, or the new name is none.
+            Conflict: another node has that name, or deployments clash at the new one.
+        """
+        with self._store.write() as tx:
+            nodes = tx.nodes.all()
+            node = find_node(reference, nodes)
+            renamed = replace(node, name=_name(name, "name"), site=_name(site, "site") if site else node.site)
+            check_free(renamed, nodes)
+            _check_no_new_clash(tx, node, renamed)
+            tx.nodes.put(renamed)
+            changed = self._issue(tx, renamed)
+            details = NodeDetails(renamed, tx.documents.get(node.id))
+        self._on_changed(changed)
+        return details
+
+    def delete(self, reference: str) -> tuple[NodeId, int]:
+        """Forget a node; its id, and how many retained topics are to be cleared.
+
+        Raises:
+            NotFound: no node is called that.
+            BadInput: several are.
+        """
+        with self._store.write() as tx:
+            node = find_node(reference, tx.nodes.all())
+            issued = tx.documents.get(node.id)
+            topics = control_topics(node.id, self._topics)
+            if issued is not None:
+                topics |= live_topics(decode(issued), self._topics)
+            tx.retained.add(node.id, topics)
+            tx.retained.forget(node.id, self._now())
+            tx.nodes.remove(node.id)
+        self._on_changed((node.id,))
+        return node.id, len(topics)
+
+    def _issue(self, tx: Transaction, node: Node) -> tuple[NodeId, ...]:
+        return issue(tx, changes(tx, (node,), tx.deployments.all(), self._now()), self._topics)
+
+    def _admitted(self, tx: Transaction, registration: Registration) -> Node:
+        known = tx.nodes.get(NodeId(registration.node)) if registration.node else None
+        if known is not None:
+            return replace(known, labels=registration.labels, facts=registration.facts)
+        if registration.node and tx.retained.is_forgotten(NodeId(registration.node)):
+            raise Refused(
+                f"node {registration.node} was deleted on this coordinator: remove its state folder to register it anew"
+            )
+        # An id that is unknown here was issued before this database was restored or made anew: it stays.
+        return Node(
+            id=NodeId(registration.node) if registration.node else node_id(self._random(16)),
+            site=registration.site,
+            name=registration.name,
+            labels=registration.labels,
+            facts=registration.facts,
+            registered_at=self._now(),
+        )
+
+
+def _check(registration: Registration) -> None:
+    if registration.node and not is_id(registration.node):
+        raise BadInput(f"{registration.node!r} is not a node's id")
+    _name(registration.name, "name")
+    _name(registration.site, "site")
+    for key, value in registration.labels.items():
+        check_label(key, value)
+        if key in OWN_LABELS:
+            raise BadInput(f"a label cannot be called {key!r}: selectors see the node's own {key} under that key")
+
+
+def _name(text: str, what: str) -> str:
+    try:
+        return checked_name(text, what)
+    except ContractError as error:
+        raise BadInput(str(error)) from None
+
+
+def _check_no_new_clash(tx: Transaction, before: Node, after: Node) -> None:
+    deployments = tx.deployments.all()
+    known = compile_node(before, deployments).refused
+    for deployment, reason in compile_node(after, deployments).refused.items():
+        if deployment not in known:
+            raise Conflict(f"as {after.full_name} the node would be selected by {deployment!r}, but {reason}")

@@ -1,0 +1,125 @@
+"""The coordinator's folder: configuration, keys, database files and blobs, made by `edge-coordinator init`.
+
+`coordinator.toml` · `keys/signing.key` (raw Ed25519, base64, mode 0600) · `coordinator.db` · `results.db` · `bundles/`
+"""
+
+import base64
+import binascii
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from coordinator.config import CONFIG_FILE, CoordinatorConfig, read_config
+from coordinator.errors import BadInput, Refused
+
+
+@dataclass(frozen=True)
+class Folder:
+    """Where things are below the coordinator's folder."""
+
+    root: Path
+
+    @property
+    def config(self) -> Path:
+        """The configuration."""
+        return self.root / CONFIG_FILE
+
+    @property
+    def signing_key(self) -> Path:
+        """The private key that signs the documents for nodes."""
+        return self.root / "keys" / "signing.key"
+
+    @property
+    def database(self) -> Path:
+        """Control data, where no other database is configured."""
+        return self.root / "coordinator.db"
+
+    @property
+    def results_database(self) -> Path:
+        """Results, where no other database is configured."""
+        return self.root / "results.db"
+
+    @property
+    def bundles(self) -> Path:
+        """The OCI layout with all blobs."""
+        return self.root / "bundles"
+
+    @property
+    def broker(self) -> Path:
+        """The own broker's files."""
+        return self.root / "broker"
+
+
+def make_folder(folder: Folder, config: CoordinatorConfig) -> bool:
+    """Make what is missing; whether the folder was new. Keys and a configuration that are there stay as they are.
+
+    Raises:
+        BadInput: the folder cannot be written.
+        Refused: there is a configuration, and it says something else.
+    """
+    try:
+        folder.signing_key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        is_new = _write_new(folder.config, config_toml(config).encode(), 0o644)
+        key = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()) + b"\n"
+        _write_new(folder.signing_key, key, 0o600)
+    except OSError as error:
+        raise BadInput(f"{error.filename}: {error.strerror}") from None
+    if not is_new and config != CoordinatorConfig():
+        _check_same(folder, config)
+    return is_new
+
+
+def read_signing_key(folder: Folder) -> Ed25519PrivateKey:
+    """The key that signs the documents for nodes.
+
+    Raises:
+        BadInput: there is none, or it is none.
+        Refused: others may read it.
+    """
+    file = folder.signing_key
+    try:
+        if file.stat().st_mode & 0o077:
+            raise Refused(f"{file} may be read by others: chmod 600 {file}")
+        return Ed25519PrivateKey.from_private_bytes(base64.b64decode(file.read_bytes().strip(), validate=True))
+    except FileNotFoundError:
+        raise BadInput(f"{file} is missing: run edge-coordinator init --dir {folder.root}") from None
+    except OSError as error:
+        raise BadInput(f"{file}: {error.strerror}") from None
+    except (binascii.Error, ValueError):
+        raise BadInput(f"{file} is not a signing key: restore it from your backup") from None
+
+
+def config_toml(config: CoordinatorConfig) -> str:
+    """The configuration as TOML: what differs from the defaults."""
+    values: dict[str, object] = msgspec.to_builtins(config)
+    # a JSON string, number or boolean is the same in TOML
+    lines = [f"{key} = {json.dumps(value)}\n" for key, value in values.items()]
+    return "# Keys: docs/reference/coordinator.md\n" + "".join(lines)
+
+
+def _write_new(file: Path, content: bytes, mode: int) -> bool:
+    """Write a file that is not there yet, all of it or nothing; whether it was written."""
+    if file.exists():
+        return False
+    staged = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as written:
+        written.write(content)
+        written.flush()
+        os.fsync(written.fileno())
+    try:
+        os.link(staged, file)  # unlike a rename it never replaces a key that another process has just made
+    except FileExistsError:
+        return False
+    finally:
+        staged.unlink()
+    return True
+
+
+def _check_same(folder: Folder, config: CoordinatorConfig) -> None:
+    if read_config(folder.root) != config:
+        raise Refused(f"{folder.config} says something else: edit it, or give the options to edge-coordinator serve")

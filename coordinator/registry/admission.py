@@ -1,0 +1,69 @@
+"""Which bundles may become a version: decided from the list of files and the text of `model.toml` alone.
+
+Whether the model runs is not decided here: every device proves that for itself.
+"""
+
+from collections.abc import Sequence
+
+from coordinator.errors import BadInput, Refused
+from protos.bundle import MANIFEST, Manifest, golden_files, missing_files, parse_manifest
+from protos.errors import ContractError
+from protos.oci import BundleFile
+
+MAX_FILES = 10_000
+MAX_FILE = 4 * 1024**3
+"""No file of a bundle is larger, in bytes."""
+MAX_BUNDLE = 8 * 1024**3
+"""No bundle is larger, in bytes."""
+MAX_MODEL_TOML = 1024 * 1024
+
+
+def model_toml_of(files: Sequence[BundleFile]) -> BundleFile:
+    """The entry of `model.toml`, after the sizes have been checked.
+
+    Raises:
+        BadInput: there is none.
+        Refused: too many files, or too large.
+    """
+    total = sum(file.size for file in files)
+    if len(files) > MAX_FILES or total > MAX_BUNDLE:
+        raise Refused(f"a bundle of {len(files)} files, {total} bytes; at most {MAX_FILES} and {MAX_BUNDLE} are taken")
+    for file in files:
+        check_size(file.path, file.size)
+    found = next((file for file in files if file.path == MANIFEST), None)
+    if found is None:
+        raise BadInput(f"the bundle has no {MANIFEST}: make one with edgectl model init")
+    if found.size > MAX_MODEL_TOML:
+        raise Refused(f"{MANIFEST} has {found.size} bytes; at most {MAX_MODEL_TOML} are taken")
+    return found
+
+
+def check_size(what: str, size: int) -> None:
+    """A file of this many bytes is taken.
+
+    Raises:
+        Refused: it is too large.
+    """
+    if size > MAX_FILE:
+        raise Refused(f"{what} has {size} bytes; at most {MAX_FILE} are taken")
+
+
+def admit(model: str, files: Sequence[BundleFile], model_toml: str) -> Manifest:
+    """The manifest of a bundle that may become a version of `model` (empty: of the model that it names).
+
+    Raises:
+        BadInput: the manifest is wrong, is another model's, or names files that are not there.
+    """
+    present = {file.path for file in files}
+    try:
+        manifest = parse_manifest(model_toml)
+    except ContractError as error:
+        raise BadInput(str(error)) from None
+    if model and manifest.name != model:
+        raise BadInput(f"{MANIFEST} names the model {manifest.name!r}, not {model!r}")
+    missing = missing_files(manifest, present)
+    if missing:
+        raise BadInput(f"{MANIFEST} names files that are not in the bundle: {', '.join(missing)}")
+    if manifest.golden is not None and not golden_files(manifest, present):
+        raise BadInput(f"{MANIFEST}: no file of the bundle matches the golden vectors {manifest.golden.vectors!r}")
+    return manifest
