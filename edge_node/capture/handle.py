@@ -23,10 +23,12 @@ class Capture(Protocol):
     name: str
     socket: Path
     """where workers find the frames: `PipelineRun.source`"""
-    report: CaptureReport
-    """the newest"""
     on_exit: Callable[[str], None]
     """called each time the capture dies by itself, with the reason; it is restarted without the caller's help"""
+
+    @property
+    def report(self) -> CaptureReport:
+        """How the source is doing, newest."""
 
     async def start(self) -> None:
         """Begin to capture. Returns once the socket accepts subscribers."""

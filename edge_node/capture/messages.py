@@ -22,13 +22,14 @@ class Ring(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """A frame lies in a slot: RGB, uint8, HWC. Sequences count the source's frames, so that a gap is what was missed.
+    """A frame lies in the ring: RGB, uint8, HWC. Sequences count the source's frames, so that a gap is what was missed.
 
+    `version` counts what was written into this ring: the slot is its remainder, see `ring`.
     `ingress_bytes` is what the source has taken in up to this frame, encoded, since the capture began.
     """
 
     sequence: int
-    slot: int
+    version: int
     width: int
     height: int
     captured_ns: int

@@ -1,0 +1,46 @@
+"""Decides which frames a rate keeps, and when a file's frame is due. Time is an argument, in seconds."""
+
+_TOLERANCE = 0.01
+"""of an interval: timestamps are rounded to the container's time base"""
+_MOST_BEHIND_S = 1.0
+"""a player that is further behind (a suspended process) goes on from where it is instead of rushing"""
+
+
+class Thinning:
+    """Keeps at most `fps` frames of each second of the stream; without `fps` it keeps all."""
+
+    def __init__(self, fps: float | None) -> None:
+        self._interval_s = None if fps is None else 1.0 / fps
+        self._due_s: float | None = None
+        self._last_s = 0.0
+
+    def keeps(self, time_s: float) -> bool:
+        """Whether the frame of this time is kept. A time before the last one begins a new stream."""
+        if self._interval_s is None:
+            return True
+        if self._due_s is None or time_s < self._last_s:
+            self._due_s = time_s
+        self._last_s = time_s
+        if time_s < self._due_s - self._interval_s * _TOLERANCE:
+            return False
+        intervals_behind = max(0.0, time_s - self._due_s) // self._interval_s
+        self._due_s += self._interval_s * (1 + intervals_behind)
+        return True
+
+
+class Pace:
+    """Plays a file at its own pace."""
+
+    def __init__(self) -> None:
+        self._start_s: float | None = None
+        self._last_s = 0.0
+
+    def wait_s(self, stream_time_s: float, now_s: float) -> float:
+        """How long to wait before the frame of this stream time is due; a time before the last one begins anew."""
+        if self._start_s is None or stream_time_s < self._last_s:
+            self._start_s = now_s - stream_time_s
+        self._last_s = stream_time_s
+        wait_s = self._start_s + stream_time_s - now_s
+        if wait_s < -_MOST_BEHIND_S:
+            self._start_s = now_s - stream_time_s
+        return max(0.0, wait_s)
