@@ -1,0 +1,59 @@
+"""Reads the addresses that people and coordinators give: of coordinators and of brokers."""
+
+from pathlib import Path
+
+from edge_node.config import LiveSink
+from edge_node.errors import BadInput, Refused
+from protos.broker_url import Broker, is_loopback, parse_broker_url
+from protos.errors import ContractError
+
+
+def coordinator_address(text: str) -> str:
+    """The `host:port` of a coordinator, checked.
+
+    Raises:
+        BadInput: not host:port.
+        Refused: not on the loopback interface; until nodes have identities nothing else is dialled.
+    """
+    host, colon, port = text.rpartition(":")
+    if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
+        raise BadInput(f"coordinator {text!r} is not an address: give HOST:PORT, for example 127.0.0.1:7070")
+    if not is_loopback(host.strip("[]")):
+        raise Refused(
+            f"coordinator {text} is not on the loopback interface: until nodes have identities only that works"
+        )
+    return text
+
+
+def uplink_broker(url: str) -> Broker:
+    """The broker of the uplink.
+
+    Raises:
+        BadInput: not a broker URL, or plaintext without a user name off the loopback interface.
+    """
+    try:
+        return parse_broker_url(url)
+    except ContractError as error:
+        raise BadInput(str(error)) from None
+
+
+def live_broker(sink: LiveSink) -> Broker:
+    """The broker of the live sink; reads the password file.
+
+    Raises:
+        BadInput: as `uplink_broker`; or the password file or the CA file cannot be read.
+    """
+    password = None if sink.password_file is None else _read(Path(sink.password_file), "password_file").rstrip("\n")
+    if sink.ca_file is not None:
+        _read(Path(sink.ca_file), "ca_file")
+    try:
+        return parse_broker_url(sink.url, username=sink.username, password=password, ca_file=sink.ca_file)
+    except ContractError as error:
+        raise BadInput(f"live: {error}") from None
+
+
+def _read(file: Path, key: str) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"live.{key} {file} cannot be read: {error}") from None

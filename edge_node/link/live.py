@@ -1,0 +1,141 @@
+"""Live results: fresh ones only, one per message, for people and machines that subscribe.
+
+    live = Live(uplink, topics, site, name)            # over the uplink: call on_connected from its callback
+    live = Live(SiteBroker(broker, …), topics, site, name)     # or over the site's own broker
+    live.publish("shelf", pipeline.live, event, outputs)
+
+There is no backlog: what cannot leave now is dropped and counted, and a connection's queue dies with it. States are
+published when they change, and again after every connect (a broker may have lost them). A rename is a new `Live`:
+`clear` the old one first.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from edge_node.link.connection import Message, Opening
+from edge_node.link.keeper import Keeper
+from edge_node.link.live_state import live_states
+from edge_node.link.session import DEFAULT_BACKOFF, Backoff
+from protos import deployment
+from protos.broker_url import Broker
+from protos.identity import NodeId
+from protos.topics import MAX_PAYLOAD, Topics
+
+ONLINE, OFFLINE = b"online", b"offline"
+
+
+class Sink(Protocol):
+    """Where live results go: the uplink or a `SiteBroker`."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a message would leave now."""
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
+        """Hand a message over; False when it was not taken."""
+
+
+class Live:
+    """The live topics of one node under today's names. Used on the event loop."""
+
+    def __init__(self, sink: Sink, topics: Topics, site: str, name: str) -> None:
+        self._sink = sink
+        self._topics = topics
+        self._site = site
+        self._name = name
+        self._retained: dict[str, bytes] = {}
+        self.published = 0
+        self.published_bytes = 0
+        self.dropped = 0
+        """Results that were not published: not connected, too much under way, or larger than a message may be."""
+
+    def publish(self, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any]) -> None:
+        """Publish one fresh result and what it changes of the pipeline's states."""
+        if not wanted.enabled:
+            return
+        topic = self._topics.live(self._site, self._name, pipeline)
+        if len(event) <= MAX_PAYLOAD and self._sink.publish(topic, event, qos=wanted.qos, retain=False):
+            self.published += 1
+            self.published_bytes += len(event)
+        else:
+            self.dropped += 1
+        if wanted.state:
+            for state, value in live_states(wanted.state, outputs).items():
+                self._retain(self._topics.live_state(self._site, self._name, pipeline, state), value)
+
+    def on_connected(self) -> None:
+        """Say that the node is there, and every state again."""
+        self._retained, known = {}, self._retained
+        known[self._topics.availability(self._site, self._name)] = ONLINE
+        for topic, value in known.items():
+            self._retain(topic, value)
+
+    def offline(self) -> None:
+        """Say that the node goes away, on purpose."""
+        self._retain(self._topics.availability(self._site, self._name), OFFLINE)
+
+    def clear(self, pipeline: str | None = None) -> None:
+        """Delete the retained messages of a pipeline that is no more, or all of them (before a rename)."""
+        head = self._topics.live(self._site, self._name, pipeline) + "/" if pipeline else ""
+        for topic in [topic for topic in self._retained if topic.startswith(head)]:
+            if self._sink.publish(topic, b"", qos=1, retain=True):
+                del self._retained[topic]
+
+    def _retain(self, topic: str, value: bytes) -> None:
+        """Publish a retained value if it is not the last one; what did not leave is said again at the next connect."""
+        if self._retained.get(topic) != value:
+            self._sink.publish(topic, value, qos=1, retain=True)
+            self._retained[topic] = value
+
+
+class SiteBroker:
+    """A second connection, to the broker that live results go to. Its will says that the node is gone."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        node: NodeId,
+        availability: str,
+        *,
+        on_connected: Callable[[], None],
+        backoff: Backoff = DEFAULT_BACKOFF,
+    ) -> None:
+        self._node = node
+        self._availability = availability
+        self._on_connected = on_connected
+        self._keeper = Keeper(broker, self, backoff)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted the present connection."""
+        return self._keeper.connected
+
+    @property
+    def state(self) -> str:
+        """One line for people: connected, or why not."""
+        return self._keeper.state
+
+    async def start(self) -> None:
+        """Begin to connect, in the background, and go on for ever."""
+        await self._keeper.start()
+
+    async def stop(self) -> None:
+        """Say that the node goes offline, disconnect, end."""
+        await self._keeper.stop()
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
+        """Hand a message over; False when it was not taken."""
+        return self._keeper.publish(topic, payload, qos=qos, retain=retain)
+
+    def opening(self) -> Opening:
+        """What the next connection says of itself."""
+        gone = Message(self._availability, OFFLINE, 1, retain=True)
+        return Opening(connection_id="live", client_id=f"{self._node}-live", will=gone, farewell=(gone,))
+
+    def connected_as(self, connection_id: str) -> None:
+        """The broker accepted the connection."""
+        del connection_id
+        self._on_connected()
+
+    def received(self, topic: str, payload: bytes) -> None:
+        """Nothing is subscribed to."""

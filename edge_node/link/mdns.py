@@ -1,0 +1,75 @@
+"""`python -m edge_node.link.mdns`: look for announced coordinators, in a process of its own.
+
+The node's one door to zeroconf. It looks on the loopback interface only, until nodes have identities.
+"""
+
+import asyncio
+import errno
+import sys
+
+import msgspec
+from zeroconf import IPVersion, ServiceStateChange, Zeroconf
+from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+
+from edge_node.link.child import Failed, say
+from edge_node.link.discovery import Found, FoundCoordinator, Look
+from protos.discovery import SERVICE_TYPE, TXT_KEY_ID, TXT_VERSION
+
+INTERFACES = ["127.0.0.1"]
+RESOLVE_MS = 1000
+NO_MULTICAST = frozenset({errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.ENOBUFS})
+"""19, 99, 101, 105: no interface here takes part in multicast, or no more groups may be joined."""
+
+
+async def look(seconds: float) -> Found:
+    """What is announced within so many seconds. Raises OSError where multicast is not possible."""
+    names: set[str] = set()
+
+    def changed(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
+        del zeroconf, service_type
+        (names.discard if state_change is ServiceStateChange.Removed else names.add)(name)
+
+    async with AsyncZeroconf(interfaces=INTERFACES, ip_version=IPVersion.V4Only) as zeroconf:
+        async with AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, handlers=[changed]):
+            await asyncio.sleep(seconds)
+        resolved = await asyncio.gather(*(_resolve(zeroconf, name) for name in sorted(names)))
+    return Found(coordinators=tuple(sorted(one for one in resolved if one is not None)))
+
+
+async def _resolve(zeroconf: AsyncZeroconf, name: str) -> FoundCoordinator | None:
+    info = AsyncServiceInfo(SERVICE_TYPE, name)
+    if not await info.async_request(zeroconf.zeroconf, RESOLVE_MS) or info.port is None:
+        return None
+    return found_from_wire(info.parsed_addresses(IPVersion.V4Only), info.port, info.properties)
+
+
+def found_from_wire(addresses: list[str], port: int, properties: dict[bytes, bytes | None]) -> FoundCoordinator | None:
+    """An announcement in our types, or None where it names no address."""
+    if not addresses:
+        return None
+    return FoundCoordinator(
+        address=f"{addresses[0]}:{port}",
+        version=_text(properties.get(TXT_VERSION)),
+        key_id=_text(properties.get(TXT_KEY_ID)),
+    )
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode(errors="replace")
+
+
+def main() -> int:
+    """Answer the request on standard input."""
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Look)
+    try:
+        say(asyncio.run(look(request.seconds)))
+    except OSError as error:
+        off = "multicast is not possible here" if error.errno in NO_MULTICAST else str(error.strerror or error)
+        say(
+            Failed("unreachable", f"cannot look for a coordinator, {off}: say where it is with --coordinator HOST:PORT")
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
