@@ -19,9 +19,8 @@ def check_feeds(specs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> None
         if feed is None:
             raise BadInput(f"no feed for the input {spec.name!r}: the feeds are {', '.join(feeds) or 'none'}")
         if feed.dtype.name != spec.dtype or not fits(feed.shape, spec.shape):
-            raise BadInput(
-                f"the input {spec.name!r} takes {spec.dtype} {shape_text(spec.shape)}, not {feed.dtype.name} {shape_text(feed.shape)}"
-            )
+            wanted = f"{spec.dtype} {shape_text(spec.shape)}"
+            raise BadInput(f"the input {spec.name!r} takes {wanted}, not {feed.dtype.name} {shape_text(feed.shape)}")
 
 
 def fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:

@@ -37,7 +37,8 @@ DTYPES: dict[str, str] = {
 }
 FATAL = 4
 _UNKNOWN_OPERATOR = re.compile(
-    r"No Op registered for (\S+)|error: (\S+?)\(-?\d+\) is not a registered|Could not find an implementation for (\S+?)\("
+    r"No Op registered for (\S+)|error: (\S+?)\(-?\d+\) is not a registered"
+    r"|Could not find an implementation for (\S+?)\("
 )
 
 

@@ -69,7 +69,7 @@ def onnx_facts(content: Buffer) -> OnnxFacts:
 
 
 def _quantizer(node: Buffer) -> Iterator[tuple[str, str, str | None]]:
-    """The tensor that a QuantizeLinear gives or a DequantizeLinear takes, with the names of its scale and zero point."""
+    """The tensor that a QuantizeLinear gives or a DequantizeLinear takes, and the names of its scale and zero point."""
     kind = _text(node, NODE_OP_TYPE)
     if kind not in ("QuantizeLinear", "DequantizeLinear"):
         return

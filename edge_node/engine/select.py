@@ -77,4 +77,5 @@ def _complaint(tries: Sequence[VariantProof]) -> str:
     proof = next(proof for proof in reversed(tries) if not proof.agrees)
     if proof.error:
         return f"{proof.file} ({proof.engine}): {proof.error}"
-    return f"{proof.file} ({proof.engine}): agreement {proof.agreement:.4g} against {proof.tolerance:.4g} on {proof.vectors} golden vectors"
+    numbers = f"agreement {proof.agreement:.4g} against {proof.tolerance:.4g} on {proof.vectors} golden vectors"
+    return f"{proof.file} ({proof.engine}): {numbers}"

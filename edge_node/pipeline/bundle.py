@@ -113,7 +113,9 @@ def open_model(
     engine = for_file(path)
     session = engine.open(path, threads=threads)
     try:
-        manifest = manifest_for(path.name, engine.name, session.inputs, session.outputs, labels and labels.name)
+        manifest = manifest_for(
+            path.name, engine.name, session.inputs, session.outputs, labels.name if labels else None
+        )
         return Runner(session, manifest, names, options)
     except BadInput:
         session.close()

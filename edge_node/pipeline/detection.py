@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from edge_node.engine.base import Array, TensorSpec
 from edge_node.errors import BadInput
+from edge_node.pipeline.inputs import Prepared
 from edge_node.pipeline.nms import suppress
-from edge_node.pipeline.placement import Placement, Size
+from edge_node.pipeline.placement import Size
 from edge_node.pipeline.postprocess import (
     DIGITS,
     Options,
@@ -50,10 +51,12 @@ class Detection:
         threshold = options.score_threshold
         self._threshold = given.score_threshold if threshold is None else threshold
         self._head, classes = HEADS[given.head](given, specs, size)
+        if classes is not None and (given.background or 0) >= classes:
+            raise BadInput(f"model.toml: background {given.background} is no class: the model has {classes}, from 0 on")
         self._labels = _with_background(labels, classes, given.background)
         check_labels(self._labels, classes, given, given.scores or given.head)
 
-    def __call__(self, outputs: Mapping[str, Array], placement: Placement | None) -> tuple[Detected, ...]:
+    def __call__(self, outputs: Mapping[str, Array], prepared: Prepared) -> tuple[Detected, ...]:
         """The boxes, best first, in 0..1 of the frame (of the input, where there is no placement)."""
         boxes, scores, classes = self._head(outputs)
         likely = np.flatnonzero(scores >= self._threshold)
@@ -63,6 +66,7 @@ class Detection:
         else:
             limits = self._given.iou_threshold, self._given.max_boxes
             kept = suppress(boxes, scores, classes, iou_threshold=limits[0], limit=limits[1])
+        placement = prepared.placement
         found = boxes[kept] if placement is None else placement.to_frame(boxes[kept])
         return tuple(
             Detected(label_of(self._labels, index), round(score, DIGITS), _corners(box))

@@ -6,9 +6,10 @@ What cannot be known (mean and std, colour order, thresholds) keeps its default;
 import re
 from collections.abc import Sequence
 from pathlib import PurePosixPath
+from typing import Literal, cast
 
 from edge_node.engine.base import TensorSpec
-from edge_node.pipeline.preprocess import CHANNELS
+from edge_node.pipeline.layout import CHANNELS
 from protos.bundle import Input, Manifest, Output, Task, Variant
 from protos.identity import is_name
 
@@ -16,6 +17,9 @@ SMALLEST_IMAGE = 8
 """Pixels: tensors smaller than this in width or height are not taken for images."""
 SAMPLE_RATES = ("sr", "sample_rate", "sampling_rate")
 RATE = 16000.0
+
+EngineName = Literal["litert", "onnxruntime", "stub"]
+Head = Literal["boxes_scores", "yolo", "tflite_ssd"]
 
 
 def manifest_for(
@@ -35,11 +39,11 @@ def manifest_for(
     answers = [spec for spec in outputs if spec.name not in states]
     output = _output(given, inputs, answers, labels)
     return Manifest(
-        name=name_of(file),
-        task=Task(output.decode),
-        variants=(Variant(file, engine),),
+        name_of(file),
+        Task(output.decode),
+        (Variant(file, cast("EngineName", engine)),),
         inputs=given,
-        outputs=(output,),  # type: ignore[arg-type]
+        outputs=(output,),
     )
 
 
@@ -94,19 +98,19 @@ def _output(
     image = any(one.kind == "image" for one in given)
     head = _detection_head(outputs) if image else None
     if head is not None:
-        return Output(decode="detection", head=head, labels=labels)  # type: ignore[arg-type]
+        return Output(decode="detection", head=head, labels=labels)
     if len(outputs) != 1:
         return Output(decode="tensor")
     only = outputs[0]
     if not image and len(inputs) == 1 and only.shape == inputs[0].shape and _size(only) > 1:
         return Output(decode="anomaly")
     if (image or labels is not None) and _size(only) == only.shape[-1] and _size(only) > 1:
-        activation = "none" if _gives_probabilities(only) else "softmax"
-        return Output(decode="classification", labels=labels, top_k=3, activation=activation)  # type: ignore[arg-type]
+        activation: Literal["none", "softmax"] = "none" if _gives_probabilities(only) else "softmax"
+        return Output(decode="classification", labels=labels, top_k=3, activation=activation)
     return Output(decode="tensor")
 
 
-def _detection_head(outputs: Sequence[TensorSpec]) -> str | None:
+def _detection_head(outputs: Sequence[TensorSpec]) -> Head | None:
     columns = [spec.shape[-1] if len(spec.shape) == 3 else None for spec in outputs]
     if len(outputs) == 4 and columns[0] == 4 and all(len(spec.shape) <= 2 for spec in outputs[1:]):
         return "tflite_ssd"

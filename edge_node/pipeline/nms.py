@@ -37,4 +37,4 @@ def iou(box: Floats, boxes: Floats) -> Floats:
     inner = np.prod(np.clip(high - low, 0.0, None), axis=1)
     areas = np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None), axis=1)
     union = areas + np.prod(np.clip(box[2:] - box[:2], 0.0, None)) - inner
-    return np.divide(inner, union, out=np.zeros_like(inner), where=union > 0)
+    return np.asarray(np.divide(inner, union, out=np.zeros_like(inner), where=union > 0), np.float32)

@@ -35,14 +35,14 @@ class Placement:
         size = np.array([self.input.width, self.input.height] * 2, np.float32)
         frame = np.array([self.frame.width, self.frame.height] * 2, np.float32)
         scale, offset = self._affine()
-        return np.clip(((boxes * size) * scale + offset) / frame, 0.0, 1.0)
+        return np.asarray(np.clip(((boxes * size) * scale + offset) / frame, 0.0, 1.0), np.float32)
 
     def to_input(self, boxes: Floats) -> Floats:
         """Boxes [n, 4] in 0..1 of the frame, as boxes in 0..1 of the input."""
         size = np.array([self.input.width, self.input.height] * 2, np.float32)
         frame = np.array([self.frame.width, self.frame.height] * 2, np.float32)
         scale, offset = self._affine()
-        return ((boxes * frame - offset) / scale) / size
+        return np.asarray(((boxes * frame - offset) / scale) / size, np.float32)
 
     def _affine(self) -> tuple[Floats, Floats]:
         """From pixels of the input to pixels of the frame: x * scale + offset."""

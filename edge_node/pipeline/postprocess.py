@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from edge_node.engine.base import Array, TensorSpec
 from edge_node.engine.feeds import shape_text
 from edge_node.errors import BadInput
+from edge_node.pipeline.inputs import Prepared
 from edge_node.pipeline.tensors import dequantize
 from protos.bundle import Output
 from protos.result import Anomaly, Classified, Tensor
@@ -38,19 +39,14 @@ class Options:
 class Decoder(Protocol):
     """Reads one answer."""
 
-    def __call__(self, outputs: Outputs, real: Floats | None) -> tuple[Result, ...]:
-        """The answer.
-
-        Args:
-            outputs: the session's outputs.
-            real: the sample's real values, for decoders that compare with it.
-        """
+    def __call__(self, outputs: Outputs, prepared: Prepared) -> tuple[Result, ...]:
+        """The answer that the session's outputs for a sample mean."""
 
 
 class Classification:
     """The best classes of one score vector."""
 
-    def __init__(self, given: Output, specs: Sequence[TensorSpec], labels: Sequence[str], top_k: int) -> None:
+    def __init__(self, given: Output, specs: Sequence[TensorSpec], labels: Sequence[str], options: Options) -> None:
         """Find the tensor.
 
         Raises:
@@ -59,13 +55,13 @@ class Classification:
         self._spec = output_named(given.name, specs)
         self._activation = given.activation
         self._labels = labels
-        self._top_k = max(1, top_k)
+        self._top_k = max(1, given.top_k if options.top_k is None else options.top_k)
         classes = self._spec.shape[-1] if self._spec.shape else None
         check_labels(labels, classes, given, self._spec.name)
 
-    def __call__(self, outputs: Outputs, real: Floats | None) -> tuple[Classified, ...]:
+    def __call__(self, outputs: Outputs, prepared: Prepared) -> tuple[Classified, ...]:
         """The classes, best first; of equal ones the first stands first."""
-        del real
+        del prepared
         raw = outputs[self._spec.name].reshape(-1)
         if self._activation == "none":
             order = _best(raw, self._top_k)
@@ -83,14 +79,15 @@ class Classification:
 class AnomalyScore:
     """The mean squared difference between the sample and its reconstruction."""
 
-    def __init__(self, given: Output, specs: Sequence[TensorSpec], threshold: float | None) -> None:
+    def __init__(self, given: Output, specs: Sequence[TensorSpec], options: Options) -> None:
         """Find the tensor."""
         self._spec = output_named(given.name, specs)
-        self._threshold = threshold
+        self._threshold = given.threshold if options.threshold is None else options.threshold
 
-    def __call__(self, outputs: Outputs, real: Floats | None) -> tuple[Anomaly, ...]:
+    def __call__(self, outputs: Outputs, prepared: Prepared) -> tuple[Anomaly, ...]:
         """One score, with its verdict where there is a threshold."""
         rebuilt = dequantize(outputs[self._spec.name], self._spec).reshape(-1)
+        real = prepared.real
         if real is None or real.size != rebuilt.size:
             raise BadInput(f"the output {self._spec.name!r} is not a reconstruction of the input: sizes differ")
         difference = real.reshape(-1) - rebuilt
@@ -107,9 +104,9 @@ class Tensors:
         wanted = given or [Output(decode="tensor", name=spec.name) for spec in specs]
         self._wanted = [(output_named(one.name, specs), one.max_values) for one in wanted]
 
-    def __call__(self, outputs: Outputs, real: Floats | None) -> tuple[Tensor, ...]:
+    def __call__(self, outputs: Outputs, prepared: Prepared) -> tuple[Tensor, ...]:
         """One entry per output, its values cut off after the manifest's `max_values`."""
-        del real
+        del prepared
         return tuple(_tensor(dequantize(outputs[spec.name], spec), spec.name, limit) for spec, limit in self._wanted)
 
 

@@ -5,8 +5,6 @@ model's size, in the manifest's colour order), `encode` gives it the model's lay
 which widens its filters when it shrinks (antialiased). Reading and decoding are capture's.
 """
 
-from typing import Literal
-
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
@@ -14,13 +12,12 @@ from PIL import Image
 from edge_node.engine.base import Array, TensorSpec
 from edge_node.engine.feeds import shape_text
 from edge_node.errors import BadInput
+from edge_node.pipeline.layout import layout_of
 from edge_node.pipeline.placement import Placement, Size, place
 from edge_node.pipeline.tensors import quantize
 from protos.bundle import Input
 
 Pixels = NDArray[np.uint8]
-Layout = Literal["NHWC", "NCHW", "NHW", "HWC", "CHW", "HW"]
-
 FILTERS = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -28,7 +25,6 @@ FILTERS = {
     "box": Image.Resampling.BOX,
     "lanczos": Image.Resampling.LANCZOS,
 }
-CHANNELS = (1, 3)
 
 
 class ImageInput:
@@ -53,26 +49,35 @@ class ImageInput:
             )
         self._mapping = _mapping(given, spec, self.channels)
 
-    def fit(self, frame: Pixels) -> tuple[Pixels, Placement]:
+    def fit(self, sample: Array) -> tuple[Pixels, Placement]:
         """The canonical image of a frame, and where the frame lies in it.
 
         Args:
-            frame: uint8 [height, width, 3], RGB, C-contiguous.
+            sample: the frame: uint8 [height, width, 3], RGB, C-contiguous.
+
+        Raises:
+            BadInput: it is not such a frame.
         """
-        if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8:
-            raise BadInput(f"a frame is uint8 [height, width, 3], not {frame.dtype} {shape_text(frame.shape)}")
-        placement = place(self._given.fit, Size(frame.shape[1], frame.shape[0]), self.size)
-        image = self._resized(Image.fromarray(frame), placement)
+        if sample.ndim != 3 or sample.shape[2] != 3 or sample.dtype != np.uint8:
+            raise BadInput(f"a frame is uint8 [height, width, 3], not {sample.dtype} {shape_text(sample.shape)}")
+        placement = place(self._given.fit, Size(sample.shape[1], sample.shape[0]), self.size)
+        image = self._resized(Image.fromarray(sample), placement)
         if self._given.color == "grey":
             return np.asarray(image.convert("L"))[:, :, None], placement
         pixels = np.asarray(image)
         return (pixels[:, :, ::-1] if self._given.color == "bgr" else pixels), placement
 
-    def encode(self, pixels: Pixels) -> Array:
-        """The tensor of a canonical image: the caller's own, contiguous."""
-        if pixels.shape != (self.size.height, self.size.width, self.channels):
-            raise BadInput(f"a canonical image of {shape_text(pixels.shape)} does not fit {self._spec.name!r}")
-        return self._arranged(self._mapping(pixels))
+    def encode(self, canonical: Array) -> Array:
+        """The tensor of a canonical image, contiguous.
+
+        Raises:
+            BadInput: it has not the model's size and channels.
+        """
+        if canonical.shape != (self.size.height, self.size.width, self.channels) or canonical.dtype != np.uint8:
+            raise BadInput(
+                f"a canonical image of {canonical.dtype} {shape_text(canonical.shape)} does not fit {self._spec.name!r}"
+            )
+        return self._arranged(self._mapping(canonical.view(np.uint8)))
 
     def _resized(self, image: Image.Image, placement: Placement) -> Image.Image:
         left, top, right, bottom = placement.target
@@ -97,32 +102,6 @@ class ImageInput:
         return np.ascontiguousarray(mapped)
 
 
-def layout_of(spec: TensorSpec, stated: Literal["auto", "nhwc", "nchw"]) -> Layout:
-    """The meaning of the tensor's axes: what the manifest states, or what the shape shows.
-
-    Raises:
-        BadInput: the shape is not that of an image.
-    """
-    shape = spec.shape
-    if len(shape) == 4 and stated != "auto":
-        return "NHWC" if stated == "nhwc" else "NCHW"
-    if len(shape) == 4 and shape[3] in CHANNELS:
-        return "NHWC"
-    if len(shape) == 4 and shape[1] in CHANNELS:
-        return "NCHW"
-    if len(shape) == 3 and shape[2] in CHANNELS:
-        return "HWC"
-    if len(shape) == 3 and shape[0] in (1, None):
-        return "NHW"
-    if len(shape) == 3 and shape[0] == CHANNELS[1]:
-        return "CHW"
-    if len(shape) == 2:
-        return "HW"
-    raise BadInput(
-        f"the input {spec.name!r} of shape {shape_text(shape)} is no image: set kind or layout of it in model.toml"
-    )
-
-
 def _size(axes: dict[str, int | None], spec: TensorSpec) -> Size:
     width, height = axes["W"], axes["H"]
     if width is None or height is None:
@@ -138,8 +117,6 @@ def _mapping(given: Input, spec: TensorSpec, channels: int) -> "PixelMapping":
     for name, values in (("mean", given.mean), ("std", given.std)):
         if values is not None and len(values) not in (1, channels):
             raise BadInput(f"{name} of the input {spec.name!r} has {len(values)} values for {channels} channel(s)")
-    if given.std is not None and 0.0 in given.std:
-        raise BadInput(f"std of the input {spec.name!r} has a zero: pixels are divided by it")
     return PixelMapping(given, spec, channels)
 
 

@@ -17,33 +17,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_node.engine.base import Array, Session
 from edge_node.errors import BadInput
-from edge_node.pipeline.detection import Detection
-from edge_node.pipeline.inputs import SampleInput, constant_feed, match_inputs, sample_input
-from edge_node.pipeline.placement import Placement, Size
-from edge_node.pipeline.postprocess import AnomalyScore, Classification, Decoder, Options, Tensors, output_named
-from edge_node.pipeline.preprocess import ImageInput
+from edge_node.pipeline.decoders import decoder_for
+from edge_node.pipeline.inputs import Prepared, SampleInput, constant_feed, match_inputs, sample_input
+from edge_node.pipeline.postprocess import Options, output_named
 from edge_node.pipeline.tensors import dequantize, static_shape
-from protos.bundle import Input, Manifest, Output, Task
+from protos.bundle import Input, Manifest, Task
 from protos.result import Output as Result
 
 Sample = Array | Mapping[str, Array]
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A sample as the model takes it.
-
-    `real` are the first sample input's real values where the answer is a comparison with them; `placement` is
-    where the frame lies in the first image input.
-    """
-
-    feeds: dict[str, Array]
-    placement: Placement | None = None
-    real: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +62,10 @@ class Runner:
         self._constants = {spec.name: constant_feed(given, spec) for given, spec in matched if given.kind == "constant"}
         self._recurrent = {spec.name: self._state_source(given) for given, spec in matched if given.kind == "state"}
         self._state: dict[str, Array] = {}
-        self._decode: Decoder | Detection = self._decoder(labels)
+        sources = set(self._recurrent.values())
+        answers = [spec for spec in session.outputs if spec.name not in sources]
+        self.size = next((one.size for one in self.samples.values() if one.size is not None), None)
+        self._decode = decoder_for(manifest, answers, labels, self.options, self.size)
         self.reset()
 
     def prepare(self, sample: Sample) -> Prepared:
@@ -93,14 +80,28 @@ class Runner:
             canonical, where = self.samples[name].fit(given)
             feeds[name] = self.samples[name].encode(canonical)
             placement = placement or where
-            if real is None and isinstance(self._decode, AnomalyScore):
-                real = dequantize(feeds[name], self.specs[name]) if where else canonical.astype(np.float32, copy=False)
+            if real is None and self.manifest.task is Task.ANOMALY:
+                real = canonical.astype(np.float32) if where is None else dequantize(feeds[name], self.specs[name])
         return Prepared(feeds, placement, real)
 
     def prepare_canonical(self, canonical: Sequence[Array]) -> Prepared:
-        """The feeds of canonical samples in the order of the model's inputs, as golden vectors hold them."""
-        feeds = {name: given.encode(one) for (name, given), one in zip(self.samples.items(), canonical, strict=True)}
-        return Prepared(feeds)
+        """The feeds of canonical samples in the order of the model's inputs, as golden vectors hold them.
+
+        Raises:
+            BadInput: they do not fit the model.
+        """
+        if len(canonical) != len(self.samples):
+            raise BadInput(f"{len(canonical)} canonical samples for a model with {len(self.samples)} sample inputs")
+        pairs = zip(self.samples.items(), canonical, strict=True)
+        return Prepared({name: given.encode(one) for (name, given), one in pairs})
+
+    def canonical(self, sample: Sample) -> tuple[Array, ...]:
+        """A sample before layout and quantization, one array per sample input in the model's order.
+
+        Raises:
+            BadInput: the sample does not fit the model.
+        """
+        return tuple(self.samples[name].fit(given)[0] for name, given in self._each(sample).items())
 
     def infer(self, prepared: Prepared) -> dict[str, Array]:
         """Run the engine once, with constants and state; the state moves on.
@@ -116,9 +117,7 @@ class Runner:
 
     def interpret(self, prepared: Prepared, outputs: Mapping[str, Array]) -> tuple[Result, ...]:
         """The answer that outputs mean."""
-        if isinstance(self._decode, Detection):
-            return self._decode(outputs, prepared.placement)
-        return self._decode(outputs, prepared.real)
+        return self._decode(outputs, prepared)
 
     def run(self, sample: Sample) -> Answer:
         """All three steps, timed.
@@ -134,6 +133,17 @@ class Runner:
         results = self.interpret(prepared, outputs)
         done = time.perf_counter()
         return Answer(results, (ready - begun) * 1e3, (inferred - ready) * 1e3, (done - inferred) * 1e3)
+
+    def warm(self, runs: int = 2) -> None:
+        """Run an example, so that the first real sample does not pay for what engines put off; then reset.
+
+        Raises:
+            EngineFailed: the model cannot run.
+        """
+        example = self.example()
+        for _ in range(runs):
+            self.run(example)
+        self.reset()
 
     def reset(self) -> None:
         """Begin a stream: states are zeros."""
@@ -151,15 +161,19 @@ class Runner:
         self.session.close()
 
     def example(self) -> Sample:
-        """A sample that fits, to warm and to measure: a 720p frame, or zeros."""
-        examples = {name: _example(given, static_shape(self.specs[name])) for name, given in self.samples.items()}
+        """A sample that fits, to warm and to measure: a 720p frame of noise, or zeros."""
+        frame = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
+        examples = {
+            name: np.zeros(static_shape(self.specs[name]), np.float32) if given.size is None else frame
+            for name, given in self.samples.items()
+        }
         return next(iter(examples.values())) if len(examples) == 1 else examples
 
     def _each(self, sample: Sample) -> Mapping[str, Array]:
         if isinstance(sample, Mapping):
             if sample.keys() != self.samples.keys():
                 raise BadInput(f"the model takes {', '.join(self.samples)}, the sample has {', '.join(sample)}")
-            return sample
+            return {name: sample[name] for name in self.samples}
         if len(self.samples) != 1:
             raise BadInput(f"the model takes {len(self.samples)} samples at once: {', '.join(self.samples)}")
         return {next(iter(self.samples)): sample}
@@ -168,34 +182,3 @@ class Runner:
         if given.source is None:
             raise BadInput(f"model.toml: the state input {given.name!r} needs from = the output it comes from")
         return output_named(given.source, self.session.outputs).name
-
-    def _decoder(self, labels: Sequence[str]) -> Decoder | Detection:
-        sources = set(self._recurrent.values())
-        specs = [spec for spec in self.session.outputs if spec.name not in sources]
-        given = self.manifest.outputs
-        task = self.manifest.task
-        if task is Task.TENSOR:
-            return Tensors(given, specs)
-        first = given[0] if given else Output(decode=task.value) if task in DECODED else None
-        if first is None or first.decode != task.value:
-            raise BadInput(f"model.toml: the task {task.value!r} needs an output that decodes as {task.value!r}")
-        if task is Task.DETECTION:
-            return Detection(first, specs, labels, self.options, self.image_size())
-        if task is Task.ANOMALY:
-            override = self.options.threshold
-            return AnomalyScore(first, specs, first.threshold if override is None else override)
-        return Classification(first, specs, labels, self.options.top_k or first.top_k)
-
-    def image_size(self) -> Size | None:
-        """The size of the first image input."""
-        return next((given.size for given in self.samples.values() if isinstance(given, ImageInput)), None)
-
-
-DECODED = (Task.CLASSIFICATION, Task.DETECTION, Task.ANOMALY)
-"""Tasks whose outputs can be read without the manifest saying how."""
-
-
-def _example(given: SampleInput, shape: tuple[int, ...]) -> Array:
-    if isinstance(given, ImageInput):
-        return np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
-    return np.zeros(shape, np.float32)

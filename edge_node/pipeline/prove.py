@@ -1,0 +1,102 @@
+"""The proof that a bundle's variants run here: golden vectors compared, latency measured, nothing decided.
+
+Which variant serves is decided from the proofs (`edge_node.engine.select`). This runs in a worker: a hostile or
+broken model may take the process with it.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+import msgspec
+
+from edge_node.engine.catalog import find
+from edge_node.engine.proof import VariantProof
+from edge_node.errors import BadInput, NearfieldError
+from edge_node.pipeline.agree import agrees, boxes_agreement, top1_agreement, values_agreement
+from edge_node.pipeline.bundle import Bundle, open_variant
+from edge_node.pipeline.decoders import decoder_for
+from edge_node.pipeline.golden import Floats, outputs_of, read_vector
+from edge_node.pipeline.inputs import Prepared
+from edge_node.pipeline.latency import measure_latency, percentile
+from edge_node.pipeline.runner import Runner
+from protos.bundle import Agree, Variant
+from protos.result import Detected
+
+Outputs = tuple[Floats, ...]
+"""Of one vector, in the model's order."""
+
+
+def prove(bundle: Bundle, *, variant: str | None = None, threads: int = 1) -> tuple[VariantProof, ...]:
+    """Try the bundle's variants on this device: all, or the one named. What fails is said in its proof.
+
+    Raises:
+        BadInput: the bundle has no variant of that name.
+    """
+    wanted = [one for one in bundle.manifest.variants if variant in (None, one.file)]
+    if not wanted:
+        names = ", ".join(one.file for one in bundle.manifest.variants)
+        raise BadInput(f"{bundle.folder} has no variant {variant!r}: it has {names}")
+    return tuple(prove_variant(bundle, one, threads=threads) for one in wanted)
+
+
+def prove_variant(bundle: Bundle, variant: Variant, *, threads: int = 1) -> VariantProof:
+    """Load, compare and measure one variant."""
+    blank = VariantProof(variant.file, variant.engine, "", "", threads, vectors=0, agrees=False)
+    try:
+        engine = find(variant.engine)
+        blank = msgspec.structs.replace(blank, engine_version=engine.version, accelerator=engine.accelerators()[0])
+        begun = time.perf_counter()
+        runner = open_variant(bundle, variant.file, threads=threads)
+        load_ms = (time.perf_counter() - begun) * 1e3
+    except NearfieldError as error:
+        return msgspec.structs.replace(blank, error=str(error))
+    try:
+        loaded = msgspec.structs.replace(blank, accelerator=runner.session.accelerator, load_ms=load_ms)
+        return _measured(_compared(loaded, runner, bundle), runner)
+    except NearfieldError as error:
+        return msgspec.structs.replace(blank, error=str(error), agrees=False)
+    finally:
+        runner.close()
+
+
+def _compared(proof: VariantProof, runner: Runner, bundle: Bundle) -> VariantProof:
+    golden = bundle.manifest.golden
+    if golden is None:
+        return msgspec.structs.replace(proof, agrees=True)
+    vectors = [read_vector(path) for path in bundle.golden]
+    actual = [outputs_of(runner, vector.inputs) for vector in vectors]
+    agreement = _agreement(runner, golden.agree, [vector.outputs for vector in vectors], actual)
+    return msgspec.structs.replace(
+        proof,
+        vectors=len(vectors),
+        agrees=agrees(golden.agree, agreement, golden.tolerance),
+        agreement=agreement,
+        tolerance=golden.tolerance,
+    )
+
+
+def _agreement(runner: Runner, how: Agree, expected: Sequence[Outputs], actual: Sequence[Outputs]) -> float:
+    for want, have in zip(expected, actual, strict=True):
+        shapes = [[one.shape for one in arrays] for arrays in (want, have)]
+        if shapes[0] != shapes[1]:
+            raise BadInput(f"the golden outputs have the shapes {shapes[0]}, the model's {shapes[1]}: make them again")
+    if how is Agree.TOP1:
+        return top1_agreement([one[0] for one in expected], [one[0] for one in actual])
+    if how is Agree.BOXES:
+        return boxes_agreement(_boxes(runner, expected), _boxes(runner, actual))
+    return values_agreement([one for each in expected for one in each], [one for each in actual for one in each])
+
+
+def _boxes(runner: Runner, outputs: Sequence[Outputs]) -> list[tuple[Detected, ...]]:
+    """The boxes of dequantized outputs, in 0..1 of the model's input."""
+    specs = [replace(spec, dtype="float32", scale=None, zero_point=None) for spec in runner.session.outputs]
+    decode = decoder_for(runner.manifest, specs, (), runner.options, runner.size)
+    named = [dict(zip((spec.name for spec in specs), arrays, strict=True)) for arrays in outputs]
+    return [decode(arrays, Prepared({})) for arrays in named]  # type: ignore[misc]
+
+
+def _measured(proof: VariantProof, runner: Runner) -> VariantProof:
+    runner.warm()
+    taken = measure_latency(runner)
+    return msgspec.structs.replace(proof, p50_ms=percentile(taken, 50), p95_ms=percentile(taken, 95))
