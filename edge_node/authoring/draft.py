@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import msgspec
 
-from edge_node.authoring.heads import OutputAnswers, draft_outputs
-from edge_node.authoring.kinds import InputAnswers, draft_inputs
+from edge_node.authoring.heads import OutputAnswers, answered_outputs
+from edge_node.authoring.kinds import InputAnswers, answered_input
 from edge_node.engine.base import TensorSpec
 from edge_node.engine.feeds import shape_text
 from edge_node.errors import BadInput
-from protos.bundle import Agree, Golden, Input, Manifest, Slo, Task, Variant
+from edge_node.pipeline.manifest import manifest_for
+from protos.bundle import Agree, Golden, Input, Manifest, Output, Slo, Task, Variant
 
 
 @dataclass(frozen=True)
@@ -41,23 +42,20 @@ def draft(name: str, files: Sequence[ModelFile], answers: Answers) -> Manifest:
     first = files[0]
     for other in files[1:]:
         check_same_network(first, other)
-    inputs = draft_inputs(first.inputs, first.outputs, answers.inputs)
+    guess = manifest_for(first.file, first.engine, first.inputs, first.outputs, answers.outputs.labels)
+    pairs = zip(guess.inputs, first.inputs, strict=True)
+    inputs = tuple(answered_input(entry, spec, answers.inputs) for entry, spec in pairs)
     states = {entry.source for entry in inputs if entry.kind == "state"}
-    measured, kind = _measured(first, inputs)
-    results = tuple(spec for spec in first.outputs if spec.name not in states)
-    task, outputs = draft_outputs(measured, kind, results, answers.outputs)
-    if len(first.outputs) > 1 and task is not Task.DETECTION:
-        named = zip(outputs, results, strict=False)  # an answer may read the first of several tensors
-        outputs = tuple(msgspec.structs.replace(output, name=spec.name) for output, spec in named)
-    if not _names_agree(files):
-        inputs = tuple(msgspec.structs.replace(entry, name=None) for entry in inputs)
-        outputs = tuple(msgspec.structs.replace(output, name=None, boxes=None, scores=None) for output in outputs)
+    if all(entry.kind in ("state", "constant") for entry in inputs):
+        raise BadInput(f"{first.file} has no input that a source could fill")
+    results = [spec for spec in first.outputs if spec.name not in states]
+    task, outputs = answered_outputs(guess, results, answers.outputs)
     return Manifest(
         name=name,
         task=task,
         variants=tuple(msgspec.convert({"file": file.file, "engine": file.engine}, Variant) for file in files),
-        inputs=inputs,
-        outputs=outputs,
+        inputs=_named(inputs, files),
+        outputs=_without_names(outputs) if len(results) == 1 or not names_agree(files) else outputs,
         slo=Slo(p95_ms=answers.p95_ms) if answers.p95_ms is not None else None,
     )
 
@@ -76,9 +74,9 @@ def golden_of(task: Task, output_step: float) -> Golden:
     return Golden(agree=Agree.VALUES, tolerance=max(0.01, 3 * output_step))
 
 
-def output_step(file: ModelFile) -> float:
-    """The coarsest step of quantization of the file's outputs; 0 where all are float."""
-    return max((spec.scale or 0.0 for spec in file.outputs), default=0.0)
+def output_step(files: Sequence[ModelFile]) -> float:
+    """The coarsest step of quantization of the files' outputs; 0 where all are float."""
+    return max((spec.scale or 0.0 for file in files for spec in file.outputs), default=0.0)
 
 
 def check_same_network(first: ModelFile, other: ModelFile) -> None:
@@ -90,33 +88,32 @@ def check_same_network(first: ModelFile, other: ModelFile) -> None:
     for what, mine, yours in (("input", first.inputs, other.inputs), ("output", first.outputs, other.outputs)):
         if sorted(map(_size, mine)) != sorted(map(_size, yours)):
             raise BadInput(
-                f"{first.file} and {other.file} are not the same network: {what}s {_shapes(mine)} and "
-                f"{_shapes(yours)}; make a bundle of each"
+                f"{first.file} and {other.file} are not the same network: {what}s {_shapes(mine)} and {_shapes(yours)};"
+                " make a bundle of each"
             )
 
 
-def _measured(file: ModelFile, inputs: Sequence[Input]) -> tuple[TensorSpec, str]:
-    """The input that a source fills, and what it is."""
-    filled = [
-        (spec, entry.kind)
-        for spec, entry in zip(file.inputs, inputs, strict=True)
-        if entry.kind not in ("state", "constant")
-    ]
-    if not filled:
-        raise BadInput(f"{file.file} has no input that a source could fill")
-    return filled[0]
-
-
-def _names_agree(files: Sequence[ModelFile]) -> bool:
+def names_agree(files: Sequence[ModelFile]) -> bool:
     """Whether every file calls its tensors by the same names, so that the manifest may use them."""
-    names = {
-        (frozenset(spec.name for spec in file.inputs), frozenset(spec.name for spec in file.outputs)) for file in files
-    }
-    return len(names) == 1
+    return len({frozenset(spec.name for spec in (*file.inputs, *file.outputs)) for file in files}) == 1
+
+
+def _named(inputs: tuple[Input, ...], files: Sequence[ModelFile]) -> tuple[Input, ...]:
+    """Inputs by name where there are several and every file has these names; else by position."""
+    if len(inputs) > 1 and names_agree(files):
+        return inputs
+    if any(entry.kind == "state" for entry in inputs):
+        names = " and ".join(file.file for file in files)
+        raise BadInput(f"{names} name their tensors differently, and states are found by name: make a bundle of each")
+    return tuple(msgspec.structs.replace(entry, name=None) for entry in inputs)
+
+
+def _without_names(outputs: tuple[Output, ...]) -> tuple[Output, ...]:
+    return tuple(msgspec.structs.replace(output, name=None, boxes=None, scores=None) for output in outputs)
 
 
 def _size(spec: TensorSpec) -> int:
-    """Values in a tensor, dynamic axes left out."""
+    """Values in a tensor, open axes left out."""
     size = 1
     for axis in spec.shape:
         size *= axis or 1

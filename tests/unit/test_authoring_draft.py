@@ -59,11 +59,6 @@ def test_files_of_two_networks_are_refused() -> None:
         draft("m", [model(IMAGE), small], Answers(InputAnswers(), OutputAnswers()))
 
 
-def test_more_classes_than_are_wanted_are_not_asked_for() -> None:
-    two = TensorSpec("y", "float32", (1, 2))
-    assert drafted(model(IMAGE, outputs=(two,))).outputs[0].top_k == 2
-
-
 @pytest.mark.parametrize(
     ("file", "inputs", "outputs", "option"),
     [
@@ -75,11 +70,10 @@ def test_more_classes_than_are_wanted_are_not_asked_for() -> None:
         (model(SERIES), InputAnswers(kind="audio", rate=1, window=600), OutputAnswers(), "not --window 600"),
         (model(SERIES), InputAnswers(kind="tensor"), OutputAnswers(), "--task"),
         (model(IMAGE), InputAnswers(), OutputAnswers(task=Task.KEYPOINTS), "--task tensor"),
-        (model(IMAGE), InputAnswers(), OutputAnswers(task=Task.DETECTION), "--task tensor"),
+        (model(IMAGE), InputAnswers(), OutputAnswers(task=Task.DETECTION), "--head"),
         (model(FLOAT_IMAGE, outputs=(FACES, BOXES)), SCALED, OutputAnswers(), "--background 0"),
-        (model(*VAD_INPUTS, outputs=VAD_OUTPUTS), InputAnswers(kind="tensor"), OutputAnswers(), "--constant sr=VALUE"),
-        (model(IMAGE, outputs=(SCORES, BOXES)), InputAnswers(), OutputAnswers(task=Task.ANOMALY), "gives 2"),
-        (model(VAD_INPUTS[1], VAD_INPUTS[1], outputs=VAD_OUTPUTS), InputAnswers(), OutputAnswers(), "no input that"),
+        (model(IMAGE, TensorSpec("k", "int64", ())), InputAnswers(), OutputAnswers(), "--constant k=VALUE"),
+        (model(VAD_INPUTS[1], outputs=VAD_OUTPUTS), InputAnswers(), OutputAnswers(), "no input that"),
     ],
 )
 def test_what_cannot_be_known_is_asked_for_by_its_option(
@@ -90,10 +84,10 @@ def test_what_cannot_be_known_is_asked_for_by_its_option(
     assert option in str(question.value)
 
 
-def test_boxes_and_scores_are_told_apart_and_named() -> None:
+def test_boxes_and_scores_are_a_detection() -> None:
     manifest = drafted(model(FLOAT_IMAGE, outputs=(FACES, BOXES)), SCALED, OutputAnswers(background=0))
     assert manifest.task is Task.DETECTION
-    assert manifest.outputs == (Output(decode="detection", boxes="boxes", scores="scores", background=0),)
+    assert manifest.outputs == (Output(decode="detection", background=0),)
 
 
 @pytest.mark.parametrize(("lines", "background"), [(("background", "face"), 0), (("cat", "dog"), None), (("face",), 0)])
@@ -102,12 +96,6 @@ def test_the_label_file_says_whether_the_first_class_is_no_object(
 ) -> None:
     answers = OutputAnswers(labels="l.txt", label_lines=lines)
     assert drafted(model(FLOAT_IMAGE, outputs=(FACES, BOXES)), SCALED, answers).outputs[0].background == background
-
-
-def test_four_boxes_of_four_classes_are_told_apart_by_name() -> None:
-    scores = TensorSpec("scores", "float32", (1, 4420, 4))
-    manifest = drafted(model(FLOAT_IMAGE, outputs=(scores, BOXES)), SCALED, OutputAnswers(no_background=True))
-    assert manifest.outputs[0].scores == "scores"
 
 
 def test_the_heads_of_yolo_and_of_tflite_are_known_by_their_shapes() -> None:
@@ -134,19 +122,30 @@ def test_states_and_constants_of_a_recurrent_model_are_found() -> None:
         Input(name="state", kind="state", source="stateN"),
         Input(name="sr", kind="constant", value=16000),
     )
-    assert manifest.outputs == (Output(decode="tensor", name="output"),)
+    assert manifest.outputs == (Output(decode="tensor"),)
+
+
+def test_several_raw_outputs_are_named() -> None:
+    answers = OutputAnswers(task=Task.TENSOR)
+    names = [output.name for output in drafted(model(IMAGE, outputs=(SCORES, BOXES)), outputs=answers).outputs]
+    assert names == ["scores", "boxes"]
+
+
+def test_states_of_variants_that_name_them_differently_are_refused() -> None:
+    other = ModelFile(
+        "o.onnx", "onnxruntime", (VAD_INPUTS[0], TensorSpec("h", "float32", (2, None, 128)), VAD_INPUTS[2]), VAD_OUTPUTS
+    )
+    answers = Answers(InputAnswers(kind="tensor"), OutputAnswers(task=Task.TENSOR))
+    with pytest.raises(BadInput, match="states are found by name"):
+        draft("m", [model(*VAD_INPUTS, outputs=VAD_OUTPUTS), other], answers)
 
 
 def test_names_are_left_out_where_the_variants_do_not_share_them() -> None:
-    other = ModelFile(
-        "m.onnx",
-        "onnxruntime",
-        (FLOAT_IMAGE,),
-        (TensorSpec("a", "float32", (1, 4420, 4)), TensorSpec("b", "float32", (1, 4420, 2))),
-    )
-    answers = Answers(SCALED, OutputAnswers(background=0))
-    output = draft("m", [model(FLOAT_IMAGE, outputs=(FACES, BOXES)), other], answers).outputs[0]
-    assert (output.boxes, output.scores) == (None, None)
+    outputs = (TensorSpec("a", "float32", (1, 4420, 4)), TensorSpec("b", "float32", (1, 4420, 2)))
+    other = ModelFile("m.onnx", "onnxruntime", (FLOAT_IMAGE,), outputs)
+    answers = Answers(SCALED, OutputAnswers(task=Task.TENSOR))
+    manifest = draft("m", [model(FLOAT_IMAGE, outputs=(BOXES, FACES)), other], answers)
+    assert [output.name for output in manifest.outputs] == [None, None]
 
 
 def test_scores_are_told_from_logits_by_their_values() -> None:
@@ -160,4 +159,4 @@ def test_golden_vectors_are_compared_as_the_task_asks() -> None:
     assert golden_of(Task.DETECTION, 0.0).agree is Agree.BOXES
     assert golden_of(Task.ANOMALY, 0.5).tolerance == 1.5
     assert golden_of(Task.TENSOR, 0.0).tolerance == 0.01
-    assert output_step(model(IMAGE)) == 1 / 256
+    assert output_step([model(IMAGE)]) == 1 / 256
