@@ -1,1 +1,186 @@
-"""The coordinator's composition root: the one place where its parts are put together."""
+"""The coordinator's composition root: the one place where its parts are put together.
+
+    coordinator = Coordinator(config, folder)
+    await coordinator.start()        # coordinator.address, coordinator.broker_url
+    await coordinator.stop()
+
+Tests start the same object with port 0 and a temporary folder.
+"""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Collection, Coroutine
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from coordinator import __version__
+from coordinator.api.artifact_service import ArtifactService
+from coordinator.api.deployment_service import DeploymentService as DeploymentApi
+from coordinator.api.facts import CoordinatorFacts
+from coordinator.api.model_service import ModelService
+from coordinator.api.node_service import NodeService as NodeApi
+from coordinator.api.server import ApiServer, Service
+from coordinator.api.system_service import SystemService
+from coordinator.config import CoordinatorConfig
+from coordinator.db.control import ControlStore
+from coordinator.db.engine import open_engine, sqlite_url
+from coordinator.fleet.audit import Audit
+from coordinator.fleet.census import take_census
+from coordinator.fleet.controller import SUBSCRIBED, Controller
+from coordinator.fleet.deployments import DeploymentService
+from coordinator.fleet.nodes import NodeService
+from coordinator.fleet.reports import ReportService
+from coordinator.folder import Folder, read_signing_key
+from coordinator.link.broker import BrokerClient, broker_of
+from coordinator.link.discovery import Announcement
+from coordinator.link.own_broker import own_broker
+from coordinator.registry.blobs import Blobs
+from coordinator.registry.service import Registry
+from protos.broker_url import Broker, parse_broker_url
+from protos.envelope import DESIRED, key_id, public_bytes, seal
+from protos.fleet.v1 import artifact_pb2_grpc, deployment_pb2_grpc, model_pb2_grpc, node_pb2_grpc, system_pb2_grpc
+from protos.identity import NodeId
+from protos.topics import DELIVERY, Topics
+
+
+def utc_now() -> datetime:
+    """The clock."""
+    return datetime.now(UTC)
+
+
+class Coordinator:
+    """One coordinator. `start` and `stop` on one event loop; `failed` ends with the error of a part that broke.
+
+    Args:
+        config: the configuration.
+        folder: the folder that `edge-coordinator init` made.
+    """
+
+    def __init__(self, config: CoordinatorConfig, folder: Path) -> None:
+        self._config = config
+        self._folder = Folder(folder)
+        self._topics = Topics(config.topic_prefix)
+        self._parts = AsyncExitStack()
+        self._api: ApiServer | None = None
+        self.broker_url = ""
+        """where nodes and subscribers connect; known after `start`"""
+        self.broker_kind: Literal["managed", "embedded", "external"] = "external"
+        self.failed: asyncio.Future[None] | None = None
+
+    @property
+    def address(self) -> str:
+        """host:port of the gRPC API; known after `start`."""
+        return "" if self._api is None else self._api.address
+
+    async def start(self) -> None:
+        """Start all parts; on an error those that run are stopped again.
+
+        Raises:
+            NearfieldError: what cannot be used or reached, in one line.
+        """
+        self.failed = asyncio.get_running_loop().create_future()
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop all parts, the newest first. Idempotent."""
+        await self._parts.aclose()
+
+    async def _start(self) -> None:
+        key = read_signing_key(self._folder)
+        store = await self._open_store()
+        blobs = Blobs(self._folder.bundles)
+        await asyncio.to_thread(blobs.prepare)
+        broker = await self._start_broker()
+        client = BrokerClient(broker)
+        controller = self._controller(store, client, key)
+        for kind in SUBSCRIBED:
+            client.subscribe(self._topics.from_all_nodes(kind), DELIVERY[kind].qos, controller.on_message)
+        await self._run(client.start, client.stop)
+        self._background(controller.run(), "controller")
+        await self._start_api(self._services(store, blobs, controller.wake, public_bytes(key)))
+        if self._config.announce:
+            port = int(self.address.rpartition(":")[2])
+            announcement = Announcement(port, __version__, key_id(public_bytes(key)))
+            await self._run(announcement.start, announcement.stop)
+
+    async def _open_store(self) -> ControlStore:
+        url = self._config.database or sqlite_url(self._folder.database)
+        store = ControlStore(await asyncio.to_thread(open_engine, url))
+        self._parts.callback(store.close)
+        await asyncio.to_thread(store.prepare)
+        return store
+
+    async def _start_broker(self) -> Broker:
+        named = broker_of(self._config)
+        if named is not None:
+            self.broker_url = named.safe_url
+            return named
+        broker = own_broker(self._config.own_broker, self._folder.root, self._config.broker_port)
+        await self._run(broker.start, broker.stop)
+        self.broker_url, self.broker_kind = broker.url, broker.kind
+        return parse_broker_url(broker.url)
+
+    def _controller(self, store: ControlStore, client: BrokerClient, key: Ed25519PrivateKey) -> Controller:
+        return Controller(
+            audit=Audit(store, self._topics, utc_now),
+            reports=ReportService(store, self._topics, utc_now),
+            publisher=client,
+            sign=lambda payload: seal(DESIRED, payload, key),
+            topics=self._topics,
+        )
+
+    def _services(
+        self, store: ControlStore, blobs: Blobs, on_changed: Callable[[Collection[NodeId]], None], key: bytes
+    ) -> list[Service]:
+        registry = Registry(store, blobs, utc_now)
+        nodes = NodeService(store, self._topics, utc_now, os.urandom, on_changed)
+        deployments = DeploymentService(store, self._topics, utc_now, on_changed)
+        facts = CoordinatorFacts(
+            version=__version__,
+            broker_url=self.broker_url,
+            broker_kind=self.broker_kind,
+            topic_prefix=self._topics.prefix,
+            trusted_keys=(key,),
+            started_at=utc_now(),
+        )
+        system = SystemService(facts, lambda: take_census(store), lambda: 0)
+        return [
+            (artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactService(blobs, registry)),
+            (model_pb2_grpc.add_ModelServiceServicer_to_server, ModelService(registry)),
+            (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments)),
+            (node_pb2_grpc.add_NodeServiceServicer_to_server, NodeApi(nodes, facts)),
+            (system_pb2_grpc.add_SystemServiceServicer_to_server, system),
+        ]
+
+    async def _start_api(self, services: list[Service]) -> None:
+        api = ApiServer(services, self._config.host, self._config.port)
+        await self._run(api.start, api.stop)
+        self._api = api
+
+    async def _run(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
+        await start()
+        self._parts.push_async_callback(stop)
+
+    def _background(self, work: Coroutine[None, None, None], name: str) -> None:
+        """Run a part that never ends by itself; its error ends the coordinator."""
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._part_ended)
+        self._parts.push_async_callback(_cancelled, task)
+
+    def _part_ended(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and self.failed is not None and not self.failed.done():
+            self.failed.set_exception(error)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from coordinator.db.deployments import DeploymentRows
-from coordinator.db.engine import reading, writing
+from coordinator.db.engine import answering, reading, writing
 from coordinator.db.migrate import CONTROL, upgrade
 from coordinator.db.models import VersionRows
 from coordinator.db.nodes import DocumentRows, NodeRows
@@ -55,13 +55,13 @@ class ControlStore:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """A transaction that only reads."""
-        with reading(self._engine) as connection:
+        with answering(self._engine), reading(self._engine) as connection:
             yield Transaction(connection)
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
         """A transaction that writes; it waits for the one before it."""
-        with writing(self._engine) as connection:
+        with answering(self._engine), writing(self._engine) as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(settings.c.only).with_for_update())
             yield Transaction(connection)

@@ -38,15 +38,29 @@ def open_engine(url: str) -> sa.Engine:
         Unreachable: nobody answers, or access is denied.
     """
     parsed = _parsed(url)
-    where = parsed.render_as_string(hide_password=True)
     try:
         engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgres(parsed)
-        with engine.connect():
-            return engine
     except ModuleNotFoundError as error:
-        raise BadInput(f"database {where} needs {error.name}: pip install 'nearfield[postgres]'") from None
+        raise BadInput(f"database {_shown(parsed)} needs {error.name}: pip install 'nearfield[postgres]'") from None
+    with answering(engine), engine.connect():
+        return engine
+
+
+@contextmanager
+def answering(engine: sa.Engine) -> Iterator[None]:
+    """Says in one line that a database does not answer, or has no room.
+
+    Raises:
+        Unreachable: instead of the driver's error.
+    """
+    try:
+        yield
     except sa.exc.OperationalError as error:
-        raise Unreachable(f"database {where}: {_first_line(error)}") from None
+        raise Unreachable(f"database {_shown(engine.url)}: {_first_line(error)}") from None
+
+
+def _shown(url: URL) -> str:
+    return url.render_as_string(hide_password=True)
 
 
 def _parsed(url: str) -> URL:

@@ -32,6 +32,11 @@ class VersionRows:
         found = self._versions(sa.select(versions).where(versions.c.model == model, versions.c.digest == digest))
         return found[0] if found else None
 
+    def is_bundle(self, digest: Digest) -> bool:
+        """Whether some version is this bundle."""
+        query = sa.select(versions.c.digest).where(versions.c.digest == digest).limit(1)
+        return self._connection.execute(query).scalar_one_or_none() is not None
+
     def take_number(self, model: str) -> int:
         """The next number of the model; never one that was given before, deleted or not."""
         counted = sa.update(models).where(models.c.name == model).values(last_version=models.c.last_version + 1)

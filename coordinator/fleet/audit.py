@@ -4,7 +4,6 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 from coordinator.fleet.documents import changes, issue
-from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Issued, Node
 from coordinator.fleet.store import Store
 from protos.identity import NodeId
@@ -19,25 +18,13 @@ class Audit:
         self._topics = topics
         self._now = now
 
-    def everything(self) -> tuple[NodeId, ...]:
-        """Bring all documents up to date; all nodes that do not hold theirs. Once, at the start."""
+    def outdated(self) -> tuple[NodeId, ...]:
+        """Bring all documents up to date; the nodes that do not hold theirs and have not refused it."""
         with self._store.write() as tx:
             nodes = tx.nodes.all()
             issue(tx, changes(tx, nodes, tx.deployments.all(), self._now()), self._topics)
             issued = tx.documents.all()
-        return tuple(node.id for node in nodes if not _holds(node, issued.get(node.id)))
-
-    def present_nodes(self) -> tuple[NodeId, ...]:
-        """The nodes that are online, do not hold their document, and have not refused it."""
-        with self._store.read() as tx:
-            nodes, issued = tx.nodes.all(), tx.documents.all()
-        return tuple(
-            node.id
-            for node in nodes
-            if node.connection.presence is Presence.ONLINE
-            and not _holds(node, issued.get(node.id))
-            and not (node.reported is not None and node.reported.refusal)
-        )
+        return tuple(node.id for node in nodes if not _holds(node, issued.get(node.id)) and not _refused(node))
 
     def documents(self, nodes: Collection[NodeId]) -> dict[NodeId, bytes]:
         """The newest documents of these nodes."""
@@ -58,3 +45,7 @@ class Audit:
 
 def _holds(node: Node, issued: Issued | None) -> bool:
     return issued is None or node.held_digest == issued.digest
+
+
+def _refused(node: Node) -> bool:
+    return node.reported is not None and bool(node.reported.refusal)

@@ -13,6 +13,7 @@ from typing import Protocol
 
 import msgspec
 
+from coordinator.errors import Unreachable
 from coordinator.fleet.audit import Audit
 from coordinator.fleet.reports import ReportService
 from protos.identity import NodeId
@@ -53,6 +54,7 @@ class Controller:
         self._messages: deque[tuple[str, bytes]] = deque()
         self._unpublished: set[NodeId] = set()
         self._woken = asyncio.Event()
+        self._next_audit = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self.dropped = 0
         """messages that came faster than they could be taken in"""
@@ -75,21 +77,23 @@ class Controller:
     async def run(self) -> None:
         """Until cancelled."""
         self._loop = asyncio.get_running_loop()
-        self._unpublished.update(await asyncio.to_thread(self._audit.everything))
-        next_audit = self._loop.time() + AUDIT_EVERY_S
         while True:
             self._woken.clear()
-            await self._turn()
-            if self._loop.time() >= next_audit:
-                next_audit = self._loop.time() + AUDIT_EVERY_S
-                self._unpublished.update(await asyncio.to_thread(self._audit.present_nodes))
-            pause = RETRY_AFTER_S if self._unpublished else max(0.0, next_audit - self._loop.time())
-            await self._sleep(pause)
+            try:
+                await self._turn(self._loop.time())
+            except Unreachable as error:
+                log.warning("%s: trying again", error)
+            in_order = not self._unpublished and self._next_audit > self._loop.time()
+            await self._sleep(self._next_audit - self._loop.time() if in_order else RETRY_AFTER_S)
 
-    async def _turn(self) -> None:
+    async def _turn(self, now: float) -> None:
         while self._messages:
-            topic, payload = self._messages.popleft()
+            topic, payload = self._messages[0]
             self._unpublished.update(await asyncio.to_thread(self._take, topic, payload))
+            self._messages.popleft()
+        if now >= self._next_audit:
+            self._unpublished.update(await asyncio.to_thread(self._audit.outdated))
+            self._next_audit = now + AUDIT_EVERY_S
         await self._publish_documents()
         await self._clear_topics()
 

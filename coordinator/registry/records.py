@@ -35,6 +35,9 @@ class Versions(Protocol):
     def with_digest(self, model: str, digest: Digest) -> Version | None:
         """The version of the model that is this bundle."""
 
+    def is_bundle(self, digest: Digest) -> bool:
+        """Whether some version is this bundle."""
+
     def take_number(self, model: str) -> int:
         """The next number of the model; never one that was given before, deleted or not."""
 

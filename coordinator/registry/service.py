@@ -131,7 +131,7 @@ class Registry:
             NotFound: no version has this digest.
         """
         with self._store.read() as tx:
-            if digest not in tx.versions.referenced((digest,)):
+            if not tx.versions.is_bundle(digest):
                 raise NotFound(f"no bundle {digest}")
         return self._blobs.read(digest)
 

@@ -1,0 +1,115 @@
+"""Our types and protobuf's, nowhere else."""
+
+from collections.abc import Iterable
+
+import msgspec
+
+from coordinator.errors import BadInput
+from coordinator.fleet.deployments import Application, DeploymentDetails, Outcome
+from coordinator.fleet.documents import rfc3339
+from coordinator.fleet.nodes import NodeDetails, Registration
+from coordinator.registry.records import Version
+from protos.deployment import Deployment, parse_deployment
+from protos.fleet.v1 import deployment_pb2, model_pb2, node_pb2
+from protos.reported import Facts
+
+_OUTCOMES = {
+    Outcome.CREATED: deployment_pb2.ApplyDeploymentReply.OUTCOME_CREATED,
+    Outcome.CHANGED: deployment_pb2.ApplyDeploymentReply.OUTCOME_CHANGED,
+    Outcome.UNCHANGED: deployment_pb2.ApplyDeploymentReply.OUTCOME_UNCHANGED,
+}
+
+
+def version_to_wire(version: Version, used_by: Iterable[str] = (), model_toml: str = "") -> model_pb2.ModelVersion:
+    """A model version."""
+    return model_pb2.ModelVersion(
+        model=version.model,
+        version=version.version,
+        digest=version.digest,
+        task=version.task,
+        size=version.size,
+        created_at=rfc3339(version.created_at),
+        files=[model_pb2.BundleFile(path=file.path, digest=file.digest, size=file.size) for file in version.files],
+        model_toml=model_toml,
+        used_by=used_by,
+    )
+
+
+def registration_from_wire(request: node_pb2.RegisterNodeRequest) -> Registration:
+    """What a node says of itself.
+
+    Raises:
+        BadInput: its facts are none.
+    """
+    try:
+        facts = msgspec.json.decode(request.facts_json or "{}", type=Facts)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"facts_json: {error}") from None
+    return Registration(request.node_id, request.name, request.site, dict(request.labels), facts)
+
+
+def node_to_wire(details: NodeDetails) -> node_pb2.Node:
+    """A node."""
+    node, issued = details.node, details.issued
+    return node_pb2.Node(
+        node_id=node.id,
+        name=node.name,
+        site=node.site,
+        labels=dict(node.labels),
+        presence=node.connection.presence,
+        last_seen=rfc3339(node.last_seen) if node.last_seen else "",
+        desired_epoch=issued.epoch if issued else 0,
+        desired_revision=issued.revision if issued else 0,
+        reported_revision=node.reported.revision if node.reported else 0,
+        reported_json=msgspec.json.encode(node.reported).decode() if node.reported else "",
+        facts_json=msgspec.json.encode(node.facts).decode(),
+        registered_at=rfc3339(node.registered_at),
+    )
+
+
+def spec_from_wire(spec_json: str) -> Deployment:
+    """A deployment's specification.
+
+    Raises:
+        BadInput: not JSON.
+        ContractError: not a deployment.
+    """
+    try:
+        document = msgspec.json.decode(spec_json)
+    except msgspec.MsgspecError as error:
+        raise BadInput(f"the deployment is not JSON: {error}") from None
+    return parse_deployment(document, "deployment")
+
+
+def application_to_wire(application: Application) -> deployment_pb2.ApplyDeploymentReply:
+    """What applying a deployment did or would do."""
+    return deployment_pb2.ApplyDeploymentReply(
+        outcome=_OUTCOMES[application.outcome],
+        diff=application.diff,
+        nodes=application.nodes,
+        matched=application.matched,
+        warnings=application.warnings,
+    )
+
+
+def deployment_to_wire(details: DeploymentDetails) -> deployment_pb2.Deployment:
+    """A deployment and its nodes."""
+    applied = details.applied
+    nodes = (
+        deployment_pb2.DeploymentNode(
+            node_id=progress.node.id,
+            name=progress.node.name,
+            site=progress.node.site,
+            phase=progress.phase,
+            reason=progress.reason,
+            serving_version=progress.serving_version,
+        )
+        for progress in details.nodes
+    )
+    return deployment_pb2.Deployment(
+        name=applied.spec.name,
+        spec_json=msgspec.json.encode(applied.spec).decode(),
+        created_at=rfc3339(applied.created_at),
+        updated_at=rfc3339(applied.updated_at),
+        nodes=nodes,
+    )

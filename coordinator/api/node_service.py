@@ -1,0 +1,49 @@
+"""NodeService: first contact of nodes, and their administration."""
+
+import asyncio
+
+from coordinator.api.convert import node_to_wire, registration_from_wire
+from coordinator.api.errors import Context
+from coordinator.api.facts import CoordinatorFacts
+from coordinator.fleet.nodes import NodeService as Nodes
+from protos.fleet.v1 import node_pb2 as pb
+from protos.fleet.v1.node_pb2_grpc import NodeServiceServicer
+
+
+class NodeService(NodeServiceServicer):
+    """Converts, asks the fleet, converts."""
+
+    def __init__(self, nodes: Nodes, facts: CoordinatorFacts) -> None:
+        self._nodes = nodes
+        self._facts = facts
+
+    async def RegisterNode(self, request: pb.RegisterNodeRequest, context: Context) -> pb.RegisterNodeReply:
+        """Give a node its id, the broker's address and the key to pin."""
+        node = await asyncio.to_thread(self._nodes.register, registration_from_wire(request))
+        return pb.RegisterNodeReply(
+            node_id=node.id,
+            broker_url=self._facts.broker_url,
+            topic_prefix=self._facts.topic_prefix,
+            trusted_keys=self._facts.trusted_keys,
+            name=node.name,
+            site=node.site,
+        )
+
+    async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> pb.ListNodesReply:
+        """The nodes that a selector matches."""
+        found = await asyncio.to_thread(self._nodes.list, request.selector)
+        return pb.ListNodesReply(nodes=[node_to_wire(details) for details in found])
+
+    async def GetNode(self, request: pb.GetNodeRequest, context: Context) -> pb.Node:
+        """One node."""
+        return node_to_wire(await asyncio.to_thread(self._nodes.show, request.node))
+
+    async def RenameNode(self, request: pb.RenameNodeRequest, context: Context) -> pb.Node:
+        """Call a node otherwise."""
+        details = await asyncio.to_thread(self._nodes.rename, request.node, request.name, request.site)
+        return node_to_wire(details)
+
+    async def DeleteNode(self, request: pb.GetNodeRequest, context: Context) -> pb.DeleteNodeReply:
+        """Forget a node."""
+        node, cleared = await asyncio.to_thread(self._nodes.delete, request.node)
+        return pb.DeleteNodeReply(node_id=node, cleared_topics=cleared)
