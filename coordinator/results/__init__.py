@@ -1,1 +1,1 @@
-"""Results: taken in exactly once, kept in partitions, queried."""
+"""Results: taken in order, once; kept in time partitions; asked for and watched."""

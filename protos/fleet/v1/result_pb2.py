@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/fleet/v1/result.proto\x12\x12nearfield.fleet.v1\"K\n\x0cResultFilter\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x10\n\x08pipeline\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\"\x84\x01\n\x13QueryResultsRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .nearfield.fleet.v1.ResultFilter\x12\r\n\x05since\x18\x02 \x01(\t\x12\r\n\x05until\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x04\x12\x0e\n\x06newest\x18\x05 \x01(\x08\"F\n\x12TailResultsRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .nearfield.fleet.v1.ResultFilter\"\x1d\n\x0bResultBatch\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\"5\n\x11\x43ountResultsReply\x12\x0f\n\x07results\x18\x01 \x01(\x04\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x04\x32\xa5\x02\n\rResultService\x12Z\n\x0cQueryResults\x12\'.nearfield.fleet.v1.QueryResultsRequest\x1a\x1f.nearfield.fleet.v1.ResultBatch0\x01\x12X\n\x0bTailResults\x12&.nearfield.fleet.v1.TailResultsRequest\x1a\x1f.nearfield.fleet.v1.ResultBatch0\x01\x12^\n\x0c\x43ountResults\x12\'.nearfield.fleet.v1.QueryResultsRequest\x1a%.nearfield.fleet.v1.CountResultsReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/fleet/v1/result.proto\x12\x12nearfield.fleet.v1\"K\n\x0cResultFilter\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x10\n\x08pipeline\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\"\x84\x01\n\x13QueryResultsRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .nearfield.fleet.v1.ResultFilter\x12\r\n\x05since\x18\x02 \x01(\t\x12\r\n\x05until\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x04\x12\x0e\n\x06newest\x18\x05 \x01(\x08\"F\n\x12TailResultsRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .nearfield.fleet.v1.ResultFilter\".\n\x0bResultBatch\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x04\"5\n\x11\x43ountResultsReply\x12\x0f\n\x07results\x18\x01 \x01(\x04\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x04\x32\xa5\x02\n\rResultService\x12Z\n\x0cQueryResults\x12\'.nearfield.fleet.v1.QueryResultsRequest\x1a\x1f.nearfield.fleet.v1.ResultBatch0\x01\x12X\n\x0bTailResults\x12&.nearfield.fleet.v1.TailResultsRequest\x1a\x1f.nearfield.fleet.v1.ResultBatch0\x01\x12^\n\x0c\x43ountResults\x12\'.nearfield.fleet.v1.QueryResultsRequest\x1a%.nearfield.fleet.v1.CountResultsReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,9 +38,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TAILRESULTSREQUEST']._serialized_start=264
   _globals['_TAILRESULTSREQUEST']._serialized_end=334
   _globals['_RESULTBATCH']._serialized_start=336
-  _globals['_RESULTBATCH']._serialized_end=365
-  _globals['_COUNTRESULTSREPLY']._serialized_start=367
-  _globals['_COUNTRESULTSREPLY']._serialized_end=420
-  _globals['_RESULTSERVICE']._serialized_start=423
-  _globals['_RESULTSERVICE']._serialized_end=716
+  _globals['_RESULTBATCH']._serialized_end=382
+  _globals['_COUNTRESULTSREPLY']._serialized_start=384
+  _globals['_COUNTRESULTSREPLY']._serialized_end=437
+  _globals['_RESULTSERVICE']._serialized_start=440
+  _globals['_RESULTSERVICE']._serialized_end=733
 # @@protoc_insertion_point(module_scope)

@@ -97,6 +97,9 @@ class ResultBatch(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     EVENTS_FIELD_NUMBER: builtins.int
+    DROPPED_FIELD_NUMBER: builtins.int
+    dropped: builtins.int
+    """Tail only: results that were left out just before these, because the reader was slow."""
     @property
     def events(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
         """Each a CloudEvent in JSON, exactly as the node sent it."""
@@ -105,8 +108,9 @@ class ResultBatch(google.protobuf.message.Message):
         self,
         *,
         events: collections.abc.Iterable[builtins.bytes] | None = ...,
+        dropped: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["events", b"events"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["dropped", b"dropped", "events", b"events"]) -> None: ...
 
 Global___ResultBatch: typing_extensions.TypeAlias = ResultBatch
 

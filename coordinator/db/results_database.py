@@ -1,0 +1,39 @@
+"""Opens a results database: the engine, its migrations, its two halves."""
+
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+
+from coordinator.db.engine import open_engine
+from coordinator.db.migrate import upgrade
+from coordinator.db.results import ResultsRepository
+from coordinator.db.results_query import ResultsQuery
+
+RESULTS = "results"
+"""The folder of the migrations."""
+
+
+@dataclass(frozen=True)
+class ResultsDatabase:
+    """A results database that is open and of the newest schema."""
+
+    engine: sa.Engine
+    repository: ResultsRepository
+    query: ResultsQuery
+
+    def close(self) -> None:
+        """Close its connections."""
+        self.engine.dispose()
+
+
+def open_results(url: str, keep_days: int) -> ResultsDatabase:
+    """The database at a SQLAlchemy URL; `keep_days` 0 keeps everything.
+
+    Raises:
+        BadInput: not a URL of a database that is supported here.
+        Unreachable: nobody answers there.
+        Refused: it was written by a newer version of Nearfield.
+    """
+    engine = open_engine(url)
+    upgrade(engine, RESULTS)
+    return ResultsDatabase(engine, ResultsRepository(engine, keep_days), ResultsQuery(engine))

@@ -1,0 +1,216 @@
+"""The collector: takes durable results from the broker, commits them once and in order, acknowledges after the commit.
+
+    collector = Collector(store, broker.publish, topics, signing_key, hub)
+    broker.subscribe(topics.from_all_nodes(Kind.DURABLE), 1, collector.receive)
+    collector.start()
+
+The broker's thread only queues; one thread decodes and commits, many messages in one transaction. `sequence` decides
+what is taken, `records` what is no result at all. After the commit each stream that was heard of gets one signed
+acknowledgement, whether it moved or not: it tells a sender that skipped or repeats where to go on.
+
+Nothing here is needed after a crash: what was queued and not committed was not acknowledged, and comes again. A
+database that refuses is therefore answered by silence.
+"""
+
+import logging
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from coordinator.errors import NearfieldError
+from coordinator.results.records import Arrival, Unreadable, read_message
+from coordinator.results.tail import TailHub
+from protos.envelope import ACKED, seal
+from protos.identity import NodeId, StreamId
+from protos.reported import Acked
+from protos.topics import DELIVERY, MAX_PAYLOAD, Kind, Topics
+
+MAX_QUEUED_BYTES = 64 * 1024 * 1024
+"""Messages in memory; beyond it new ones are left to come again."""
+GROUP_BYTES = 4 * 1024 * 1024
+"""Messages in one transaction."""
+PAUSE_S = 1.0
+"""After a database has refused."""
+TEND_S = 600.0
+"""Between two looks at the retention."""
+
+log = logging.getLogger(__name__)
+
+
+class Alarm(StrEnum):
+    """What a person should look at."""
+
+    CONFLICT = "stream_conflict"
+    FOREIGN = "foreign_stream"
+    UNREADABLE = "unreadable_message"
+
+
+@dataclass
+class Outcome:
+    """What a commit did with one stream. `refused` streams are not acknowledged."""
+
+    node: NodeId
+    stream: StreamId
+    through: int
+    stored: list[Arrival] = field(default_factory=list)
+    holes: int = 0
+    duplicates: int = 0
+    beyond_gap: int = 0
+    conflict: int | None = None
+    refused: bool = False
+
+
+class ResultStore(Protocol):
+    """What the collector needs of a results database."""
+
+    def commit(self, streams: Mapping[StreamId, Sequence[Arrival]], now: datetime) -> list[Outcome]:
+        """Take what continues each stream, all in one transaction, with the new `through`."""
+
+    def record_alarm(self, alarm: Alarm, node: NodeId, stream: str, detail: str, now: datetime) -> None:
+        """Note an alarm; the same one again is counted."""
+
+    def drop_expired(self, now: datetime) -> list[str]:
+        """Drop the partitions that are past their retention; their names."""
+
+
+class StoreFailed(NearfieldError):
+    """The database refused; nothing was committed."""
+
+
+class Publish(Protocol):
+    """The link's `publish`."""
+
+    def __call__(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool: ...
+
+
+class Collector:
+    """`receive` belongs to the broker's thread, `start` and `stop` to whoever composes."""
+
+    def __init__(
+        self,
+        store: ResultStore,
+        publish: Publish,
+        topics: Topics,
+        key: Ed25519PrivateKey,
+        hub: TailHub,
+        *,
+        admits: Callable[[NodeId], bool] = lambda _: True,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self.counts: Counter[str] = Counter()
+        """since the start: results, dropped, duplicates, beyond_gap, unreadable, shed"""
+        self._store, self._publish, self._topics, self._key, self._hub = store, publish, topics, key, hub
+        self._admits, self._now = admits, now
+        self._queue: deque[tuple[NodeId, bytes]] = deque()
+        self._queued_bytes = 0
+        self._condition = threading.Condition()
+        self._stopping = threading.Event()
+        self._tended_at = float("-inf")
+        self._thread = threading.Thread(target=self._work, name="collector", daemon=True)
+
+    def receive(self, topic: str, payload: bytes, retained: bool) -> None:
+        """Queue a message of a durable topic. Never blocks; what there is no room for is sent again by its node."""
+        parsed = self._topics.parse(topic)
+        if parsed is None or parsed.kind is not Kind.DURABLE or retained or len(payload) > MAX_PAYLOAD:
+            self.counts["unreadable"] += 1
+            return
+        with self._condition:
+            if self._queued_bytes + len(payload) > MAX_QUEUED_BYTES:
+                self.counts["shed"] += 1
+                return
+            self._queue.append((parsed.node, payload))
+            self._queued_bytes += len(payload)
+            self._condition.notify()
+
+    def start(self) -> None:
+        """Start the thread that commits."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the commit in work and stop; what is queued comes again. Idempotent."""
+        self._stopping.set()
+        with self._condition:
+            self._condition.notify()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stopping.is_set():
+            messages = self._next_group()
+            try:
+                self._collect(messages)
+                self._tend()
+            except StoreFailed as error:
+                log.error("results cannot be stored, nodes will send them again: %s", error)  # noqa: TRY400 (one line)
+                self._stopping.wait(PAUSE_S)
+
+    def _next_group(self) -> list[tuple[NodeId, bytes]]:
+        """What has come since the last commit, within the bound of one transaction."""
+        group: list[tuple[NodeId, bytes]] = []
+        size = 0
+        with self._condition:
+            self._condition.wait_for(lambda: self._queue or self._stopping.is_set(), timeout=TEND_S)
+            while self._queue and size < GROUP_BYTES:
+                group.append(self._queue.popleft())
+                size += len(group[-1][1])
+            self._queued_bytes -= size
+        return group
+
+    def _collect(self, messages: Sequence[tuple[NodeId, bytes]]) -> None:
+        streams: dict[StreamId, list[Arrival]] = {}
+        for node, payload in messages:
+            for arrival in self._read(node, payload):
+                streams.setdefault(arrival.stream, []).append(arrival)
+        if not streams:
+            return
+        outcomes = self._store.commit(streams, self._now())
+        for outcome in outcomes:
+            self._conclude(outcome)
+        self._hub.publish([result for outcome in outcomes for result in outcome.stored])
+
+    def _read(self, node: NodeId, payload: bytes) -> Iterable[Arrival]:
+        if not self._admits(node):
+            return ()
+        try:
+            return read_message(payload, node)
+        except Unreadable as error:
+            self.counts["unreadable"] += 1
+            self._raise_alarm(Alarm.UNREADABLE, node, "", str(error))
+            return ()
+
+    def _conclude(self, outcome: Outcome) -> None:
+        """Count, raise alarms and acknowledge; after the commit."""
+        self.counts["results"] += len(outcome.stored)
+        self.counts["dropped"] += outcome.holes
+        self.counts["duplicates"] += outcome.duplicates
+        self.counts["beyond_gap"] += outcome.beyond_gap
+        if outcome.refused:
+            self._raise_alarm(Alarm.FOREIGN, outcome.node, outcome.stream, "the stream belongs to another node")
+            return
+        if outcome.conflict is not None:
+            detail = f"other content under number {outcome.conflict}: is the node's disk a copy of another's?"
+            self._raise_alarm(Alarm.CONFLICT, outcome.node, outcome.stream, detail)
+        acked = Acked(node=outcome.node, stream=outcome.stream, through=outcome.through)
+        delivery = DELIVERY[Kind.ACKED]
+        topic = self._topics.of_node(outcome.node, Kind.ACKED)
+        sealed = seal(ACKED, msgspec.json.encode(acked), self._key)
+        self._publish(topic, sealed, qos=delivery.qos, retain=delivery.retain)
+
+    def _raise_alarm(self, alarm: Alarm, node: NodeId, stream: str, detail: str) -> None:
+        log.warning("%s: node %s, stream %s: %s", alarm, node, stream or "unknown", detail)
+        self._store.record_alarm(alarm, node, stream, detail, self._now())
+
+    def _tend(self) -> None:
+        if time.monotonic() - self._tended_at < TEND_S:
+            return
+        self._tended_at = time.monotonic()
+        for partition in self._store.drop_expired(self._now()):
+            log.info("results of partition %s are past their retention: dropped", partition)
