@@ -1,5 +1,6 @@
 """Where a broker of our own may listen, and the programs that help it."""
 
+import errno
 import shutil
 import socket
 
@@ -20,12 +21,19 @@ def free_port(port: int) -> int:
         try:
             probe.bind((HOST, port))
         except (OSError, OverflowError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise BadInput(
-                f"the broker cannot listen on {HOST}:{port}: {reason.lower()}: set broker_port "
-                "to another port (0: any free one), or broker to the URL of the one that runs there"
-            ) from None
+            raise cannot_listen(port, error) from None
         return int(probe.getsockname()[1])
+
+
+def cannot_listen(port: int, error: Exception) -> BadInput:
+    """One line for a port that cannot be had."""
+    reason = (getattr(error, "strerror", None) or str(error)).lower()
+    if getattr(error, "errno", None) == errno.EADDRINUSE:
+        reason = "address already in use"  # asyncio writes a whole sentence
+    return BadInput(
+        f"the broker cannot listen on {HOST}:{port}: {reason}: set broker_port to another port (0: any free one), or "
+        "broker to the URL of the one that runs there"
+    )
 
 
 def find_program(name: str) -> str | None:

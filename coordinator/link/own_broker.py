@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from coordinator.errors import BadInput
-from coordinator.link.embedded_broker import EmbeddedBroker
+from coordinator.link.embedded.broker import EmbeddedBroker
 from coordinator.link.listening import find_program
 from coordinator.link.mosquitto import Mosquitto
 
