@@ -1,0 +1,69 @@
+"""The options by which an author answers what a model file does not say; `infer`, `bench` and `bundle init` share them.
+
+Declared without the engines and numpy, so that `--help` is quick; `answers.py` turns them into answers.
+"""
+
+import argparse
+
+TASKS = ("classification", "detection", "anomaly", "tensor")
+ENGINES = ("litert", "onnxruntime", "stub")
+
+
+def add_answers(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    model = parser.add_argument_group("what the model file does not say")
+    model.add_argument("--task", choices=TASKS, help="what the outputs mean")
+    model.add_argument("--kind", choices=("image", "audio", "series", "tensor"), help="what the input is")
+    model.add_argument("--mean", type=numbers, metavar="M[,M,M]", help="pixel values 0..255: (pixel - mean) / std")
+    model.add_argument("--std", type=numbers, metavar="S[,S,S]", help="see --mean")
+    model.add_argument("--fit", choices=("stretch", "letterbox", "crop"), help="how a frame is fitted (stretch)")
+    model.add_argument("--resize", choices=("nearest", "bilinear", "bicubic", "box", "lanczos"), help="(bilinear)")
+    model.add_argument("--color", choices=("rgb", "bgr", "grey"), help="the order of colours")
+    model.add_argument("--layout", choices=("nhwc", "nchw"), help="where the shape does not show it")
+    model.add_argument("--rate", type=int, metavar="HZ", help="audio: the sample rate")
+    model.add_argument("--window", type=int, metavar="N", help="audio: new samples of a step; series: rows of a step")
+    model.add_argument("--context", type=int, default=0, metavar="N", help="audio: samples of the step before (0)")
+    model.add_argument("--stride", type=int, metavar="N", help="series: rows between steps (the window)")
+    model.add_argument("--features", type=int, metavar="N", help="series: values of a row")
+    model.add_argument("--constant", type=constant, action="append", default=[], metavar="INPUT=VALUE")
+    model.add_argument("--activation", choices=("none", "softmax", "sigmoid"), help="of the scores")
+    model.add_argument("--head", choices=("boxes_scores", "yolo", "tflite_ssd"), help="detection: form of the outputs")
+    model.add_argument("--background", type=class_index, metavar="N|none", help="detection: the class of no object")
+    model.add_argument("--top-k", type=positive, metavar="N", help="classification: how many classes to give (3)")
+    model.add_argument("--score-threshold", type=share, metavar="S", help="detection: the least score (0.5)")
+    model.add_argument("--iou-threshold", type=share, metavar="S", help="detection: overlap of one object (0.5)")
+    model.add_argument("--threshold", type=float, metavar="T", help="anomaly: the least error that is one")
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """`127` or `123.7,116.3,103.5`."""
+    return tuple(float(part) for part in text.split(","))
+
+
+def constant(text: str) -> tuple[str, float]:
+    """`sr=16000`."""
+    name, equals, value = text.rpartition("=")
+    if not equals or not name:
+        raise argparse.ArgumentTypeError(f"{text!r}: write INPUT=VALUE")
+    return name, float(value)
+
+
+def class_index(text: str) -> object:
+    """A class's number, or `none`."""
+    return "none" if text == "none" else int(text)
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a whole number above 0")
+    return value
+
+
+def share(text: str) -> float:
+    """0 to 1."""
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text}: give a number from 0 to 1")
+    return value
