@@ -65,7 +65,8 @@ def read_vector(path: Path) -> Vector:
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            vector = Vector(_numbered(arrays, "input"), _numbered(arrays, "output"))
+            outputs = tuple(array.astype(np.float32) for array in _numbered(arrays, "output"))
+            vector = Vector(_numbered(arrays, "input"), outputs)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
         raise BadInput(
             f"{path} is no golden vector ({error}): make it again with edgectl model init --golden"
@@ -76,7 +77,7 @@ def read_vector(path: Path) -> Vector:
 
 
 def _numbered(arrays: "np.lib.npyio.NpzFile", name: str) -> tuple[Array, ...]:
-    found = []
+    found: list[Array] = []
     while f"{name}.{len(found)}" in arrays.files:
         found.append(arrays[f"{name}.{len(found)}"])
     return tuple(found)

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from protos.result import Anomaly, Classified, Detected, Frame, LatencyMs, Tensor
+from protos.result import Frame, LatencyMs
 
 
 class Observation(msgspec.Struct, frozen=True, array_like=True):
@@ -17,6 +17,6 @@ class Observation(msgspec.Struct, frozen=True, array_like=True):
     captured_ns: int
     latency_ms: LatencyMs
     task: str
-    outputs: tuple[Classified, ...] | tuple[Detected, ...] | tuple[Anomaly, ...] | tuple[Tensor, ...] | list[object]
+    outputs: tuple[object, ...]
     stream_time_s: float | None = None
     frame: Frame | None = None

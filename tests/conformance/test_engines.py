@@ -1,0 +1,59 @@
+"""Every engine passes the same suite, and complains about the same bad models."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_node.engine.catalog import find
+from edge_node.errors import BadInput
+from tests.conformance.engine_suite import CHECKS, Check, feed_of
+from tests.conformance.tiny_models import onnx_model, onnx_quantized_model, stub_model, tflite_model
+
+MODELS: dict[str, Callable[[Path], Path]] = {"stub": stub_model, "onnxruntime": onnx_model, "litert": tflite_model}
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("name", MODELS)
+def test_an_engine_does_what_every_engine_does(name: str, check: Check, tmp_path: Path) -> None:
+    engine = find(name)
+    check(engine, MODELS[name](tmp_path / f"tiny{engine.suffix}"))
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "litert"])
+def test_a_real_engine_computes(name: str, tmp_path: Path) -> None:
+    engine = find(name)
+    session = engine.open(MODELS[name](tmp_path / f"tiny{engine.suffix}"), threads=1)
+    np.testing.assert_array_equal(session.run(feed_of(session))["y"], [[0, 2, 4, 6]])
+    session.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("onnxruntime", lambda path: onnx_model(path, "Frobnicate")),
+        ("onnxruntime", lambda path: onnx_model(path, "Frobnicate", "my.domain")),
+        ("litert", lambda path: tflite_model(path, "Frobnicate")),
+    ],
+)
+def test_an_operator_that_the_engine_lacks_is_named(name: str, model: Callable[[Path], Path], tmp_path: Path) -> None:
+    engine = find(name)
+    path = model(tmp_path / f"unknown{engine.suffix}")
+    with pytest.raises(BadInput, match=r"^\S+ needs the operator \S*Frobnicate, which \w+ does not have: \w+ it with"):
+        engine.open(path, threads=1)
+
+
+def test_onnx_runtime_sessions_know_the_quantization_of_their_ends(tmp_path: Path) -> None:
+    session = find("onnxruntime").open(onnx_quantized_model(tmp_path / "quantized.onnx"), threads=1)
+    assert [(spec.scale, spec.zero_point) for spec in (*session.inputs, *session.outputs)] == [(0.5, 128), (0.25, -3)]
+    session.close()
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "litert"])
+def test_loading_a_model_says_nothing_on_standard_error(
+    name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    engine = find(name)
+    engine.open(MODELS[name](tmp_path / f"tiny{engine.suffix}"), threads=1).close()
+    assert capfd.readouterr().err == ""
