@@ -13,7 +13,8 @@ MOST_FREQUENT = 5
 
 def answer_line(answer: Answer) -> str:
     """`macaw 0.996, …` and the milliseconds."""
-    what = ", ".join(map(result_text, answer.outputs)) or "nothing"
+    worth = [result for result in answer.outputs if not _negligible(result)] or answer.outputs[:1]
+    what = ", ".join(map(result_text, worth)) or "nothing"
     steps = (
         f"preprocess {answer.preprocess_ms:.1f}, infer {answer.infer_ms:.1f}, postprocess {answer.postprocess_ms:.1f}"
     )
@@ -34,6 +35,11 @@ def result_text(result: Output) -> str:
         case Tensor():
             values = " ".join(f"{value:.4g}" for value in result.values[:8])
             return f"{result.name} {list(result.shape)}: {values}{' …' if len(result.values) > 8 else ''}"
+
+
+def _negligible(result: Output) -> bool:
+    """A class whose score would read 0.000."""
+    return isinstance(result, Classified) and result.score < 0.0005
 
 
 def total_ms(answer: Answer) -> float:

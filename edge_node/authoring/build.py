@@ -1,0 +1,186 @@
+"""A bundle folder made from raw model files: drafted, copied, given golden vectors, proven; named only when whole.
+
+    built = build(Order(name, files, output, answers), samples)
+
+Everything is made in a folder beside the output and renamed at the end, so that a bundle that failed half-way is
+never there.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edge_node.authoring.draft import Answers, ModelFile, draft, golden_of, output_step
+from edge_node.authoring.heads import activation_of
+from edge_node.authoring.toml import manifest_toml
+from edge_node.engine.catalog import for_file
+from edge_node.engine.onnx_file import read_onnx_facts
+from edge_node.engine.proof import VariantProof
+from edge_node.errors import BadInput
+from edge_node.pipeline.bundle import open_variant, read_bundle
+from edge_node.pipeline.golden import Vector, make_vector, write_vector
+from edge_node.pipeline.prove import prove
+from edge_node.pipeline.runner import Runner, Sample
+from protos.bundle import MANIFEST, Agree, Golden, Manifest, Task, parse_manifest
+from protos.errors import ContractError
+
+MAX_GOLDEN = 32
+"""Golden vectors that are made at most: each node runs them all before it serves."""
+
+Samples = Callable[[Runner], Iterable[Sample]]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is to be made. `labels` is copied; `agree` and `tolerance` override what the task would take."""
+
+    name: str
+    files: tuple[Path, ...]
+    output: Path
+    answers: Answers
+    labels: Path | None = None
+    agree: Agree | None = None
+    tolerance: float | None = None
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bundle that lies in a staging folder, with the proof of every variant on this machine."""
+
+    staging: Path
+    manifest: Manifest
+    proofs: tuple[VariantProof, ...]
+
+    @property
+    def disagreeing(self) -> tuple[VariantProof, ...]:
+        """The variants that do not reproduce the first one's answers."""
+        return tuple(proof for proof in self.proofs if not proof.agrees)
+
+    def finish(self, output: Path) -> None:
+        """Give the folder its name."""
+        self.staging.rename(output)
+
+
+def build(order: Order, samples: Samples | None) -> Built:
+    """The bundle in a staging folder; the caller finishes it or removes it.
+
+    Args:
+        order: what is to be made.
+        samples: gives the golden inputs for a loaded model; None: no golden vectors.
+
+    Raises:
+        BadInput: the output is taken, a file is no model, or something cannot be known from the files.
+        EngineFailed: the reference variant gave up on a golden input.
+    """
+    _check_output(order.output)
+    models = read_models(order.files)
+    manifest = _checked(draft(order.name, models, order.answers))
+    order.output.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{order.output.name}.", dir=order.output.parent))
+    staging.chmod(0o755)
+    try:
+        manifest = _copied(manifest, order, staging)
+        if samples is not None:
+            manifest = _with_golden(manifest, order, models, staging, samples)
+        _write(manifest, staging)
+        return Built(staging, manifest, prove(read_bundle(staging)))
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+
+
+def read_models(files: Sequence[Path]) -> list[ModelFile]:
+    """What each file says, read through its engine.
+
+    Raises:
+        BadInput: not a model, no engine for it here, or two files of one name.
+    """
+    names = [file.name for file in files]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise BadInput(f"two files are called {twice}: a bundle needs them under different names")
+    return [_read_model(file) for file in files]
+
+
+def _read_model(file: Path) -> ModelFile:
+    if not file.is_file():
+        raise BadInput(f"{file}: no such file: give .tflite and .onnx files of one network")
+    engine = for_file(file)
+    session = engine.open(file, threads=1)
+    try:
+        return ModelFile(file.name, engine.name, session.inputs, session.outputs)
+    finally:
+        session.close()
+
+
+def _check_output(output: Path) -> None:
+    if output.is_dir() and not any(output.iterdir()):
+        return
+    if output.exists():
+        raise BadInput(f"{output} is there already: name a new folder with -o")
+
+
+def _copied(manifest: Manifest, order: Order, staging: Path) -> Manifest:
+    """The manifest with the files that the models need beside them, all of them copied."""
+    others: list[str] = []
+    for file in order.files:
+        shutil.copyfile(file, staging / file.name)
+        for name in read_onnx_facts(file).external if file.suffix == ".onnx" else ():
+            (staging / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(file.parent / name, staging / name)
+            others.append(name)
+    if order.labels is not None:
+        shutil.copyfile(order.labels, staging / order.labels.name)
+    return msgspec.structs.replace(manifest, files=tuple(dict.fromkeys(others)))
+
+
+def _with_golden(
+    manifest: Manifest, order: Order, models: Sequence[ModelFile], staging: Path, samples: Samples
+) -> Manifest:
+    """The manifest with its golden section, the vectors written: what the first variant answers is the reference."""
+    _write(manifest, staging)
+    runner = open_variant(read_bundle(staging), manifest.variants[0].file)
+    try:
+        vectors = [make_vector(runner, sample) for sample in islice(samples(runner), MAX_GOLDEN)]
+    finally:
+        runner.close()
+    if not vectors:
+        raise BadInput("--golden gave no sample: name photos or other inputs of the model")
+    (staging / "golden").mkdir()
+    for number, vector in enumerate(vectors):
+        write_vector(staging / "golden" / f"{number:03d}.npz", vector)
+    golden = _overridden(golden_of(manifest.task, output_step(models)), order)
+    return _with_activation(msgspec.structs.replace(manifest, golden=golden), order, vectors)
+
+
+def _overridden(golden: Golden, order: Order) -> Golden:
+    if order.agree is not None:
+        golden = msgspec.structs.replace(golden, agree=order.agree)
+    return golden if order.tolerance is None else msgspec.structs.replace(golden, tolerance=order.tolerance)
+
+
+def _with_activation(manifest: Manifest, order: Order, vectors: Sequence[Vector]) -> Manifest:
+    """A classifier's outputs say by their values whether they are logits; what the author said goes first."""
+    if manifest.task is not Task.CLASSIFICATION or order.answers.outputs.activation is not None:
+        return manifest
+    scores = np.concatenate([vector.outputs[0].reshape(-1) for vector in vectors])
+    output = msgspec.structs.replace(manifest.outputs[0], activation=activation_of(scores))
+    return msgspec.structs.replace(manifest, outputs=(output,))
+
+
+def _checked(manifest: Manifest) -> Manifest:
+    """The manifest, if it reads back."""
+    try:
+        return parse_manifest(manifest_toml(manifest))
+    except ContractError as error:
+        raise BadInput(str(error)) from None
+
+
+def _write(manifest: Manifest, folder: Path) -> None:
+    (folder / MANIFEST).write_text(manifest_toml(manifest), encoding="utf-8")
