@@ -1,0 +1,185 @@
+"""The agent's handle on a worker process: isolation "process". See `messages.Worker`.
+
+Proving goes to whichever worker is asked. A caller that does not trust a model starts a worker for the proof alone
+and closes it afterwards, so that a model which crashes takes nothing else with it.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+import time
+from asyncio.subprocess import DEVNULL, Process
+from collections.abc import Callable, Sequence
+from itertools import count
+from pathlib import Path
+
+from edge_node.engine.proof import VariantProof
+from edge_node.errors import WorkerFailed
+from edge_node.pipeline.observation import Observation
+from edge_node.worker.framing import LENGTH, pack, reply_in
+from edge_node.worker.liveness import Limits, Pending, death, doing, hang
+from edge_node.worker.messages import (
+    Done,
+    Failed,
+    Load,
+    Observed,
+    PipelineRun,
+    Prove,
+    Reply,
+    Request,
+    Start,
+    Status,
+    Stop,
+    Switch,
+    Unload,
+)
+
+_CLOSE_S = 2.0
+_WATCH_S = 0.5
+_ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "2"}
+"""Numpy starts no threads of its own (the engine's are its sessions'), and threads share their heaps."""
+
+
+class ProcessWorker:
+    """A worker in a process of its own, watched: one that hangs is killed."""
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.status: Status | None = None
+        self.on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
+        self.on_exit: Callable[[str], None] = lambda _: None
+        self.pid: int | None = None
+        self._limits = limits or Limits()
+        self._numbers = count(1)
+        self._pending: dict[int, tuple[Pending, asyncio.Future[Done]]] = {}
+        self._process: Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heard_s = 0.0
+        self._hung: str | None = None
+        self._ended: str | None = None
+
+    async def start_worker(self) -> None:
+        """Spawn the process."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            # -P: modules are not looked for in the current folder. A session of its own: Ctrl-C is the agent's.
+            command = (sys.executable, "-P", "-m", "edge_node.worker", str(theirs.fileno()))
+            self._process = await asyncio.create_subprocess_exec(
+                *command,
+                stdin=DEVNULL,
+                stdout=DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={**os.environ, **_ENVIRONMENT},
+                start_new_session=True,
+            )
+        self.pid = self._process.pid
+        reader, self._writer = await asyncio.open_connection(sock=ours)
+        self._heard_s = time.monotonic()
+        self._tasks = [
+            asyncio.create_task(self._listen(reader, self._process), name="worker listen"),
+            asyncio.create_task(self._watch(self._process), name="worker watch"),
+        ]
+
+    async def prove(self, bundle: Path, variant: str | None, threads: int) -> tuple[VariantProof, ...]:
+        """Proofs of the variants that can or cannot run here."""
+        return (await self._ask(Prove(next(self._numbers), str(bundle), variant, threads))).proofs
+
+    async def load(self, session: str, bundle: Path, variant: str, threads: int, instances: int) -> float:
+        """Load and warm; milliseconds that it took."""
+        request = Load(next(self._numbers), session, str(bundle), variant, threads, instances)
+        return (await self._ask(request)).elapsed_ms
+
+    async def unload(self, session: str) -> None:
+        """Close a session."""
+        await self._ask(Unload(next(self._numbers), session))
+
+    async def start(self, run: PipelineRun) -> None:
+        """Start a pipeline."""
+        await self._ask(Start(next(self._numbers), run))
+
+    async def switch(self, run: PipelineRun) -> float:
+        """Move a pipeline to another session; milliseconds between the answers of the two, 0 where no frame came."""
+        return (await self._ask(Switch(next(self._numbers), run))).elapsed_ms
+
+    async def stop(self, pipeline: str) -> None:
+        """Stop a pipeline."""
+        await self._ask(Stop(next(self._numbers), pipeline))
+
+    async def close(self) -> None:
+        """Close the socket, which ends the process; kill it where it hangs. Idempotent."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        self._ended = self._ended or "the worker was closed"
+        assert self._writer is not None
+        self._writer.close()
+        try:
+            await asyncio.wait_for(process.wait(), _CLOSE_S)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._fail_pending(self._ended)
+
+    async def _ask(self, request: Request) -> Done:
+        if self._ended is not None or self._writer is None:
+            raise WorkerFailed(self._ended or "the worker has not been started")
+        answer: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
+        self._pending[request.request] = Pending(request, time.monotonic()), answer
+        try:
+            self._writer.write(pack(request))
+            return await answer
+        finally:
+            self._pending.pop(request.request, None)
+
+    async def _listen(self, reader: asyncio.StreamReader, process: Process) -> None:
+        try:
+            while True:
+                (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+                self._hear(reply_in(await reader.readexactly(size)))
+        except (asyncio.IncompleteReadError, OSError):
+            self._died(await process.wait())
+
+    def _hear(self, reply: Reply) -> None:
+        self._heard_s = time.monotonic()
+        match reply:
+            case Observed(observations):
+                self.on_observed(observations)
+            case Status():
+                self.status = reply
+            case Done(number):
+                if number in self._pending and not self._pending[number][1].done():
+                    self._pending[number][1].set_result(reply)
+            case Failed(number, reason):
+                if number in self._pending and not self._pending[number][1].done():
+                    self._pending[number][1].set_exception(WorkerFailed(reason))
+
+    async def _watch(self, process: Process) -> None:
+        while self._hung is None:
+            before_s = time.monotonic()
+            await asyncio.sleep(_WATCH_S)
+            now_s = time.monotonic()
+            if now_s - before_s > 2 * _WATCH_S:
+                # We were held up ourselves (a suspended machine): what the worker said meanwhile has not been read.
+                self._heard_s = now_s
+                continue
+            self._hung = hang(now_s, self._heard_s, self.status, self._requests(), self._limits)
+        process.kill()
+
+    def _died(self, returncode: int) -> None:
+        if self._ended is not None:
+            return
+        self._ended = death(returncode, self._hung, self.status, self._requests())
+        self._fail_pending(self._ended)
+        self.on_exit(self._ended)
+
+    def _requests(self) -> list[Pending]:
+        return [pending for pending, _ in self._pending.values()]
+
+    def _fail_pending(self, reason: str) -> None:
+        for pending, answer in self._pending.values():
+            if not answer.done():
+                answer.set_exception(WorkerFailed(f"{doing(pending.request)}: {reason}"))

@@ -1,0 +1,15 @@
+"""The agent's choice of a worker. No engine and no numpy here."""
+
+import importlib
+from typing import Literal, cast
+
+from edge_node.worker.client import ProcessWorker
+from edge_node.worker.messages import Worker
+
+
+def new_worker(isolation: Literal["process", "thread"]) -> Worker:
+    """A worker that has not been started, of the chosen isolation."""
+    if isolation == "process":
+        return ProcessWorker()
+    inline = importlib.import_module("edge_node.worker.inline")  # by name: it brings engines into this process
+    return cast("Worker", inline.ThreadWorker())

@@ -1,0 +1,102 @@
+"""Decides when a worker hangs, and says what one died of. Pure: times are arguments, in seconds."""
+
+import signal
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_node.worker.messages import Load, Prove, Request, Start, Status, Stop, Switch
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a worker may take.
+
+    `silence_s` without a word; `busy_s` for one inference; `answer_s` for a request, `load_s` for one that loads or
+    proves models: an engine may keep everything else waiting meanwhile, the status too.
+    """
+
+    silence_s: float = 5.0
+    busy_s: float = 5.0
+    answer_s: float = 30.0
+    load_s: float = 120.0
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A request that waits for its answer since a time."""
+
+    request: Request
+    since_s: float
+
+
+def hang(now_s: float, heard_s: float, status: Status | None, pending: Sequence[Pending], limits: Limits) -> str | None:
+    """Why the worker is to be killed; None: it is well.
+
+    Args:
+        now_s: the time.
+        heard_s: when it last said anything, or was started.
+        status: its newest.
+        pending: what it owes an answer to.
+        limits: what it may take.
+    """
+    for one in pending:
+        limit_s = _limit_s(one.request, limits)
+        if now_s - one.since_s > limit_s:
+            return f"no answer within {limit_s:g} s"
+    loading = any(isinstance(one.request, Load | Prove) for one in pending)
+    if now_s - heard_s > (limits.load_s if loading else limits.silence_s):
+        return f"no sign of life for {now_s - heard_s:.1f} s"
+    for pipeline in () if status is None else status.pipelines:
+        if pipeline.busy_ms > limits.busy_s * 1e3:
+            return f"an inference of pipeline {pipeline.name} runs for {pipeline.busy_ms / 1e3:.1f} s"
+    return None
+
+
+def death(returncode: int | None, hung: str | None, status: Status | None, pending: Sequence[Pending]) -> str:
+    """One line: how the worker ended, and what it was doing.
+
+    Args:
+        returncode: as `subprocess` gives it; negative: the signal.
+        hung: what it was killed for, if we killed it.
+        status: its newest.
+        pending: what it owed an answer to.
+    """
+    return f"the worker {_end(returncode, hung)} while {_doing(status, pending)}"
+
+
+def doing(request: Request) -> str:
+    """A request in words."""
+    match request:
+        case Prove(_, bundle, variant):
+            return f"proving {variant or 'the variants'} of {bundle}"
+        case Load(_, session, _, variant):
+            return f"loading {variant} as session {session}"
+        case Start(_, run):
+            return f"starting pipeline {run.name} on session {run.session}"
+        case Switch(_, run):
+            return f"switching pipeline {run.name} to session {run.session}"
+        case Stop(_, pipeline):
+            return f"stopping pipeline {pipeline}"
+        case _:
+            return f"unloading session {request.session}"
+
+
+def _limit_s(request: Request, limits: Limits) -> float:
+    return limits.load_s if isinstance(request, Load | Prove) else limits.answer_s
+
+
+def _end(returncode: int | None, hung: str | None) -> str:
+    if hung is not None:
+        return f"was killed because it hung ({hung})"
+    if returncode is not None and returncode < 0:
+        return f"was killed by {signal.Signals(-returncode).name}"
+    return f"ended with exit code {returncode}"
+
+
+def _doing(status: Status | None, pending: Sequence[Pending]) -> str:
+    if pending:
+        return doing(pending[0].request)
+    pipelines = () if status is None else status.pipelines
+    if not pipelines:
+        return "idle"
+    return "running " + ", ".join(f"pipeline {one.name} on session {one.session}" for one in pipelines)
