@@ -100,6 +100,14 @@ def sample_input(given: Input, spec: TensorSpec) -> SampleInput:
     raise BadInput(f"the input {spec.name!r} is of kind {given.kind!r}, which this version cannot feed")
 
 
+def example_values(given: Input, spec: TensorSpec) -> NDArray[np.float32]:
+    """Zeros of one step; where the tensor leaves its last axis open, the manifest says how long a step is."""
+    shape = list(static_shape(spec))
+    if shape and spec.shape[-1] is None and given.window is not None:
+        shape[-1] = given.context + given.window * (given.features or 1)
+    return np.zeros(shape, np.float32)
+
+
 def constant_feed(given: Input, spec: TensorSpec) -> Array:
     """The feed of a constant input.
 

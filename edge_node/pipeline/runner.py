@@ -21,7 +21,7 @@ import numpy as np
 from edge_node.engine.base import Array, Session
 from edge_node.errors import BadInput
 from edge_node.pipeline.decoders import decoder_for
-from edge_node.pipeline.inputs import Prepared, SampleInput, constant_feed, match_inputs, sample_input
+from edge_node.pipeline.inputs import Prepared, SampleInput, constant_feed, example_values, match_inputs, sample_input
 from edge_node.pipeline.postprocess import Options, output_named
 from edge_node.pipeline.tensors import dequantize, static_shape
 from protos.bundle import Input, Manifest, Task
@@ -56,6 +56,7 @@ class Runner:
         self.options = options or Options()
         self.specs = {spec.name: spec for spec in session.inputs}
         matched = match_inputs(manifest.inputs, session.inputs)
+        self._given = {spec.name: given for given, spec in matched}
         self.samples: dict[str, SampleInput] = {
             spec.name: sample_input(given, spec) for given, spec in matched if given.kind not in ("state", "constant")
         }
@@ -164,7 +165,7 @@ class Runner:
         """A sample that fits, to warm and to measure: a 720p frame of noise, or zeros."""
         frame = np.random.default_rng(0).integers(0, 256, (720, 1280, 3), dtype=np.uint8)
         examples = {
-            name: np.zeros(static_shape(self.specs[name]), np.float32) if given.size is None else frame
+            name: example_values(self._given[name], self.specs[name]) if given.size is None else frame
             for name, given in self.samples.items()
         }
         return next(iter(examples.values())) if len(examples) == 1 else examples
