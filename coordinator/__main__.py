@@ -15,8 +15,6 @@ from coordinator.config import CoordinatorConfig, read_config
 from coordinator.errors import BadInput, Exit, NearfieldError
 from coordinator.folder import Folder, make_folder
 
-log = logging.getLogger("coordinator")
-
 OPTIONS: tuple[tuple[str, type, str], ...] = (
     ("host", str, "loopback address of the gRPC API (default 127.0.0.1)"),
     ("port", int, "port of the gRPC API (default 7070; 0: any free one)"),
@@ -70,6 +68,7 @@ def _serve(parsed: argparse.Namespace) -> int:
     logging.basicConfig(
         level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     asyncio.run(_run(config, parsed.dir))
     return Exit.DONE
 

@@ -1,6 +1,83 @@
-"""`edgectl`: speaks only the coordinator's gRPC API."""
+"""`edgectl`: speaks only the coordinator's gRPC API. One file per noun; this one puts them together.
+
+The one boundary where an error becomes one line on standard error and an exit code is `main`.
+"""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from coordinator import __version__
+from coordinator.cli import client, deployment, model, node
+from coordinator.cli.demo import demo
+from coordinator.cli.status import status
+from coordinator.errors import Exit, NearfieldError
+
+USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
+"""Typer brings its own click; only the classes made of it are public."""
+COORDINATOR = "--coordinator"
+
+app = typer.Typer(name="edgectl", no_args_is_help=True, pretty_exceptions_enable=False)
+app.add_typer(model.app, name="model")
+app.add_typer(deployment.app, name="deployment")
+app.add_typer(node.app, name="node")
+app.command("status")(status)
+app.command("demo")(demo)
 
 
-def main() -> int:
-    """Run a command line; the exit code."""
-    raise NotImplementedError
+@app.callback()
+def edgectl(
+    coordinator: Annotated[
+        str, typer.Option(COORDINATOR, envvar="NEARFIELD_COORDINATOR", metavar="HOST:PORT", help="Where it is.")
+    ] = client.DEFAULT_ADDRESS,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
+    """Administers a Nearfield coordinator."""
+    if version:
+        print(f"edgectl {__version__}")
+        raise typer.Exit
+    client.address.set(coordinator)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line; the exit code. What a person did wrong is one line on standard error."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = app(args=hoisted(given), standalone_mode=False)
+        return code if isinstance(code, int) else Exit.DONE
+    except NearfieldError as error:
+        print(f"edgectl: {error}", file=sys.stderr)
+        return error.exit_code
+    except USAGE_ERROR as error:
+        print(_usage(error), file=sys.stderr)
+        return Exit.USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        return Exit.FAILED
+    except BrokenPipeError:
+        sys.stderr.close()
+        return Exit.DONE
+
+
+def hoisted(arguments: Sequence[str]) -> list[str]:
+    """The arguments with --coordinator in front, where it may also stand behind a command."""
+    before, after = list(arguments), list[str]()
+    if "--" in before:
+        cut = before.index("--")
+        before, after = before[:cut], before[cut:]
+    for place, argument in enumerate(before):
+        if argument.startswith(f"{COORDINATOR}="):
+            return [argument, *before[:place], *before[place + 1 :], *after]
+        if argument == COORDINATOR and place + 1 < len(before):
+            return [argument, before[place + 1], *before[:place], *before[place + 2 :], *after]
+    return [*before, *after]
+
+
+def _usage(error: Exception) -> str:
+    """One line for a wrong command line; the help itself where nothing was asked for."""
+    context, message = getattr(error, "ctx", None), getattr(error, "format_message", error.__str__)()
+    if not message or type(error).__name__ == "NoArgsIsHelpError":
+        return str(context.get_help()) if context is not None else message
+    command = context.command_path if context is not None else "edgectl"
+    return f"{command}: {' '.join(str(message).split())} See {command} --help"

@@ -1,0 +1,93 @@
+"""The coordinator's gRPC API as `edgectl` calls it: one channel, and statuses turned back into our errors.
+
+with connect() as channel:
+    reply = call(NodeServiceStub(channel).ListNodes, ListNodesRequest())
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import grpc
+from grpc import StatusCode
+
+from coordinator.config import DEFAULT_GRPC_PORT
+from coordinator.errors import BadInput, Conflict, NearfieldError, NotFound, Refused, Unreachable
+from protos.broker_url import is_loopback
+
+DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_GRPC_PORT}"
+CALL_S = 30.0
+"""The deadline of a call that moves no content."""
+LONG_CALL_S = 3600.0
+"""The deadline of a call that moves or reads content."""
+OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", 64 * 1024 * 1024))
+
+address: ContextVar[str] = ContextVar("address", default=DEFAULT_ADDRESS)
+"""host:port of the coordinator, of --coordinator or NEARFIELD_COORDINATOR."""
+
+ERRORS: dict[StatusCode, type[NearfieldError]] = {
+    StatusCode.INVALID_ARGUMENT: BadInput,
+    StatusCode.NOT_FOUND: NotFound,
+    StatusCode.FAILED_PRECONDITION: Conflict,
+    StatusCode.PERMISSION_DENIED: Refused,
+}
+"""The inverse of coordinator/api/errors.py."""
+
+
+@contextmanager
+def connect() -> Iterator[grpc.Channel]:
+    """A channel to the coordinator; what goes wrong on it is raised as one of our errors.
+
+    Raises:
+        BadInput: the address is none.
+        Unreachable, Refused, NotFound, …: as the coordinator says.
+    """
+    target = checked_address(address.get())
+    with grpc.insecure_channel(target, options=OPTIONS) as channel:
+        try:
+            yield channel
+        except grpc.RpcError as error:
+            raise error_of(error, target) from None
+
+
+def call(method: Callable[..., Any], request: Any, timeout: float = CALL_S) -> Any:
+    """A unary call with a deadline."""
+    return method(request, timeout=timeout)
+
+
+def checked_address(text: str) -> str:
+    """The address itself.
+
+    Raises:
+        BadInput: not host:port.
+        Refused: not on the loopback interface.
+    """
+    host, colon, port = text.rpartition(":")
+    if not colon or not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise BadInput(f"--coordinator {text!r}: write host:port, for example {DEFAULT_ADDRESS}")
+    if not is_loopback(host.strip("[]")):
+        raise Refused(f"--coordinator {text}: until identities exist only this machine's loopback interface is dialled")
+    return text
+
+
+def error_of(error: grpc.RpcError, target: str) -> NearfieldError:
+    """Our error for a call that failed."""
+    code, details = error.code(), str(error.details() or "")
+    if code is StatusCode.UNAVAILABLE:
+        return Unreachable(
+            f"no coordinator answers at {target}: start one with edge-coordinator serve --dir DIR, or name it with "
+            "--coordinator host:port"
+            if _is_transport(details)
+            else details
+        )
+    if code is StatusCode.DEADLINE_EXCEEDED:
+        return Unreachable(f"the coordinator at {target} did not answer in time: is it overloaded?")
+    if code is StatusCode.UNIMPLEMENTED:
+        return Refused(f"what answers at {target} is not a coordinator of this version")
+    return ERRORS.get(code, NearfieldError)(details or f"the coordinator at {target} failed: {code.name}")
+
+
+def _is_transport(details: str) -> bool:
+    """Whether gRPC itself could not connect; the coordinator's own words begin otherwise."""
+    return not details.startswith("database ")
