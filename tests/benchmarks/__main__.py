@@ -20,6 +20,8 @@ from rich.table import Table
 from tests.benchmarks.figures import Figure
 
 ROOT = Path(__file__).parent.parent.parent
+WIDTH = 130
+"""columns at least, also where the output is not a terminal"""
 BENCHMARKS = ("pipeline", "latency", "idle", "footprint", "start", "durable")
 
 
@@ -39,7 +41,7 @@ def main() -> int:
         figures += importlib.import_module(f"tests.benchmarks.{name}").measure(data)
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_bytes(msgspec.json.format(msgspec.json.encode(_report(figures))))
-    Console().print(_table(figures))
+    Console(width=max(WIDTH, Console().width)).print(_table(figures))
     print(f"JSON: {arguments.json}")
     return int(any(figure.met is False for figure in figures))
 
