@@ -1,5 +1,3 @@
 """The coordinator: keeps models, tells nodes what to run, collects their results."""
 
-from importlib.metadata import version
-
-__version__ = version("nearfield")
+from protos import __version__ as __version__

@@ -1,5 +1,3 @@
 """The node agent: runs models beside cameras and sensors, sends only their outputs upstream."""
 
-from importlib.metadata import version
-
-__version__ = version("nearfield")
+from protos import __version__ as __version__
