@@ -4,6 +4,7 @@ What only the device may know stays here: the paths, URLs and passwords of its s
 docs/reference/node.md.
 """
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -66,6 +67,13 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     outbox: OutboxLimits = OutboxLimits()
     threads: int = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["text", "json"] = "text"
+
+
+def default_state_dir(name: str) -> Path:
+    """Where a node of this name keeps its state unless told otherwise: below XDG_STATE_HOME."""
+    home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return home / "nearfield" / name
 
 
 def read_config(file: Path | None, overrides: dict[str, object]) -> NodeConfig:
@@ -82,8 +90,13 @@ def read_config(file: Path | None, overrides: dict[str, object]) -> NodeConfig:
     given = {key: value for key, value in overrides.items() if value is not None}
     sources = {**document.get("sources", {}), **given.pop("sources", {})}  # type: ignore[dict-item]
     where = "the command line" if file is None else str(file)
+    merged = {**document, **given, "sources": sources}
+    for key in ("name", "site"):
+        if key not in merged:
+            raise BadInput(f"the node has no {key}: give --{key}, or {key} in an edge-node.toml")
+    merged.setdefault("state_dir", str(default_state_dir(str(merged["name"]))))
     try:
-        config = convert({**document, **given, "sources": sources}, NodeConfig, where)
+        config = convert(merged, NodeConfig, where)
         checked_name(config.name, "node name")
         checked_name(config.site, "site")
         for name in config.sources:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edge_node import __version__
 from edge_node.errors import Exit, NearfieldError
 
-COMMANDS: tuple[str, ...] = ("infer", "bundle")
+COMMANDS: tuple[str, ...] = ("infer", "bundle", "run", "status")
 """Modules of this package, in the order of the help."""
 
 

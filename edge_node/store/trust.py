@@ -1,7 +1,7 @@
 """Which desired document may be adopted. Pure: raises or returns, touches nothing.
 
 The rules: signed by a key that this node pinned; made for this node; not older than the adopted one by
-(epoch, revision); the same (epoch, revision) only with the same content.
+(epoch, revision); the same (epoch, revision) only with the same content. Acknowledgements: `edge_node.outbox.acked`.
 
     adopted = adopt(envelope, node, trusted, current)
 """
@@ -16,7 +16,6 @@ from protos.desired import Desired, state_digest
 from protos.digest import Digest
 from protos.errors import ContractError
 from protos.identity import NodeId
-from protos.reported import Acked
 
 
 @dataclass(frozen=True)
@@ -66,19 +65,10 @@ def opened(sealed: bytes, trusted: frozenset[bytes]) -> Adopted:
     return Adopted(sealed, state_digest(payload), desired)
 
 
-def acknowledged(sealed: bytes, node: NodeId, trusted: frozenset[bytes]) -> Acked:
-    """The acknowledgement in an envelope.
-
-    Raises:
-        Refused: no trusted signature, not an acknowledgement, or another node's.
-    """
-    try:
-        acked = msgspec.json.decode(envelope.open_sealed(sealed, envelope.ACKED, trusted), type=Acked)
-    except (ContractError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Refused(f"acknowledgement: {error}") from None
-    if acked.node != node:
-        raise Refused(f"an acknowledgement for node {acked.node}, not for this one")
-    return acked
+def pipeline_names(adopted: Adopted | None) -> frozenset[str]:
+    """The pipelines that a document names."""
+    wanted = () if adopted is None else adopted.desired.deployments
+    return frozenset(pipeline.name for target in wanted for pipeline in target.pipelines)
 
 
 def _age(desired: Desired) -> tuple[int, int]:

@@ -1,4 +1,4 @@
-"""Actual state: what is on the disk, proven, loaded, running, and what failed. Frozen: a snapshot that the plan reads."""
+"""Actual state: what is on the disk, proven, loaded, running, and what failed: a frozen snapshot for the plan."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,3 +74,5 @@ class Facts:
     sources: frozenset[str] = frozenset()
     coordinator: bool = False
     """whether an address to fetch from is known"""
+    troubles: Mapping[str, str] = field(default_factory=dict)
+    """what is wrong with captured sources, by name"""

@@ -95,6 +95,8 @@ def _place(deployment: str, pipeline: Pipeline, session: Session, actual: Actual
         return missing or [StopPipeline(deployment, running)]
     if (running.settings, running.session, running.deployment) != (pipeline, session, deployment):
         return [*missing, Switch(deployment, pipeline, session)]
+    if source in facts.troubles:
+        return [*missing, Wait(deployment, f"source {source!r}: {facts.troubles[source]}", failed=True)]
     return missing
 
 

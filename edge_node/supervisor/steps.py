@@ -13,11 +13,12 @@ from protos.desired import DesiredDeployment
 from protos.digest import Digest, short
 
 WORKER = "worker"
+BUNDLE = "bundle"
 
 
 def bundle_subject(digest: Digest) -> str:
     """The subject of steps on a bundle."""
-    return f"bundle {short(digest)}"
+    return f"{BUNDLE} {short(digest)}"
 
 
 def session_subject(session: Session) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from edge_node.supervisor import steps as s
-from edge_node.supervisor.actual import Actual, Facts
+from edge_node.supervisor.actual import Actual
 from edge_node.supervisor.plan import plan
 from edge_node.supervisor.probation import PROBATION_S
 from protos.deployment import Pipeline

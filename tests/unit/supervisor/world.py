@@ -1,4 +1,4 @@
-"""A model of the world for the plan: what each step does to the actual state when it succeeds, and checks of its terms."""
+"""A model of the world for the plan: what each step does to the state when it succeeds, on which terms."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,0 +1,78 @@
+"""The status document as text for people. Pure."""
+
+from edge_node.cli.table import table
+from edge_node.supervisor.status import PipelineReport, StatusDocument
+from protos.reported import Proof
+
+
+def status_text(status: StatusDocument) -> str:
+    """The document in sections; empty ones are left out."""
+    sections = (_head(status), _deployments(status), _plan(status), _pipelines(status), _sources(status), _ways(status))
+    return "\n\n".join(section for section in sections if section)
+
+
+def _head(status: StatusDocument) -> str:
+    link = "connected" if status.link.connected else "not connected"
+    lines = [
+        f"node {status.name} at {status.site} ({status.node or 'no id yet'}), agent {status.agent_version}",
+        f"up {status.uptime_s:.0f} s, {status.memory_kb / 1024:.0f} MB, {link}: {status.link.broker}",
+        status.link.coordinator,
+        f"desired state {status.epoch}.{status.revision}",
+    ]
+    if status.link.live:
+        lines.append(f"live: {status.link.live}")
+    if status.refusal:
+        lines.append(f"refused: {status.refusal}")
+    return "\n".join(lines)
+
+
+def _deployments(status: StatusDocument) -> str:
+    rows = [
+        [one.name, f"{one.model}@{one.version}", one.phase, one.variant or "-", _proof(one.proof), one.reason]
+        for one in status.deployments
+    ]
+    return table(["deployment", "model", "phase", "variant", "proof", "reason"], rows) if rows else ""
+
+
+def _proof(proof: Proof | None) -> str:
+    if proof is None:
+        return "-"
+    p95 = "" if proof.p95_ms is None else f", p95 {proof.p95_ms:.1f} ms"
+    agreement = "" if proof.agreement is None else f" {proof.agreement:.4g} on {proof.vectors}"
+    return f"{proof.status}{agreement}{p95}"
+
+
+def _plan(status: StatusDocument) -> str:
+    rows = [[step.state, step.deployment or "-", step.step] for step in status.plan]
+    return table(["plan", "for", "step"], rows) if rows else "plan: nothing to do, nothing to wait for"
+
+
+def _pipelines(status: StatusDocument) -> str:
+    headings = ["pipeline", "source", "model", "results", "dropped", "failed", "p50 ms", "p95 ms", "frames from"]
+    rows = [_pipeline(one) for one in status.pipelines]
+    return table(headings, rows, frozenset(range(3, 8))) if rows else ""
+
+
+def _pipeline(one: PipelineReport) -> list[str]:
+    counts = [str(number) for number in (one.results, one.dropped_frames, one.failed_frames)]
+    latencies = ["-" if value is None else f"{value:.1f}" for value in (one.p50_ms, one.p95_ms)]
+    state = f"{one.source_state}; {one.error}" if one.error else one.source_state
+    return [one.name, one.source, f"{one.model}@{one.version}", *counts, *latencies, state]
+
+
+def _sources(status: StatusDocument) -> str:
+    rows = [[one.name, str(one.frames), str(one.bytes_in), one.state] for one in status.sources]
+    return table(["source", "frames", "bytes in", "state"], rows, frozenset({1, 2})) if rows else ""
+
+
+def _ways(status: StatusDocument) -> str:
+    outbox, out = status.outbox, status.bytes.out
+    dropped = "".join(f", {count} dropped ({reason})" for reason, count in outbox.dropped.items())
+    oldest = f", the oldest for {outbox.oldest_s:.0f} s" if outbox.waiting else ""
+    left = ", ".join(f"{kind} {count}" for kind, count in sorted(out.items())) or "nothing"
+    return "\n".join(
+        [
+            f"outbox: {outbox.waiting} of {outbox.last_seq} results wait ({outbox.bytes} bytes{oldest}){dropped}",
+            f"bytes in: {status.bytes.taken_in}; bytes out: {left}",
+        ]
+    )

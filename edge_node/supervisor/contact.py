@@ -1,0 +1,156 @@
+"""The node's side of the conversation with its coordinator, under one identity: what is said when, over which link.
+
+hello and reported on every connect, reported whenever it changes, progress while something is under way, durable
+results through the forwarder, live results to the uplink or to the site's own broker. What comes in is handed on.
+What to believe is decided in `edge_node.store.trust` and `edge_node.outbox.acked`.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from edge_node.config import NodeConfig
+from edge_node.link.address import live_broker, uplink_broker
+from edge_node.link.live import Live, SiteBroker
+from edge_node.link.mqtt import Uplink
+from edge_node.outbox.forwarder import Forwarder
+from edge_node.outbox.queue import Outbox
+from edge_node.supervisor.identity import Identity
+from protos import deployment
+from protos.reported import Hello, Progress, Reported
+from protos.topics import DELIVERY, Kind, NodeTopic, Topics
+
+
+@dataclass(frozen=True)
+class Ears:
+    """Who hears what: the owner of the conversation. Called on the event loop."""
+
+    connected: Callable[[], None]
+    desired: Callable[[bytes], None]
+    acked: Callable[[bytes], None]
+    hello: Callable[[str], Hello]
+    """the hello to say on the connection of this id"""
+
+
+class Contact:
+    """The links of one identity. `name` and `site` are today's.
+
+    Raises (the constructor):
+        BadInput: an address or a password file is wrong.
+    """
+
+    def __init__(self, config: NodeConfig, identity: Identity, outbox: Outbox, ears: Ears) -> None:
+        self._identity = identity
+        self._ears = ears
+        self._topics = Topics(identity.topic_prefix)
+        self._name, self._site = identity.name, identity.site
+        self._reported: Reported | None = None
+        self._sent_bytes: Counter[str] = Counter()
+        self._live_bytes = 0
+        self.uplink = Uplink(
+            uplink_broker(config.broker or identity.broker_url),
+            identity.node,
+            self._topics,
+            on_connected=self._on_connected,
+            on_message=self._on_message,
+        )
+        durable = self._topics.of_node(identity.node, Kind.DURABLE)
+        self.forwarder = Forwarder(outbox, self.uplink.publish, node=identity.node, topic=durable)
+        self.site_broker = None if config.live is None else self._site_broker(config)
+        self.live = self._live()
+        self._forwarding: asyncio.Task[None] | None = None
+
+    def topic(self, pipeline: str) -> str:
+        """The live topic of a pipeline, also the source of its events."""
+        return self._topics.live(self._site, self._name, pipeline)
+
+    async def start(self) -> None:
+        """Begin to connect and to send."""
+        await self.uplink.start()
+        if self.site_broker is not None:
+            await self.site_broker.start()
+        self._forwarding = asyncio.create_task(self.forwarder.run(), name="forwarder")
+
+    async def stop(self) -> None:
+        """Say goodbye and end. What the outbox holds stays there."""
+        if self._forwarding is not None:
+            self._forwarding.cancel()
+            await asyncio.gather(self._forwarding, return_exceptions=True)
+        self.live.offline()
+        if self.site_broker is not None:
+            await self.site_broker.stop()
+        await self.uplink.stop()
+
+    def call(self, site: str, name: str) -> None:
+        """Go by another name from now on; what was retained under the old one is cleared."""
+        if (site, name) == (self._site, self._name):
+            return
+        self.live.clear()
+        self._live_bytes += self.live.published_bytes
+        self._site, self._name = site, name
+        self.live = self._live()
+        self.live.on_connected()
+
+    def report(self, reported: Reported) -> None:
+        """Publish the node's state where it differs from what was said last."""
+        said = self._reported
+        if said is not None and msgspec.structs.replace(said, at=reported.at) == reported:
+            return
+        if self._say(Kind.REPORTED, reported):
+            self._reported = reported
+
+    def progress(self, progress: Progress) -> None:
+        """Say what is under way; nobody waits for it."""
+        self._say(Kind.PROGRESS, progress)
+
+    def publish_live(self, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any]) -> None:
+        """Publish a fresh result under today's names."""
+        self.live.publish(pipeline, wanted, event, outputs)
+
+    def bytes_out(self) -> dict[str, int]:
+        """Payload bytes handed to the links since the contact began, by kind."""
+        live = self._live_bytes + self.live.published_bytes
+        return {**self._sent_bytes, "durable": self.forwarder.sent_bytes, "live": live}
+
+    def _say(self, kind: Kind, message: msgspec.Struct) -> bool:
+        payload, delivery = msgspec.json.encode(message), DELIVERY[kind]
+        topic = self._topics.of_node(self._identity.node, kind)
+        taken = self.uplink.publish(topic, payload, qos=delivery.qos, retain=delivery.retain)
+        if taken:
+            self._sent_bytes[str(kind)] += len(payload)
+        return taken
+
+    def _on_connected(self, connection: str) -> None:
+        self._reported = None  # a broker may have lost what is retained
+        self._say(Kind.HELLO, self._ears.hello(connection))
+        self.forwarder.connected()
+        if self.site_broker is None:
+            self.live.on_connected()
+        self._ears.connected()
+
+    def _on_site_broker_connected(self) -> None:
+        self.live.on_connected()
+
+    def _on_message(self, topic: NodeTopic, payload: bytes) -> None:
+        if topic.kind is Kind.DESIRED:
+            self._ears.desired(payload)
+        elif topic.kind is Kind.ACKED:
+            self._ears.acked(payload)
+
+    def _live(self) -> Live:
+        sink = self.uplink if self.site_broker is None else self.site_broker
+        return Live(sink, self._topics, self._site, self._name)
+
+    def _site_broker(self, config: NodeConfig) -> SiteBroker | None:
+        if config.live is None:
+            return None
+        return SiteBroker(
+            live_broker(config.live),
+            self._identity.node,
+            self._topics.availability(self._site, self._name),
+            on_connected=self._on_site_broker_connected,
+        )

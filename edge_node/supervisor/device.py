@@ -1,0 +1,128 @@
+"""What the node has and does, live: the mutable side that `Actual` is a snapshot of.
+
+Only `effects.py` and the worker's death change it, always on the event loop. No decision is taken here.
+"""
+
+import contextlib
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from edge_node.capture.handle import Capture
+from edge_node.errors import WorkerFailed
+from edge_node.pipeline.observation import Observation
+from edge_node.store.bundles import Bundles
+from edge_node.store.fetch import Fetcher
+from edge_node.supervisor.actual import Actual, Failure, RunningPipeline, Session
+from edge_node.supervisor.backoff import failed_again
+from edge_node.supervisor.blame import blamed
+from edge_node.supervisor.choices import Choices
+from edge_node.supervisor.desired import LastGoodFile
+from edge_node.supervisor.steps import BUNDLE, WORKER, Step, session_subject
+from edge_node.worker.messages import Worker
+from protos.desired import DesiredDeployment
+from protos.digest import Digest
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A session with the engine and the accelerator that it runs on."""
+
+    session: Session
+    engine: str
+    accelerator: str
+
+
+@dataclass
+class Device:
+    """The parts that steps work on, and what they hold now."""
+
+    bundles: Bundles
+    choices: Choices
+    last_good_file: LastGoodFile
+    new_worker: Callable[[], Worker]
+    new_capture: Callable[[str], Capture]
+    threads: int
+    clock: Callable[[], float]
+    on_progress: Callable[[str, int, int], None]
+    on_observed: Callable[[Sequence[Observation]], None]
+    on_worker_exit: Callable[[str], None]
+    fetcher: Fetcher | None = None
+    worker: Worker | None = None
+    dead_worker: Worker | None = None
+    """to be closed before another is started"""
+    known: frozenset[Digest] = frozenset()
+    complete: frozenset[Digest] = frozenset()
+    verified: set[Digest] = field(default_factory=set)
+    sessions: set[Session] = field(default_factory=set)
+    captures: dict[str, Capture] = field(default_factory=dict)
+    pipelines: dict[str, RunningPipeline] = field(default_factory=dict)
+    last_good: dict[str, DesiredDeployment] = field(default_factory=dict)
+    failures: dict[str, Failure] = field(default_factory=dict)
+    worker_deaths: int = 0
+    loaded: dict[str, Loaded] = field(default_factory=dict)
+    """every session since the start by its key, also those that are gone: their last results may come late"""
+
+    def open(self, hardware: str, engines: Mapping[str, str]) -> None:
+        """Read what the disk holds."""
+        self.bundles.prepare()
+        self.choices.load(hardware, engines)
+        self.last_good = self.last_good_file.load()
+        self.rescan()
+
+    def rescan(self) -> None:
+        """Look again which bundles are on the disk."""
+        self.known, self.complete = self.bundles.known(), self.bundles.complete()
+
+    def actual(self) -> Actual:
+        """A snapshot."""
+        return Actual(
+            known=self.known,
+            complete=self.complete,
+            verified=frozenset(self.verified),
+            choices=self.choices.valid(),
+            worker=self.worker is not None,
+            sessions=frozenset(self.sessions),
+            captures=frozenset(self.captures),
+            pipelines=dict(self.pipelines),
+            last_good=dict(self.last_good),
+            failures=dict(self.failures),
+        )
+
+    def troubles(self) -> dict[str, str]:
+        """What is wrong with captured sources, by name."""
+        states = {name: capture.report.state for name, capture in self.captures.items()}
+        return {name: state for name, state in states.items() if state.startswith(("failed", "lost"))}
+
+    def fail(self, subject: str, reason: str) -> None:
+        """Remember a failure, and hold its subject back for a while."""
+        self.failures[subject] = failed_again(self.failures.get(subject), reason, self.clock())
+
+    def worker_died(self, reason: str, under_way: Collection[Step]) -> None:
+        """The worker is gone and everything that it held; hold back what it died of."""
+        for session in blamed(self.actual(), under_way):
+            self.fail(session_subject(session), reason)
+        self.fail(WORKER, reason)
+        self.worker_deaths += 1
+        self.dead_worker, self.worker = self.worker, None
+        self.sessions.clear()
+        self.pipelines.clear()
+
+    def forgive_fetches(self) -> None:
+        """Let whatever failed with a bundle be tried again at once: the coordinator is back."""
+        for subject in [subject for subject in self.failures if subject.startswith(BUNDLE)]:
+            del self.failures[subject]
+
+    async def close(self) -> None:
+        """Finish the frames in work, then end the worker and the captures."""
+        if self.worker is not None:
+            for name in list(self.pipelines):
+                with contextlib.suppress(WorkerFailed):
+                    await self.worker.stop(name)
+        self.pipelines.clear()
+        self.sessions.clear()
+        for worker in filter(None, (self.worker, self.dead_worker)):
+            await worker.close()
+        self.worker = self.dead_worker = None
+        for capture in self.captures.values():
+            await capture.close()
+        self.captures.clear()

@@ -1,0 +1,219 @@
+"""What each step does to the world: one table from step to effect. Every effect may be repeated without harm.
+
+An effect that fails raises one of `edge_node.errors`, `ContractError` or `OSError` and leaves what was there before.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from edge_node.engine.proof import VariantProof
+from edge_node.engine.select import Choice, choose
+from edge_node.errors import Unreachable, WorkerFailed
+from edge_node.store.fetch import fetch_bundle
+from edge_node.supervisor import steps
+from edge_node.supervisor.actual import RunningPipeline, Session
+from edge_node.supervisor.device import Device, Loaded
+from edge_node.supervisor.steps import session_subject
+from edge_node.worker.messages import PipelineRun, Worker
+from protos.bundle import MANIFEST, Variant, parse_manifest
+
+
+async def fetch(device: Device, step: steps.Fetch) -> None:
+    """Bring the bundle here."""
+    if device.fetcher is None:
+        raise Unreachable("no coordinator to fetch the model from yet")
+    try:
+        await fetch_bundle(device.bundles, step.digest, device.fetcher, partial(device.on_progress, step.deployment))
+    finally:
+        await asyncio.to_thread(device.rescan)
+
+
+async def verify(device: Device, step: steps.Verify) -> None:
+    """Hash the bundle; a damaged one is fetched again."""
+    try:
+        await asyncio.to_thread(device.bundles.verify, step.digest)
+        device.verified.add(step.digest)
+    finally:
+        await asyncio.to_thread(device.rescan)
+
+
+async def remove(device: Device, step: steps.Remove) -> None:
+    """Delete the bundle and what was chosen for it."""
+    device.verified.discard(step.digest)
+    await asyncio.to_thread(device.bundles.remove, step.digest)
+    device.choices.forget(step.digest)
+    await asyncio.to_thread(device.rescan)
+
+
+async def prove(device: Device, step: steps.Prove) -> None:
+    """Try each variant, or the pinned one, in a worker of its own, and choose."""
+    folder = device.bundles.folder(step.digest)
+    manifest = parse_manifest(await asyncio.to_thread((folder / MANIFEST).read_text, "utf-8"))
+    wanted = [variant for variant in manifest.variants if step.variant in (None, variant.file)]
+    proofs = [await _tried(device, folder, variant) for variant in wanted]
+    found = tuple(proof for proof in proofs if isinstance(proof, VariantProof))
+    crashed = [proof for proof in proofs if isinstance(proof, WorkerFailed)]
+    if crashed and not any(proof.agrees for proof in found):
+        raise crashed[0]
+    key = (step.digest, step.variant)
+    device.choices.keep(key, choose(found, previous=device.choices.previous(key), pin=step.variant))
+
+
+async def start_worker(device: Device, _: steps.StartWorker) -> None:
+    """Start the worker."""
+    if device.worker is not None:
+        return
+    if device.dead_worker is not None:
+        await device.dead_worker.close()
+        device.dead_worker = None
+    worker = device.new_worker()
+    worker.on_observed, worker.on_exit = device.on_observed, device.on_worker_exit
+    await worker.start_worker()
+    device.worker = worker
+
+
+async def stop_worker(device: Device, _: steps.StopWorker) -> None:
+    """End the worker."""
+    worker, device.worker = device.worker, None
+    if worker is not None:
+        await worker.close()
+
+
+async def load(device: Device, step: steps.Load) -> None:
+    """Load and warm the session from bytes that were hashed for this load."""
+    device.verified.discard(step.session.digest)
+    session, folder = step.session, device.bundles.folder(step.session.digest)
+    if session not in device.sessions:
+        device.loaded[session.key] = _loaded(device, session)
+        await _worker(device).load(session.key, folder, session.variant, device.threads, 1)
+        device.sessions.add(session)
+
+
+async def unload(device: Device, step: steps.Unload) -> None:
+    """Close the session."""
+    if step.session in device.sessions:
+        await _worker(device).unload(step.session.key)
+        device.sessions.discard(step.session)
+
+
+async def start_pipeline(device: Device, step: steps.StartPipeline) -> None:
+    """Start the pipeline."""
+    if step.settings.name not in device.pipelines:
+        await _worker(device).start(_run(device, step))
+        _now_runs(device, step)
+
+
+async def switch(device: Device, step: steps.Switch) -> None:
+    """Move the pipeline between two frames."""
+    await _worker(device).switch(_run(device, step))
+    _now_runs(device, step)
+
+
+async def stop_pipeline(device: Device, step: steps.StopPipeline) -> None:
+    """Finish the frame in work and stop."""
+    name = step.running.settings.name
+    if name in device.pipelines:
+        await _worker(device).stop(name)
+        device.pipelines.pop(name, None)
+
+
+async def start_capture(device: Device, step: steps.StartCapture) -> None:
+    """Start decoding the source."""
+    if step.source in device.captures:
+        return
+    capture = device.new_capture(step.source)
+    await capture.start()
+    device.captures[step.source] = capture
+
+
+async def stop_capture(device: Device, step: steps.StopCapture) -> None:
+    """Stop decoding the source."""
+    capture = device.captures.pop(step.source, None)
+    if capture is not None:
+        await capture.close()
+
+
+async def promote(device: Device, step: steps.Promote) -> None:
+    """Remember the version; what its sessions failed of before is forgiven."""
+    device.last_good[step.deployment] = step.version
+    for running in device.pipelines.values():
+        if running.deployment == step.deployment:
+            device.failures.pop(session_subject(running.session), None)
+    await asyncio.to_thread(device.last_good_file.save, dict(device.last_good))
+
+
+async def forget(device: Device, step: steps.Forget) -> None:
+    """Forget the version."""
+    device.last_good.pop(step.deployment, None)
+    await asyncio.to_thread(device.last_good_file.save, dict(device.last_good))
+
+
+Effect = Callable[[Device, Any], Awaitable[None]]
+
+EFFECTS: dict[type[steps.Step], Effect] = {
+    steps.Fetch: fetch,
+    steps.Verify: verify,
+    steps.Remove: remove,
+    steps.Prove: prove,
+    steps.StartWorker: start_worker,
+    steps.StopWorker: stop_worker,
+    steps.Load: load,
+    steps.Unload: unload,
+    steps.StartPipeline: start_pipeline,
+    steps.Switch: switch,
+    steps.StopPipeline: stop_pipeline,
+    steps.StartCapture: start_capture,
+    steps.StopCapture: stop_capture,
+    steps.Promote: promote,
+    steps.Forget: forget,
+}
+
+
+async def _tried(device: Device, folder: Path, variant: Variant) -> VariantProof | WorkerFailed:
+    """The variant's proof, or how the worker that tried it ended: a model that crashes costs only itself."""
+    worker = device.new_worker()
+    try:
+        await worker.start_worker()
+        (proof,) = await worker.prove(folder, variant.file, device.threads)
+    except WorkerFailed as error:
+        return error
+    else:
+        return proof
+    finally:
+        await worker.close()
+
+
+def _worker(device: Device) -> Worker:
+    if device.worker is None:
+        raise WorkerFailed("the worker ended meanwhile")
+    return device.worker
+
+
+def _loaded(device: Device, session: Session) -> Loaded:
+    for (digest, _), choice in device.choices.valid().items():
+        if digest == session.digest and isinstance(choice, Choice) and choice.proof.file == session.variant:
+            return Loaded(session, choice.proof.engine, choice.proof.accelerator)
+    raise WorkerFailed(f"{session.variant} of {session.model}@{session.version} is not proven any more")
+
+
+def _run(device: Device, step: steps.PipelineStep) -> PipelineRun:
+    settings = step.settings
+    capture = device.captures.get(settings.source)
+    if capture is None:
+        raise WorkerFailed(f"source {settings.source!r} is not being captured")
+    return PipelineRun(
+        name=settings.name,
+        session=step.session.key,
+        source=str(capture.socket),
+        fps=settings.fps,
+        top_k=settings.top_k,
+        score_threshold=settings.score_threshold,
+        threshold=settings.threshold,
+    )
+
+
+def _now_runs(device: Device, step: steps.PipelineStep) -> None:
+    device.pipelines[step.settings.name] = RunningPipeline(step.deployment, step.settings, step.session, device.clock())

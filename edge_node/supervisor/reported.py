@@ -1,0 +1,103 @@
+"""What the node reports of itself: from desired, actual and plan to `Reported`, with proof. Pure."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from edge_node.engine.proof import VariantProof
+from edge_node.engine.select import Choice, NoChoice
+from edge_node.store.trust import Adopted
+from edge_node.supervisor.actual import Actual
+from edge_node.supervisor.intent import chosen_session
+from edge_node.supervisor.steps import Step, Wait
+from protos.desired import DesiredDeployment
+from protos.identity import NodeId
+from protos.reported import Proof, Reported, ReportedDeployment
+
+Phase = Literal["pending", "running", "failed"]
+
+
+def reported(
+    node: NodeId, adopted: Adopted | None, actual: Actual, plan: Sequence[Step], *, at: str, refusal: str
+) -> Reported:
+    """The node's state.
+
+    Args:
+        node: whose.
+        adopted: the document that it follows, None before the first.
+        actual: what it has and does.
+        plan: the newest plan: its waits are the reasons.
+        at: RFC 3339 UTC.
+        refusal: why the newest document was not adopted, or empty.
+    """
+    if adopted is None:
+        return Reported(node, 0, 0, None, at, refusal=refusal)
+    desired = adopted.desired
+    return Reported(
+        node=node,
+        epoch=desired.epoch,
+        revision=desired.revision,
+        desired_digest=adopted.digest,
+        at=at,
+        deployments=tuple(_deployment(target, actual, plan) for target in desired.deployments),
+        refusal=refusal,
+    )
+
+
+def _deployment(target: DesiredDeployment, actual: Actual, plan: Sequence[Step]) -> ReportedDeployment:
+    proof = _proof_of(target, actual)
+    phase, reason = phase_of(target, actual, plan)
+    serving = {run.session.version for run in actual.pipelines.values() if run.deployment == target.name}
+    return ReportedDeployment(
+        name=target.name,
+        model=target.model,
+        version=target.version,
+        digest=target.digest,
+        phase=phase,
+        reason=reason,
+        variant=None if proof is None else proof.file,
+        engine=None if proof is None else proof.engine,
+        engine_version=None if proof is None else proof.engine_version,
+        accelerator=None if proof is None else proof.accelerator,
+        proof=_proof(target, actual),
+        serving_version=max(serving, default=None),
+    )
+
+
+def phase_of(target: DesiredDeployment, actual: Actual, plan: Sequence[Step]) -> tuple[Phase, str]:
+    """The phase of a deployment and why: what it waits for, or what failed, or the step ahead."""
+    steps = [step for step in plan if step.deployment == target.name]
+    waits = [step for step in steps if isinstance(step, Wait)]
+    failures = [wait.reason for wait in waits if wait.failed]
+    reasons = failures or [wait.reason for wait in waits]
+    if _runs(target, actual):
+        return "running", "; ".join(reasons)
+    if failures:
+        return "failed", "; ".join(failures)
+    return "pending", "; ".join(reasons or [str(step) for step in steps])
+
+
+def _runs(target: DesiredDeployment, actual: Actual) -> bool:
+    """Whether every pipeline runs on the version, as it is wanted."""
+    session = chosen_session(target, actual)
+    running = (actual.pipelines.get(pipeline.name) for pipeline in target.pipelines)
+    return session is not None and all(
+        one is not None and one.session == session and one.settings == pipeline
+        for one, pipeline in zip(running, target.pipelines, strict=True)
+    )
+
+
+def _proof_of(target: DesiredDeployment, actual: Actual) -> VariantProof | None:
+    choice = actual.choices.get((target.digest, target.variant))
+    return choice.proof if isinstance(choice, Choice) else None
+
+
+def _proof(target: DesiredDeployment, actual: Actual) -> Proof | None:
+    choice = actual.choices.get((target.digest, target.variant))
+    if choice is None:
+        return None
+    if isinstance(choice, NoChoice):
+        return Proof("refused")
+    tried = choice.proof
+    return Proof(
+        "proven" if tried.vectors else "unproven", vectors=tried.vectors, agreement=tried.agreement, p95_ms=tried.p95_ms
+    )

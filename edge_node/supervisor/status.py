@@ -1,0 +1,160 @@
+"""The status document: what the node does now, what it waits for and why. Pure; `edge-node status` prints it.
+
+Its keys are a contract (docs/reference/node.md).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+
+import msgspec
+
+from edge_node.capture.messages import CaptureReport
+from edge_node.supervisor.actual import RunningPipeline
+from edge_node.supervisor.results import Tally, quantile
+from edge_node.supervisor.steps import Step, Wait
+from edge_node.worker.messages import PipelineStatus, Status
+from protos.reported import ReportedDeployment
+
+
+class StepStatus(msgspec.Struct, frozen=True):
+    """A step: `doing`, `next`, or `waiting` (then `step` says for what)."""
+
+    state: str
+    deployment: str
+    step: str
+
+
+class PipelineReport(msgspec.Struct, frozen=True):
+    """A running pipeline. Counters are since it started; latencies from capture to the outbox's commit."""
+
+    name: str
+    deployment: str
+    source: str
+    model: str
+    version: int
+    variant: str
+    results: int
+    dropped_frames: int
+    failed_frames: int
+    p50_ms: float | None
+    p95_ms: float | None
+    source_state: str
+    error: str
+
+
+class SourceReport(msgspec.Struct, frozen=True):
+    """A source that is being captured."""
+
+    name: str
+    state: str
+    frames: int
+    bytes_in: int
+
+
+class OutboxReport(msgspec.Struct, frozen=True):
+    """What waits for the collector: results, their bytes, the age of the oldest; and what was given up, by reason."""
+
+    stream: str
+    last_seq: int
+    acked: int
+    waiting: int
+    bytes: int
+    oldest_s: float
+    dropped: dict[str, int]
+
+
+class LinkReport(msgspec.Struct, frozen=True):
+    """The connections: whether each stands, and one line about it; `live` is empty where the uplink serves for it."""
+
+    connected: bool
+    broker: str
+    coordinator: str
+    live: str
+
+
+class BytesReport(msgspec.Struct, frozen=True):
+    """What came in from sources (encoded) and what left, by kind, since the agent started."""
+
+    taken_in: int = msgspec.field(name="in")
+    out: dict[str, int] = {}
+
+
+class WorkerReport(msgspec.Struct, frozen=True):
+    """The worker: whether it runs, its memory, how often one has died."""
+
+    running: bool
+    memory_kb: int
+    deaths: int
+    sessions: tuple[str, ...]
+
+
+class StatusDocument(msgspec.Struct, frozen=True):
+    """Everything that `edge-node status --json` prints."""
+
+    node: str
+    name: str
+    site: str
+    agent_version: str
+    pid: int
+    uptime_s: float
+    memory_kb: int
+    epoch: int
+    revision: int
+    refusal: str
+    deployments: tuple[ReportedDeployment, ...]
+    plan: tuple[StepStatus, ...]
+    pipelines: tuple[PipelineReport, ...]
+    sources: tuple[SourceReport, ...]
+    worker: WorkerReport
+    outbox: OutboxReport
+    link: LinkReport
+    bytes: BytesReport
+
+
+def plan_report(plan: Sequence[Step], under_way: Collection[Step]) -> tuple[StepStatus, ...]:
+    """The steps under way, the next ones, then what is waited for."""
+    doing = [StepStatus("doing", step.deployment, str(step)) for step in under_way]
+    coming = [step for step in plan if not isinstance(step, Wait) and step not in under_way]
+    waits = [StepStatus("waiting", step.deployment, step.reason) for step in plan if isinstance(step, Wait)]
+    return (*doing, *(StepStatus("next", step.deployment, str(step)) for step in coming), *waits)
+
+
+def pipeline_reports(
+    running: Mapping[str, RunningPipeline], status: Status | None, tallies: Mapping[str, Tally]
+) -> tuple[PipelineReport, ...]:
+    """The running pipelines, by name."""
+    known = {one.name: one for one in status.pipelines} if status is not None else {}
+    return tuple(_pipeline(name, running[name], known.get(name), tallies.get(name)) for name in sorted(running))
+
+
+def source_reports(captures: Mapping[str, CaptureReport]) -> tuple[SourceReport, ...]:
+    """The captured sources, by name."""
+    return tuple(
+        SourceReport(name, report.state, report.decoded, report.ingress_bytes)
+        for name, report in sorted(captures.items())
+    )
+
+
+def worker_report(running: bool, status: Status | None, deaths: int) -> WorkerReport:
+    """The worker, which may not have said anything yet."""
+    if status is None:
+        return WorkerReport(running, 0, deaths, ())
+    return WorkerReport(running, status.memory_kb, deaths, status.sessions)
+
+
+def _pipeline(name: str, run: RunningPipeline, status: PipelineStatus | None, tally: Tally | None) -> PipelineReport:
+    latencies = tally.latencies_ms if tally is not None else ()
+    return PipelineReport(
+        name=name,
+        deployment=run.deployment,
+        source=run.settings.source,
+        model=run.session.model,
+        version=run.session.version,
+        variant=run.session.variant,
+        results=0 if tally is None else tally.results,
+        dropped_frames=0 if status is None else status.dropped,
+        failed_frames=0 if status is None else status.failed,
+        p50_ms=quantile(tuple(latencies), 0.5),
+        p95_ms=quantile(tuple(latencies), 0.95),
+        source_state="" if status is None else status.source_state,
+        error="" if status is None else status.error,
+    )
