@@ -9,7 +9,7 @@ Tests start the same object with port 0 and a temporary folder.
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Collection, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,11 +23,14 @@ from coordinator.api.deployment_service import DeploymentService as DeploymentAp
 from coordinator.api.facts import CoordinatorFacts
 from coordinator.api.model_service import ModelService
 from coordinator.api.node_service import NodeService as NodeApi
+from coordinator.api.result_service import ResultService
 from coordinator.api.server import ApiServer, Service
 from coordinator.api.system_service import SystemService
 from coordinator.config import CoordinatorConfig
 from coordinator.db.control import ControlStore
 from coordinator.db.engine import open_engine, sqlite_url
+from coordinator.db.results_database import ResultsDatabase, open_results
+from coordinator.fleet.admitted import AdmittedNodes
 from coordinator.fleet.audit import Audit
 from coordinator.fleet.census import take_census
 from coordinator.fleet.controller import SUBSCRIBED, Controller
@@ -35,16 +38,26 @@ from coordinator.fleet.deployments import DeploymentService
 from coordinator.fleet.nodes import NodeService
 from coordinator.fleet.reports import ReportService
 from coordinator.folder import Folder, read_signing_key
-from coordinator.link.broker import BrokerClient, broker_of
+from coordinator.link.broker import BrokerClient, Handler, broker_of
 from coordinator.link.discovery import Announcement
 from coordinator.link.own_broker import own_broker
 from coordinator.registry.blobs import Blobs
 from coordinator.registry.service import Registry
+from coordinator.results.ingest import Collector
+from coordinator.results.query import Query
+from coordinator.results.tail import TailHub
 from protos.broker_url import Broker, parse_broker_url
 from protos.envelope import DESIRED, key_id, public_bytes, seal
-from protos.fleet.v1 import artifact_pb2_grpc, deployment_pb2_grpc, model_pb2_grpc, node_pb2_grpc, system_pb2_grpc
+from protos.fleet.v1 import (
+    artifact_pb2_grpc,
+    deployment_pb2_grpc,
+    model_pb2_grpc,
+    node_pb2_grpc,
+    result_pb2_grpc,
+    system_pb2_grpc,
+)
 from protos.identity import NodeId
-from protos.topics import DELIVERY, Topics
+from protos.topics import DELIVERY, Kind, Topics
 
 
 def utc_now() -> datetime:
@@ -95,21 +108,27 @@ class Coordinator:
 
     async def _start(self) -> None:
         key = read_signing_key(self._folder)
-        store = await self._open_store()
-        blobs = Blobs(self._folder.bundles)
+        store, results = await self._open_store(), await self._open_results()
+        blobs, hub = Blobs(self._folder.bundles), TailHub()
         await asyncio.to_thread(blobs.prepare)
-        broker = await self._start_broker()
-        client = BrokerClient(broker)
+        client = BrokerClient(await self._start_broker())
         controller = self._controller(store, client, key)
-        for kind in SUBSCRIBED:
-            client.subscribe(self._topics.from_all_nodes(kind), DELIVERY[kind].qos, controller.on_message)
+        collector = Collector(
+            results.repository, client.publish, self._topics, key, hub, admits=AdmittedNodes(store), now=utc_now
+        )
+        self._subscribe(client, SUBSCRIBED, controller.on_message)
+        self._subscribe(client, (Kind.DURABLE,), collector.receive)
+        self._start_collector(collector)
         await self._run(client.start, client.stop)
         self._background(controller.run(), "controller")
-        await self._start_api(self._services(store, blobs, controller.wake, public_bytes(key)))
-        if self._config.announce:
-            port = int(self.address.rpartition(":")[2])
-            announcement = Announcement(port, __version__, key_id(public_bytes(key)))
-            await self._run(announcement.start, announcement.stop)
+        facts = self._facts(public_bytes(key))
+        services = self._services(store, blobs, controller.wake, facts)
+        services.append((result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results.query, hub)))
+        system = SystemService(facts, lambda: take_census(store), lambda: results.query.count(Query()).results)
+        services.append((system_pb2_grpc.add_SystemServiceServicer_to_server, system))
+        await self._start_api(services)
+        self._parts.callback(hub.close)  # first of all: whoever watches results would hold the API up
+        await self._announce(key_id(public_bytes(key)))
 
     async def _open_store(self) -> ControlStore:
         url = self._config.database or sqlite_url(self._folder.database)
@@ -117,6 +136,20 @@ class Coordinator:
         self._parts.callback(store.close)
         await asyncio.to_thread(store.prepare)
         return store
+
+    async def _open_results(self) -> ResultsDatabase:
+        url = self._config.results_database or sqlite_url(self._folder.results_database)
+        results = await asyncio.to_thread(open_results, url, self._config.results_retention_days)
+        self._parts.callback(results.close)
+        return results
+
+    def _subscribe(self, client: BrokerClient, kinds: Iterable[Kind], handler: Handler) -> None:
+        for kind in kinds:
+            client.subscribe(self._topics.from_all_nodes(kind), DELIVERY[kind].qos, handler)
+
+    def _start_collector(self, collector: Collector) -> None:
+        collector.start()
+        self._parts.push_async_callback(asyncio.to_thread, collector.stop)
 
     async def _start_broker(self) -> Broker:
         named = broker_of(self._config)
@@ -137,13 +170,8 @@ class Coordinator:
             topics=self._topics,
         )
 
-    def _services(
-        self, store: ControlStore, blobs: Blobs, on_changed: Callable[[Collection[NodeId]], None], key: bytes
-    ) -> list[Service]:
-        registry = Registry(store, blobs, utc_now)
-        nodes = NodeService(store, self._topics, utc_now, os.urandom, on_changed)
-        deployments = DeploymentService(store, self._topics, utc_now, on_changed)
-        facts = CoordinatorFacts(
+    def _facts(self, key: bytes) -> CoordinatorFacts:
+        return CoordinatorFacts(
             version=__version__,
             broker_url=self.broker_url,
             broker_kind=self.broker_kind,
@@ -151,19 +179,33 @@ class Coordinator:
             trusted_keys=(key,),
             started_at=utc_now(),
         )
-        system = SystemService(facts, lambda: take_census(store), lambda: 0)
+
+    def _services(
+        self,
+        store: ControlStore,
+        blobs: Blobs,
+        on_changed: Callable[[Collection[NodeId]], None],
+        facts: CoordinatorFacts,
+    ) -> list[Service]:
+        registry = Registry(store, blobs, utc_now)
+        nodes = NodeService(store, self._topics, utc_now, os.urandom, on_changed)
+        deployments = DeploymentService(store, self._topics, utc_now, on_changed)
         return [
             (artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactService(blobs, registry)),
             (model_pb2_grpc.add_ModelServiceServicer_to_server, ModelService(registry)),
             (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments)),
             (node_pb2_grpc.add_NodeServiceServicer_to_server, NodeApi(nodes, facts)),
-            (system_pb2_grpc.add_SystemServiceServicer_to_server, system),
         ]
 
     async def _start_api(self, services: list[Service]) -> None:
         api = ApiServer(services, self._config.host, self._config.port)
         await self._run(api.start, api.stop)
         self._api = api
+
+    async def _announce(self, key: str) -> None:
+        if self._config.announce:
+            announcement = Announcement(int(self.address.rpartition(":")[2]), __version__, key)
+            await self._run(announcement.start, announcement.stop)
 
     async def _run(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
         await start()
