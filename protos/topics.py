@@ -10,7 +10,7 @@ Control topics carry the node's immutable id; live topics carry today's names.
 from dataclasses import dataclass
 from enum import StrEnum
 
-from protos.identity import NodeId, is_id
+from protos.identity import NodeId, checked_name, is_id
 
 DEFAULT_PREFIX = "edge/v1"
 MAX_PAYLOAD = 100 * 1024
@@ -103,11 +103,27 @@ class Topics:
         head = f"{self.prefix}/nodes/"
         if not topic.startswith(head):
             return None
-        node, _, rest = topic[len(head) :].partition("/")
-        word, _, name = rest.partition("/")
+        match topic[len(head) :].split("/"):
+            case [node, word]:
+                name = None
+            case [node, word, name] if name:
+                pass
+            case _:
+                return None
         if not is_id(node) or word not in Kind.__members__.values():
             return None
         kind = Kind(word)
-        if (kind in NAMED) != bool(name) or "/" in name:
+        if (kind in NAMED) != (name is not None):
             return None
-        return NodeTopic(kind, NodeId(node), name or None)
+        return NodeTopic(kind, NodeId(node), name)
+
+
+def checked_prefix(text: str) -> str:
+    """The text as a prefix of topics.
+
+    Raises:
+        ContractError: it has an empty level, a wildcard, or a level that is no name.
+    """
+    for level in text.split("/"):
+        checked_name(level, f"topic prefix {text!r}: level")
+    return text

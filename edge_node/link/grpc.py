@@ -22,6 +22,7 @@ from protos.fleet.v1.artifact_pb2_grpc import ArtifactServiceStub
 from protos.fleet.v1.node_pb2 import RegisterNodeReply, RegisterNodeRequest
 from protos.fleet.v1.node_pb2_grpc import NodeServiceStub
 from protos.identity import NodeId, checked_name, is_id
+from protos.topics import checked_prefix
 
 KEY_BYTES = 32
 PROGRESS_EVERY_S = 0.25
@@ -59,7 +60,7 @@ def registration_from_wire(reply: RegisterNodeReply) -> Registration:
     return Registration(
         node_id=NodeId(reply.node_id),
         broker_url=reply.broker_url,
-        topic_prefix=reply.topic_prefix,
+        topic_prefix=checked_prefix(reply.topic_prefix),
         trusted_keys=tuple(reply.trusted_keys),
         name=checked_name(reply.name, "node name"),
         site=checked_name(reply.site, "site"),

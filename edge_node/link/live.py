@@ -44,6 +44,7 @@ class Live:
         self._site = site
         self._name = name
         self._retained: dict[str, bytes] = {}
+        self._unsaid: set[str] = set()
         self.published = 0
         self.published_bytes = 0
         self.dropped = 0
@@ -82,10 +83,11 @@ class Live:
                 del self._retained[topic]
 
     def _retain(self, topic: str, value: bytes) -> None:
-        """Publish a retained value if it is not the last one; what did not leave is said again at the next connect."""
-        if self._retained.get(topic) != value:
-            self._sink.publish(topic, value, qos=1, retain=True)
+        """Publish a retained value that is new, or that did not leave the last time."""
+        if self._retained.get(topic) != value or topic in self._unsaid:
+            said = self._sink.publish(topic, value, qos=1, retain=True)
             self._retained[topic] = value
+            (self._unsaid.discard if said else self._unsaid.add)(topic)
 
 
 class SiteBroker:

@@ -1,0 +1,98 @@
+"""Signed documents: who signed which bytes, and nothing passes that nobody trusted signed."""
+
+import base64
+import json
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protos.envelope import ACKED, DESIRED, key_id, open_sealed, pre_authentication_encoding, public_bytes, seal
+from protos.errors import ContractError
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+OTHER = Ed25519PrivateKey.from_private_bytes(bytes(32))
+TRUSTED = frozenset({public_bytes(KEY)})
+
+
+@given(st.binary())
+def test_what_was_sealed_opens(payload: bytes) -> None:
+    assert open_sealed(seal(DESIRED, payload, KEY), DESIRED, TRUSTED) == payload
+
+
+def test_the_encoding_is_that_of_the_dsse_protocol() -> None:
+    # the example of the specification: https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
+    encoded = pre_authentication_encoding("http://example.com/HelloWorld", b"hello world")
+    assert encoded == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+
+
+@given(st.binary(), st.binary(), st.text(max_size=20), st.text(max_size=20))
+def test_no_two_documents_are_encoded_alike(one: bytes, other: bytes, type_: str, other_type: str) -> None:
+    same = pre_authentication_encoding(type_, one) == pre_authentication_encoding(other_type, other)
+    assert same == ((type_, one) == (other_type, other))
+
+
+def test_another_type_of_document_is_refused() -> None:
+    with pytest.raises(ContractError, match=r"a signed '.*acked.*' where a '.*desired.*' belongs"):
+        open_sealed(seal(ACKED, b"{}", KEY), DESIRED, TRUSTED)
+
+
+def test_a_signature_is_worth_nothing_on_another_type() -> None:
+    envelope = json.loads(seal(ACKED, b"{}", KEY))
+    envelope["payloadType"] = DESIRED
+    with pytest.raises(ContractError, match="not signed by a key that is trusted here"):
+        open_sealed(json.dumps(envelope).encode(), DESIRED, TRUSTED)
+
+
+def test_a_stranger_signature_is_refused() -> None:
+    with pytest.raises(ContractError, match="not signed by a key that is trusted here"):
+        open_sealed(seal(DESIRED, b"{}", OTHER), DESIRED, TRUSTED)
+
+
+def test_a_stranger_under_a_trusted_key_id_is_refused() -> None:
+    envelope = json.loads(seal(DESIRED, b"{}", OTHER))
+    envelope["signatures"][0]["keyid"] = key_id(public_bytes(KEY))
+    with pytest.raises(ContractError, match="not signed"):
+        open_sealed(json.dumps(envelope).encode(), DESIRED, TRUSTED)
+
+
+def test_one_good_signature_among_others_is_enough() -> None:
+    mine, strange = json.loads(seal(DESIRED, b"{}", KEY)), json.loads(seal(DESIRED, b"{}", OTHER))
+    mine["signatures"] = strange["signatures"] + mine["signatures"]
+    assert open_sealed(json.dumps(mine).encode(), DESIRED, TRUSTED) == b"{}"
+
+
+def test_nobody_trusted_means_nothing_opens() -> None:
+    with pytest.raises(ContractError, match="not signed"):
+        open_sealed(seal(DESIRED, b"{}", KEY), DESIRED, frozenset())
+
+
+@given(st.integers(min_value=0), st.integers(min_value=1, max_value=255))
+def test_no_flipped_byte_of_the_payload_passes(position: int, flip: int) -> None:
+    envelope = json.loads(seal(DESIRED, b'{"revision":7}', KEY))
+    payload = bytearray(base64.b64decode(envelope["payload"]))
+    payload[position % len(payload)] ^= flip
+    envelope["payload"] = base64.b64encode(payload).decode()
+    with pytest.raises(ContractError, match="not signed"):
+        open_sealed(json.dumps(envelope).encode(), DESIRED, TRUSTED)
+
+
+@given(st.binary())
+def test_no_bytes_break_the_reader(garbage: bytes) -> None:
+    with pytest.raises(ContractError):
+        open_sealed(garbage, DESIRED, TRUSTED)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(json_values, json_values, json_values)
+def test_no_json_breaks_the_reader(payload_type: object, payload: object, signatures: object) -> None:
+    document = {"payloadType": payload_type, "payload": payload, "signatures": signatures}
+    with pytest.raises(ContractError):
+        open_sealed(json.dumps(document).encode(), DESIRED, TRUSTED)
