@@ -42,22 +42,30 @@ def draft(name: str, files: Sequence[ModelFile], answers: Answers) -> Manifest:
     first = files[0]
     for other in files[1:]:
         check_same_network(first, other)
-    guess = manifest_for(first.file, first.engine, first.inputs, first.outputs, answers.outputs.labels)
-    pairs = zip(guess.inputs, first.inputs, strict=True)
-    inputs = tuple(answered_input(entry, spec, answers.inputs) for entry, spec in pairs)
-    states = {entry.source for entry in inputs if entry.kind == "state"}
-    if all(entry.kind in ("state", "constant") for entry in inputs):
-        raise BadInput(f"{first.file} has no input that a source could fill")
-    results = [spec for spec in first.outputs if spec.name not in states]
-    task, outputs = answered_outputs(guess, results, answers.outputs)
+    try:
+        inputs, task, outputs = _answered(first, answers)
+    except BadInput as error:
+        raise BadInput(f"{first.file}: {error}") from None
     return Manifest(
         name=name,
         task=task,
         variants=tuple(msgspec.convert({"file": file.file, "engine": file.engine}, Variant) for file in files),
         inputs=_named(inputs, files),
-        outputs=_without_names(outputs) if len(results) == 1 or not names_agree(files) else outputs,
+        outputs=outputs if names_agree(files) else _without_names(outputs),
         slo=Slo(p95_ms=answers.p95_ms) if answers.p95_ms is not None else None,
     )
+
+
+def _answered(file: ModelFile, answers: Answers) -> tuple[tuple[Input, ...], Task, tuple[Output, ...]]:
+    """What the file says and the author's answers."""
+    guess = manifest_for(file.file, file.engine, file.inputs, file.outputs, answers.outputs.labels)
+    pairs = zip(guess.inputs, file.inputs, strict=True)
+    inputs = tuple(answered_input(entry, spec, answers.inputs) for entry, spec in pairs)
+    if all(entry.kind in ("state", "constant") for entry in inputs):
+        raise BadInput("no input is left that a source could fill")
+    states = {entry.source for entry in inputs if entry.kind == "state"}
+    results = [spec for spec in file.outputs if spec.name not in states]
+    return inputs, *answered_outputs(guess, results, answers.outputs)
 
 
 def golden_of(task: Task, output_step: float) -> Golden:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from edge_node import __version__
 from edge_node.errors import Exit, NearfieldError
 
-COMMANDS: tuple[str, ...] = ("infer", "bundle", "run", "status")
+COMMANDS: tuple[str, ...] = ("run", "status", "infer", "bench", "doctor", "bundle")
 """Modules of this package, in the order of the help."""
 
 

@@ -76,9 +76,9 @@ def _from_file(path: Path, arguments: argparse.Namespace) -> Runner:
             labels = Path(arguments.labels).name if arguments.labels else None
             manifest = draft(name_of(path.name), [file], answers_of(arguments, labels, lines))
         return Runner(session, manifest, lines, _overrides(arguments))
-    except BadInput as error:
+    except BadInput:
         session.close()
-        raise BadInput(f"{path}: {error}") from None
+        raise
 
 
 def _read_manifest(path: Path) -> Manifest:

@@ -73,7 +73,7 @@ def test_files_of_two_networks_are_refused() -> None:
         (model(IMAGE), InputAnswers(), OutputAnswers(task=Task.DETECTION), "--head"),
         (model(FLOAT_IMAGE, outputs=(FACES, BOXES)), SCALED, OutputAnswers(), "--background 0"),
         (model(IMAGE, TensorSpec("k", "int64", ())), InputAnswers(), OutputAnswers(), "--constant k=VALUE"),
-        (model(VAD_INPUTS[1], outputs=VAD_OUTPUTS), InputAnswers(), OutputAnswers(), "no input that"),
+        (model(VAD_INPUTS[1], outputs=VAD_OUTPUTS), InputAnswers(), OutputAnswers(), "no input is left"),
     ],
 )
 def test_what_cannot_be_known_is_asked_for_by_its_option(
