@@ -59,12 +59,17 @@ def decode_live(url: str, *, container_format: str, options: dict[str, str]) -> 
     Raises:
         Unplugged: it cannot be opened, or nothing has come for `READ_TIMEOUT_S`.
     """
-    timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
+    heard_s = time.monotonic()
     try:
-        with av.open(url, format=container_format, options=options, timeout=timeout) as container:
-            yield from _decode(container, "the camera")
+        with av.open(url, format=container_format, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S)) as stream:
+            for frame in _decode(stream, "the camera"):
+                yield frame
+                heard_s = time.monotonic()
     except av.FFmpegError as error:
-        raise Unplugged(_reason(error)) from None
+        silent_s = time.monotonic() - heard_s
+        # ffmpeg calls its own timeout "immediate exit requested", or worse, "invalid data".
+        dead = f"nothing came for {silent_s:.0f} s"
+        raise Unplugged(dead if silent_s >= READ_TIMEOUT_S else _reason(error)) from None
     except BadInput as error:
         raise Unplugged(str(error)) from None
     raise Unplugged("the stream ended")

@@ -45,7 +45,7 @@ def kind_of(url: str, *, is_folder: bool) -> Kind:
 
 def shown(url: str) -> str:
     """The url without user and password, for messages and logs."""
-    return re.sub(r"://[^/]*@", "://…@", url)
+    return re.sub(r"://.*@", "://…@", url, flags=re.DOTALL)
 
 
 def _kind_of_scheme(url: str) -> Kind:

@@ -5,9 +5,11 @@
 
 The answer is deterministic: the sum of all fed values plus the position in the output, modulo 251; an output with
 `values` gives those instead. `delay_ms` is how long each run takes, `fail_from` the run (counted from 0) from which
-on every run fails.
+on every run fails, `crash_from` the one that takes the process with it, as a hostile model does.
 """
 
+import os
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -39,6 +41,7 @@ class StubModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outputs: tuple[StubTensor, ...]
     delay_ms: float = 0.0
     fail_from: int | None = None
+    crash_from: int | None = None
 
 
 class StubSession:
@@ -60,6 +63,8 @@ class StubSession:
         check_feeds(self.inputs, feeds)
         run, self._runs = self._runs, self._runs + 1
         time.sleep(self._model.delay_ms / 1000)
+        if self._model.crash_from is not None and run >= self._model.crash_from:
+            os.kill(os.getpid(), signal.SIGSEGV)
         if self._model.fail_from is not None and run >= self._model.fail_from:
             raise EngineFailed(f"the stub fails from run {self._model.fail_from} on")
         total = sum(int(feed.astype(np.float64).sum()) for feed in feeds.values())
