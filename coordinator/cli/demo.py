@@ -1,0 +1,207 @@
+"""`edgectl demo`: a coordinator, its broker and two nodes on this machine, on a clip with a known truth.
+
+Everything runs in child processes and a temporary folder, and both are gone when it ends, however it ends. In a
+terminal it is a live table; without one, or with --json, a few plain lines on standard error, and then the figures.
+"""
+
+import io
+import json
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console, RenderableType
+from rich.live import Live
+
+from coordinator.cli import client
+from coordinator.cli.demo_children import Child, Children, failed
+from coordinator.cli.demo_scene import Scene, assets
+from coordinator.cli.demo_table import screen
+from coordinator.cli.demo_tally import accuracy, quantile
+from coordinator.cli.demo_watch import Watch
+
+FIRST_RESULT_S = 60.0
+UNATTENDED_S = 20.0
+"""How long it runs without a terminal and without --seconds."""
+SVG_WIDTH = 96
+
+
+@dataclass(frozen=True)
+class Options:
+    """What was asked for."""
+
+    seconds: float | None
+    nodes: int
+    live: bool
+    """a table on the terminal"""
+    keep: bool
+    save_svg: Path | None
+
+
+def demo(
+    seconds: Annotated[float | None, typer.Option(min=1, help="End after so many seconds of results.")] = None,
+    nodes: Annotated[int, typer.Option(min=1, max=8, help="How many nodes.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="End with one line of JSON.")] = False,
+    keep: Annotated[bool, typer.Option(help="Keep the folder with the logs and databases.")] = False,
+    save_svg: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """A coordinator, a broker and two nodes on this machine, inspecting parts on a belt."""
+    live = sys.stdout.isatty() and not as_json
+    options = Options(seconds if seconds or live else UNATTENDED_S, nodes, live, keep, save_svg)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    with _folder(options.keep) as folder, Children(folder) as children:
+        figures = _play(options, folder, children)
+    if as_json:
+        print(json.dumps(figures), flush=True)
+    else:
+        _print_figures(figures, assets())
+
+
+def _end(number: int, _frame: object) -> NoReturn:
+    """A signal ends the demo as an error would: through every `with` block."""
+    raise SystemExit(128 + number)
+
+
+@contextmanager
+def _folder(keep: bool) -> Iterator[Path]:
+    """A temporary folder, gone afterwards unless it is to be kept."""
+    folder = Path(tempfile.mkdtemp(prefix="nearfield-demo-"))
+    try:
+        yield folder
+    finally:
+        if keep:
+            _say(f"kept: {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _play(options: Options, folder: Path, children: Children) -> dict[str, object]:
+    scene = Scene(children, folder, assets())
+    sites = {f"cam-{number}": f"hall-{'abcdefgh'[number - 1]}" for number in range(1, options.nodes + 1)}
+    client.address.set(scene.address)
+    with client.connect() as channel:
+        status = scene.start_coordinator(channel)
+        _say(f"coordinator: {scene.address}, broker: {status.broker_url} ({status.broker_kind})")
+        model = scene.push_model(channel)
+        _say(f"model: {model}")
+        watch = Watch(channel, children, scene, sites)
+        watch.start()
+        running = {name: scene.start_node(name, site) for name, site in sites.items()}
+        scene.deploy(channel, model)
+        _say(f"nodes: {', '.join(f'{name} at {site}' for name, site in sites.items())}")
+        _await_first_results(watch, running)
+        elapsed_s = _watch(options, watch, _meanwhile(scene.address, status.broker_url))
+        return _figures(watch, elapsed_s, status.broker_kind)
+
+
+def _await_first_results(watch: Watch, running: dict[str, Child]) -> None:
+    begun = time.monotonic()
+    while silent := [name for name, tally in watch.tallies.items() if not tally.results]:
+        if time.monotonic() - begun > FIRST_RESULT_S:
+            raise failed(running[silent[0]], f"delivered no result within {FIRST_RESULT_S:.0f} s")
+        watch.take()
+        time.sleep(0.05)
+    _say(f"first results after {time.monotonic() - begun:.1f} s")
+
+
+def _watch(options: Options, watch: Watch, footer: str) -> float:
+    """Watch until the time is over or Ctrl-C; the seconds that it took."""
+    watch.reset()
+    begun = time.monotonic()
+    if not options.live:
+        _say(f"watching for {options.seconds:.0f} s\n{footer}")
+    try:
+        with _screen(options) as show:
+            while options.seconds is None or time.monotonic() - begun < options.seconds:
+                watch.turn()
+                show(lambda: screen(watch.rows(), watch.stored(), time.time(), footer))
+                time.sleep(0.1)
+    except KeyboardInterrupt:
+        _say("ending")
+    elapsed_s = time.monotonic() - begun
+    watch.ask_nodes()
+    if options.save_svg is not None:
+        _save_svg(options.save_svg, screen(watch.rows(), watch.stored(), time.time(), footer))
+    return elapsed_s
+
+
+@contextmanager
+def _screen(options: Options) -> Iterator[Callable[[Callable[[], RenderableType]], None]]:
+    """Where the table goes: a live area of the terminal, or nowhere."""
+    if not options.live:
+        yield lambda _picture: None
+        return
+    with Live(auto_refresh=False) as area:
+        yield lambda picture: area.update(picture(), refresh=True)
+
+
+def _save_svg(file: Path, picture: RenderableType) -> None:
+    console = Console(record=True, width=SVG_WIDTH, file=io.StringIO())
+    console.print(picture)
+    console.save_svg(str(file), title="edgectl demo")
+
+
+def _figures(watch: Watch, elapsed_s: float, broker_kind: str) -> dict[str, object]:
+    """What the demo promises, by the names of docs/demo.md."""
+    rows = watch.rows()
+    tallies = [row.tally for row in rows]
+    right = accuracy(tallies)
+    return {
+        "nodes": len(tallies),
+        "seconds": round(elapsed_s, 1),
+        "broker": broker_kind,
+        "results_stored": watch.stored(),
+        "results_per_second": round(sum(tally.results for tally in tallies) / elapsed_s, 1),
+        "latency_ms": _quantiles(value for tally in tallies for value in tally.latencies_ms),
+        "delivery_ms": _quantiles(value for tally in tallies for value in tally.delivery_ms),
+        "accuracy": None if right is None else round(right, 4),
+        "judged": sum(tally.judged for tally in tallies),
+        "bytes_in": sum(row.bytes_in for row in rows),
+        "bytes_in_encoded": sum(row.traffic.bytes_encoded for row in rows),
+        "bytes_up": sum(row.traffic.bytes_up for row in rows),
+    }
+
+
+def _quantiles(values: Iterable[float]) -> dict[str, float | None]:
+    ordered = sorted(values)
+    found = {"p50": quantile(ordered, 0.5), "p95": quantile(ordered, 0.95)}
+    return {name: None if value is None else round(value, 2) for name, value in found.items()}
+
+
+def _print_figures(figures: dict[str, object], assets_folder: Path) -> None:
+    """The figures as text, and what to type next."""
+    for name, value in figures.items():
+        shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
+        typer.echo(f"{name.replace('_', ' '):<20}{shown}")
+    typer.echo(f"""
+the same by hand, each in a terminal of its own:
+  edge-coordinator init --dir coord && edge-coordinator serve --dir coord
+  edge-node run --name cam-1 --site hall-a --source line={assets_folder}/clip/line.mp4
+  edgectl model push {assets_folder}/inspection
+  edgectl deployment apply {assets_folder}/deployment.yaml
+  edgectl results tail""")
+
+
+def _meanwhile(address: str, broker_url: str) -> str:
+    """What to try in another terminal while it runs."""
+    port = broker_url.rpartition(":")[2]
+    return f"""meanwhile, in another terminal:
+  export NEARFIELD_COORDINATOR={address}
+  edgectl node list
+  edgectl deployment show demo
+  edgectl results tail --site hall-a
+  mosquitto_sub -p {port} -t 'edge/v1/live/#'"""
+
+
+def _say(text: str) -> None:
+    """Progress, on standard error: plain lines, whatever the terminal."""
+    print(text, file=sys.stderr, flush=True)
