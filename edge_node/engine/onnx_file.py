@@ -46,7 +46,7 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
             return onnx_facts(memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)))
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}: give the path of an .onnx file") from None
-    except (ValueError, IndexError, struct.error):
+    except (ValueError, IndexError, struct.error, RecursionError):
         raise BadInput(f"{path} is not an ONNX model, or it is truncated: export or copy it again") from None
 
 

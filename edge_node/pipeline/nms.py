@@ -21,20 +21,27 @@ def suppress(boxes: Floats, scores: Floats, classes: Integers, *, iou_threshold:
         limit: at most this many stay.
     """
     order = np.argsort(-scores, kind="stable")[:CANDIDATES]
+    corners, labels = np.ascontiguousarray(boxes[order].T), classes[order]
+    alive = np.ones(len(order), bool)
     kept: list[int] = []
-    while order.size and len(kept) < limit:
-        best, rest = order[0], order[1:]
-        kept.append(int(best))
-        overlap = iou(boxes[best], boxes[rest])
-        order = rest[(overlap <= iou_threshold) | (classes[rest] != classes[best])]
-    return np.array(kept, np.intp)
+    while alive.any() and len(kept) < limit:
+        best = int(alive.argmax())  # the first: the best that is left
+        kept.append(best)
+        alive &= (_overlaps(corners, best) <= iou_threshold) | (labels != labels[best])
+        alive[best] = False
+    return order[kept]
+
+
+def _overlaps(corners: Floats, best: int) -> Floats:
+    """Intersection over union of one box with each; corners are [4, n], which numpy reads in long rows."""
+    left, top, right, bottom = corners
+    inner = np.maximum(np.minimum(right, right[best]) - np.maximum(left, left[best]), 0)
+    inner *= np.maximum(np.minimum(bottom, bottom[best]) - np.maximum(top, top[best]), 0)
+    areas = np.maximum(right - left, 0) * np.maximum(bottom - top, 0)
+    union = areas + areas[best] - inner
+    return np.asarray(np.divide(inner, union, out=np.zeros_like(inner), where=union > 0), np.float32)
 
 
 def iou(box: Floats, boxes: Floats) -> Floats:
     """Intersection over union of one box [4] with each of [n, 4]; 0 where both are empty."""
-    low = np.maximum(box[:2], boxes[:, :2])
-    high = np.minimum(box[2:], boxes[:, 2:])
-    inner = np.prod(np.clip(high - low, 0.0, None), axis=1)
-    areas = np.prod(np.clip(boxes[:, 2:] - boxes[:, :2], 0.0, None), axis=1)
-    union = areas + np.prod(np.clip(box[2:] - box[:2], 0.0, None)) - inner
-    return np.asarray(np.divide(inner, union, out=np.zeros_like(inner), where=union > 0), np.float32)
+    return _overlaps(np.concatenate([box[None], boxes]).T, 0)[1:]

@@ -14,7 +14,7 @@ from edge_node.engine.feeds import shape_text
 from edge_node.errors import BadInput
 from edge_node.pipeline.layout import layout_of
 from edge_node.pipeline.placement import Placement, Size, place
-from edge_node.pipeline.tensors import quantize
+from edge_node.pipeline.tensors import quantize, static_shape
 from protos.bundle import Input
 
 Pixels = NDArray[np.uint8]
@@ -38,8 +38,10 @@ class ImageInput:
         """
         self._given = given
         self._spec = spec
-        self._layout = layout_of(spec, given.layout)
-        axes = dict(zip(self._layout, spec.shape, strict=True))
+        layout = layout_of(spec, given.layout)
+        axes = dict(zip(layout, spec.shape, strict=True))
+        self._planes_first = "CH" in layout
+        self._shape = static_shape(spec)
         self.size = _size(axes, spec)
         self.channels = axes.get("C") or 1
         if self.channels != (1 if given.color == "grey" else 3):
@@ -68,7 +70,7 @@ class ImageInput:
         return (pixels[:, :, ::-1] if self._given.color == "bgr" else pixels), placement
 
     def encode(self, canonical: Array) -> Array:
-        """The tensor of a canonical image, contiguous.
+        """The tensor of a canonical image, contiguous; where nothing changes, the image itself.
 
         Raises:
             BadInput: it has not the model's size and channels.
@@ -77,7 +79,11 @@ class ImageInput:
             raise BadInput(
                 f"a canonical image of {canonical.dtype} {shape_text(canonical.shape)} does not fit {self._spec.name!r}"
             )
-        return self._arranged(self._mapping(canonical.view(np.uint8)))
+        if self._mapping.keeps_pixels and not self._planes_first:
+            return np.ascontiguousarray(canonical).reshape(self._shape)
+        feed = np.empty(self._shape, self._spec.dtype)
+        self._mapping.write(canonical.view(np.uint8), self._as_image(feed))
+        return feed
 
     def _resized(self, image: Image.Image, placement: Placement) -> Image.Image:
         left, top, right, bottom = placement.target
@@ -91,15 +97,11 @@ class ImageInput:
         canvas.paste(image, (left, top))
         return canvas
 
-    def _arranged(self, mapped: Array) -> Array:
-        """HWC values in the tensor's own order of axes."""
-        if "C" not in self._layout:
-            mapped = mapped[:, :, 0]
-        elif self._layout.index("C") < self._layout.index("H"):
-            mapped = mapped.transpose(2, 0, 1)
-        if self._layout.startswith("N"):
-            mapped = mapped[None]
-        return np.ascontiguousarray(mapped)
+    def _as_image(self, feed: Array) -> Array:
+        """A view of the tensor with the axes height, width, channels."""
+        if self._planes_first:
+            return feed.reshape(self.channels, self.size.height, self.size.width).transpose(1, 2, 0)
+        return feed.reshape(self.size.height, self.size.width, self.channels)
 
 
 def _size(axes: dict[str, int | None], spec: TensorSpec) -> Size:
@@ -123,39 +125,45 @@ def _mapping(given: Input, spec: TensorSpec, channels: int) -> "PixelMapping":
 class PixelMapping:
     """Pixel values 0..255 to values of the tensor.
 
-    Quantized tensors take a table of 256 entries per channel, so that every mapping costs one look-up and is exact;
-    float tensors take (pixel - mean) / std, or pixel / 255.
+    Quantized tensors with mean or std take a table of 256 entries per channel, so that every mapping costs one
+    look-up and is exact; float tensors take (pixel - mean) / std, or pixel / 255.
     """
 
     def __init__(self, given: Input, spec: TensorSpec, channels: int) -> None:
         """Precompute the table, or the factors."""
         self._dtype = np.dtype(spec.dtype)
-        self._plain = given.mean is None and given.std is None
+        self._integer = self._dtype.kind in "iu"
+        plain = given.mean is None and given.std is None
         mean = np.broadcast_to(np.asarray(given.mean or (0.0,), np.float32), (channels,))
         std = np.broadcast_to(np.asarray(given.std or (1.0,), np.float32), (channels,))
-        if self._plain and self._dtype.kind not in "iu":
+        if plain and not self._integer:
             std = np.full(channels, 255.0, np.float32)
-        self._factor = (1.0 / std).astype(np.float32)
-        self._offset = (-mean / std).astype(np.float32)
-        self._table: Array | None = None
-        if self._dtype.kind in "iu" and not self._plain:
-            reals = (np.arange(256, dtype=np.float32)[:, None] - mean) / std
-            self._table = quantize(reals, spec)
+        self._factors = (1.0 / std).astype(np.float32)
+        self._offsets = (-mean / std).astype(np.float32)
+        reals = (np.arange(256, dtype=np.float32)[:, None] - mean) / std
+        self._table = quantize(reals, spec) if self._integer and not plain else None
 
-    def __call__(self, pixels: Pixels) -> Array:
-        """Values [height, width, channels] of the tensor's type."""
-        if self._dtype.kind not in "iu":
-            return self._floats(pixels)
-        if self._table is not None:
-            return np.stack([self._table[:, c].take(pixels[:, :, c]) for c in range(pixels.shape[2])], axis=2)
-        if self._dtype == np.uint8:
-            return pixels
-        if self._dtype == np.int8:
-            return (pixels ^ np.uint8(128)).view(np.int8)  # pixel - 128, in one pass
-        return pixels.astype(self._dtype)
+    @property
+    def keeps_pixels(self) -> bool:
+        """Whether the tensor's values are the pixels."""
+        return self._table is None and self._dtype == np.uint8
 
-    def _floats(self, pixels: Pixels) -> Array:
-        values = np.multiply(pixels, self._factor, dtype=np.float32)
-        if self._offset.any():
-            values += self._offset
-        return values.astype(self._dtype, copy=False)
+    def write(self, pixels: Pixels, out: Array) -> None:
+        """Write the values of an image [height, width, channels] to a tensor's view of the same axes."""
+        if not self._integer:
+            self._write_floats(pixels, out)
+        elif self._table is not None:
+            for channel in range(pixels.shape[2]):
+                out[:, :, channel] = self._table[:, channel].take(pixels[:, :, channel])
+        elif self._dtype == np.int8:
+            out[:] = (pixels ^ np.uint8(128)).view(np.int8)  # pixel - 128, in one pass
+        else:
+            out[:] = pixels
+
+    def _write_floats(self, pixels: Pixels, out: Array) -> None:
+        """Channel by channel: numpy is slow where the inner axis has three entries."""
+        for channel, (factor, offset) in enumerate(zip(self._factors, self._offsets, strict=True)):
+            plane = out[:, :, channel]
+            np.multiply(pixels[:, :, channel], factor, out=plane, dtype=np.float32)
+            if offset:
+                np.add(plane, offset, out=plane, dtype=np.float32)

@@ -17,7 +17,6 @@ def stub_model(path: Path) -> Path:
 
 def onnx_model(path: Path, operator: str = "Add", domain: str = "") -> Path:
     """An ONNX file with one node."""
-    import onnx
     from onnx import TensorProto, helper
 
     ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE) for name in NAMES]
@@ -31,7 +30,6 @@ def onnx_model(path: Path, operator: str = "Add", domain: str = "") -> Path:
 
 def onnx_quantized_model(path: Path) -> Path:
     """uint8 in with scale 0.5 and zero point 128, int8 out with scale 0.25 and zero point -3."""
-    import onnx
     from onnx import TensorProto, helper
 
     ends = [
@@ -49,14 +47,14 @@ def onnx_quantized_model(path: Path) -> Path:
         helper.make_node("QuantizeLinear", ["real", "out_scale", "out_zero"], ["y"]),
     ]
     graph = helper.make_graph(nodes, "tiny", ends[:1], ends[1:], numbers)
-    model: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.write_bytes(model.SerializeToString())
     return path
 
 
 def tflite_model(path: Path, custom_operator: str | None = None) -> Path:
     """A .tflite file with one node, written with the schema that LiteRT ships."""
-    import flatbuffers
+    import flatbuffers  # type: ignore[import-untyped]
     from ai_edge_litert import schema_py_generated as schema
 
     tensors = []
