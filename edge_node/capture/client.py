@@ -6,7 +6,7 @@
             if frame is not None:
                 ...
 
-Not for several threads at a time, except `close`, which ends a `next` that waits.
+Not for several threads at a time, except `interrupt`.
 """
 
 import socket
@@ -77,13 +77,18 @@ class FrameClient:
                 return frame
         return None
 
-    def close(self) -> None:
-        """End the subscription. Idempotent."""
+    def interrupt(self) -> None:
+        """End a `next` that waits in another thread, and let none follow."""
         self._closed = True
         connection = self._connection
         if connection is not None:
             with suppress(OSError):  # the capture was faster
                 connection.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """End the subscription. Idempotent."""
+        self._closed = True
+        self._lost()
 
     def _connect(self) -> bool:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)

@@ -93,7 +93,7 @@ class Pipeline:
     def stop(self) -> None:
         """Finish the frames in work and end the threads."""
         self._stopping.set()
-        self._frames.close()
+        self._frames.interrupt()
         for thread in self._threads:
             thread.join()
 
@@ -126,18 +126,20 @@ class Pipeline:
 
     def _take_all(self) -> None:
         number = 0
-        while not self._stopping.is_set():
-            frame = self._frames.next(_TAKE_TIMEOUT_S)
-            if frame is None or not self._thinning.keeps(_time_s(frame)):
-                continue
-            work = self._prepare(frame, number)
-            if work is not None:
-                self._handoff.put(work)
-                number += 1
+        with self._frames:
+            while not self._stopping.is_set():
+                frame = self._frames.next(_TAKE_TIMEOUT_S)
+                work = None if frame is None else self._prepare(frame, number)
+                if work is not None:
+                    self._handoff.put(work)
+                    number += 1
         self._handoff.close()
 
     def _prepare(self, frame: CapturedFrame, number: int) -> _Work | None:
+        """The frame, ready for a lane; None where the pipeline's fps passes over it, or it cannot be prepared."""
         with self._lock:
+            if not self._thinning.keeps(_time_s(frame)):
+                return None
             binding = self._binding
             binding.begin()
         waited_s = max(0.0, (time.time_ns() - frame.captured_ns) / _NANO)
