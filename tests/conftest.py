@@ -8,6 +8,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 
+pytest_plugins = ["tests.postgres"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test marked `needs(program)` is skipped, by name, where the program is absent; with CI=true it fails."""

@@ -78,7 +78,8 @@ def _first_line(error: sa.exc.OperationalError) -> str:
 
 
 def _postgres(url: URL) -> sa.Engine:
-    return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    options = {"client_encoding": "utf8"}
+    return sa.create_engine(url.set(drivername="postgresql+psycopg"), pool_pre_ping=True, connect_args=options)
 
 
 def _sqlite(url: URL) -> sa.Engine:
