@@ -1,5 +1,7 @@
 """Non-maximum suppression."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,10 +11,12 @@ from edge_node.pipeline.nms import iou, suppress
 BOX = st.tuples(st.floats(0, 0.9), st.floats(0, 0.9), st.floats(0.01, 0.5), st.floats(0.01, 0.5)).map(
     lambda box: (box[0], box[1], box[0] + box[2], box[1] + box[3])
 )
+Found = tuple[tuple[float, ...], int, int]
+"""A box, its score, its class."""
 FOUND = st.lists(st.tuples(BOX, st.integers(0, 100), st.integers(0, 2)), max_size=30)
 
 
-def kept(found: list[tuple[tuple[float, ...], int, int]], iou_threshold: float = 0.5, limit: int = 100) -> list[int]:
+def kept(found: Sequence[Found], iou_threshold: float = 0.5, limit: int = 100) -> list[int]:
     boxes = np.array([box for box, _, _ in found], np.float32).reshape(-1, 4)
     scores = np.array([score for _, score, _ in found], np.float32)
     classes = np.array([number for _, _, number in found], np.intp)
@@ -43,9 +47,7 @@ def test_empty_boxes_overlap_nothing() -> None:
 
 
 @given(FOUND, st.floats(0.1, 0.9))
-def test_it_keeps_what_the_plain_algorithm_keeps(
-    found: list[tuple[tuple[float, ...], int, int]], threshold: float
-) -> None:
+def test_it_keeps_what_the_plain_algorithm_keeps(found: list[Found], threshold: float) -> None:
     """Greedy, one box at a time, written as the textbook has it."""
     order = sorted(range(len(found)), key=lambda i: -found[i][1])
     expected: list[int] = []

@@ -122,7 +122,6 @@ def test_a_canonical_image_of_another_size_is_refused() -> None:
         ((1, 6, 10, 3), {"color": "grey"}, "3 channel.* set color to rgb or bgr in model.toml"),
         ((1, 6, 10, 1), {}, "1 channel.* set color to grey in model.toml"),
         ((1, 6, 10, 5), {}, "is no image: set its kind or layout"),
-        ((1, 640), {"color": "grey"}, ""),
         ((1, None, None, 3), {}, "leaves its size open"),
         ((4, 6, 10, 3), {}, "takes 4 images at once"),
         ((1, 6, 10, 3), {"mean": (1.0, 2.0)}, "mean of the input 'x' has 2 values for 3 channel"),
@@ -131,10 +130,7 @@ def test_a_canonical_image_of_another_size_is_refused() -> None:
 def test_a_manifest_that_does_not_fit_the_tensor_says_what_to_change(
     shape: tuple[int | None, ...], more: dict[str, Any], said: str
 ) -> None:
-    if said:
-        with pytest.raises(BadInput, match=said):
-            image_input(shape, **more)
-    else:
+    with pytest.raises(BadInput, match=said):
         image_input(shape, **more)
 
 
