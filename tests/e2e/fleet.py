@@ -1,0 +1,172 @@
+"""A coordinator, nodes and commands as a person starts them: real processes on free ports, ended with the test."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+BIN = Path(sys.executable).parent
+PATIENCE_S = 60.0
+
+
+def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
+    """The first truthy answer of the condition; a failure that says what was waited for, where it does not come."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(0.1)
+    raise AssertionError(f"waited {patience_s:.0f} s in vain for {what}")
+
+
+@dataclass
+class Child:
+    """A process whose output lies in a file."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def output(self) -> str:
+        """Everything that it has said."""
+        return self.log.read_text(encoding="utf-8", errors="replace")
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+@dataclass
+class Fleet:
+    """One coordinator and its nodes below one folder."""
+
+    folder: Path
+    address: str = ""
+    broker_port: int = 0
+    children: list[Child] = field(default_factory=list)
+
+    def start(self, name: str, *command: str) -> Child:
+        """Start a command in the background."""
+        log = self.folder / f"{name}-{len(self.children)}.log"
+        with log.open("wb") as out:
+            process = subprocess.Popen(
+                [str(BIN / command[0]), *command[1:]], stdout=out, stderr=subprocess.STDOUT, cwd=self.folder
+            )
+        child = Child(process, log)
+        self.children.append(child)
+        return child
+
+    def run(self, *command: str, code: int = 0) -> str:
+        """Run a command to its end; what it said on standard output."""
+        environment = {**os.environ, "NEARFIELD_COORDINATOR": self.address, "COLUMNS": "200"}
+        done = subprocess.run(
+            [str(BIN / command[0]), *command[1:]],
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=environment,
+            timeout=PATIENCE_S,
+        )
+        assert done.returncode == code, f"{command}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
+        return done.stdout if code == 0 else done.stderr
+
+    def coordinate(self, *, port: int = 0, broker_port: int = 0) -> Child:
+        """Start the coordinator; its address and its broker's port are then known."""
+        folder = self.folder / "coord"
+        if not folder.exists():
+            options = ("--port", str(port), "--broker-port", str(broker_port), "--no-announce")
+            self.run("edge-coordinator", "init", "--dir", "coord", *options)
+        child = self.start("coordinator", "edge-coordinator", "serve", "--dir", "coord")
+        spoken = until(
+            lambda: re.search(r"coordinator (\S+) · broker mqtt://127\.0\.0\.1:(\d+)", child.output()),
+            "the coordinator's first line",
+        )
+        self.address, self.broker_port = spoken[1], int(spoken[2])
+        return child
+
+    def node(self, source: str, *options: str, name: str = "cam-3") -> Child:
+        """Start a node."""
+        state = ("--state-dir", str(self.folder / name))
+        address = ("--coordinator", self.address)
+        return self.start(
+            name,
+            "edge-node",
+            "run",
+            "--name",
+            name,
+            "--site",
+            "store-12",
+            "--source",
+            source,
+            *address,
+            *state,
+            *options,
+        )
+
+    def status(self, name: str = "cam-3") -> dict[str, Any]:
+        """The node's status document; empty while it does not answer."""
+        asked = subprocess.run(
+            [str(BIN / "edge-node"), "status", "--state-dir", str(self.folder / name), "--json"],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+        )
+        return dict(json.loads(asked.stdout)) if asked.returncode == 0 else {}
+
+    def serving(self, name: str = "cam-3") -> dict[str, int]:
+        """Which version serves each pipeline of a node."""
+        return {one["name"]: one["version"] for one in self.status(name).get("pipelines", [])}
+
+    def subscribe(self, topic: str, *options: str) -> list[tuple[str, bytes]]:
+        """What mosquitto_sub prints, as topics and payloads."""
+        done = subprocess.run(
+            ["mosquitto_sub", "-p", str(self.broker_port), "-t", topic, "-F", "%t\t%p", *options],
+            capture_output=True,
+            timeout=PATIENCE_S,
+        )
+        lines = (line.partition(b"\t") for line in done.stdout.splitlines())
+        return [(line[0].decode(), line[2]) for line in lines]
+
+    def retained(self) -> dict[str, bytes]:
+        """Every retained message of the broker."""
+        return dict(self.subscribe("edge/v1/#", "--retained-only", "-W", "1"))
+
+
+@contextlib.contextmanager
+def fleet(folder: Path) -> Iterator[Fleet]:
+    """A fleet without anything yet; at the end no process of it is left."""
+    made = Fleet(folder)
+    try:
+        yield made
+    finally:
+        for child in reversed(made.children):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.stop()
+            if child.process.poll() is None:
+                child.stop(signal.SIGKILL)
+
+
+def bundle(fleet: Fleet, data: Path, output: str, *options: str) -> None:
+    """Make a bundle of the real MobileNetV2 files."""
+    models = data / "models"
+    files = (str(models / "mobilenet_v2_int8.tflite"), str(models / "mobilenet_v2_int8.onnx"))
+    extra = ("--labels", str(models / "imagenet_labels.txt"), "--golden", str(data / "images" / "parrot.jpg"))
+    fleet.run("edge-node", "bundle", "init", "--name", "mobilenet-v2", *files, *extra, "-o", output, *options)
+
+
+def deployment(fleet: Fleet, model: str, **changes: str) -> Path:
+    """A deployment file for the store's shelf."""
+    fields = {"name": "shelf", "selector": "site=store-12", "model": model, **changes}
+    lines = [f"{key}: {value}" for key, value in fields.items()]
+    path = fleet.folder / "shelf.yaml"
+    path.write_text("\n".join([*lines, "pipelines:", "  - name: shelf", "    source: shelf", ""]), encoding="utf-8")
+    return path
