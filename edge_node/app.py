@@ -380,7 +380,7 @@ class Agent:
 
     def _outbox_report(self) -> OutboxReport:
         outbox = self.outbox
-        dropped = {str(reason): count for reason, count in outbox.dropped.items()}
+        dropped = {str(reason): count for reason, count in outbox.dropped.items() if count}
         return OutboxReport(
             stream=outbox.stream,
             last_seq=outbox.last_seq,
@@ -399,5 +399,5 @@ class Agent:
         return LinkReport(contact.uplink.connected, contact.uplink.state, self._registration, live)
 
     def _bytes_report(self, captures: Mapping[str, CaptureReport]) -> BytesReport:
-        taken_in = sum(report.ingress_bytes for report in captures.values())
+        taken_in = self.device.taken_in_before + sum(report.ingress_bytes for report in captures.values())
         return BytesReport(taken_in, {} if self.contact is None else self.contact.bytes_out())

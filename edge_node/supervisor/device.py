@@ -59,6 +59,8 @@ class Device:
     last_good: dict[str, DesiredDeployment] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
     worker_deaths: int = 0
+    taken_in_before: int = 0
+    """bytes from sources that are no longer captured"""
     loaded: dict[str, Loaded] = field(default_factory=dict)
     """every session since the start by its key, also those that are gone: their last results may come late"""
 

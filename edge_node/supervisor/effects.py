@@ -134,6 +134,7 @@ async def stop_capture(device: Device, step: steps.StopCapture) -> None:
     capture = device.captures.pop(step.source, None)
     if capture is not None:
         await capture.close()
+        device.taken_in_before += capture.report.ingress_bytes
 
 
 async def promote(device: Device, step: steps.Promote) -> None:

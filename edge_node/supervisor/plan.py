@@ -9,7 +9,7 @@ switched and stopped, what nobody needs is unloaded and removed.
 
 from collections.abc import Iterable, Sequence
 
-from edge_node.supervisor.actual import Actual, Facts, RunningPipeline, Session
+from edge_node.supervisor.actual import Actual, Facts, Session
 from edge_node.supervisor.intent import Intent, held_back, intent
 from edge_node.supervisor.probation import probation
 from edge_node.supervisor.steps import (
@@ -124,10 +124,9 @@ def _clear(intents: Sequence[Intent], actual: Actual) -> list[Step]:
 
 
 def _looked_at(intents: Sequence[Intent], actual: Actual) -> set[str]:
-    """The sources that a pipeline looks at, or is about to."""
-    placed = (wanted.target.pipelines for wanted in intents if wanted.session is not None)
-    running: Iterable[RunningPipeline] = actual.pipelines.values()
-    return {pipeline.source for pipelines in placed for pipeline in pipelines} | {r.settings.source for r in running}
+    """The sources that a pipeline looks at, or will: a film goes on where it was when the worker comes back."""
+    wanted = (pipeline.source for one in intents for pipeline in one.target.pipelines)
+    return {*wanted, *(running.settings.source for running in actual.pipelines.values())}
 
 
 def _remove(intents: Sequence[Intent], actual: Actual) -> list[Step]:
