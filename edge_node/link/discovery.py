@@ -10,6 +10,7 @@ import msgspec
 
 from edge_node.errors import Refused, Unreachable
 from edge_node.link.child import ask
+from protos.discovery import SERVICE_TYPE
 
 MODULE = "edge_node.link.mdns"
 LOOK_S = 2.0
@@ -17,9 +18,10 @@ SAY = "say which with --coordinator HOST:PORT"
 
 
 class Look(msgspec.Struct, frozen=True, tag=True):
-    """Look for coordinators for so many seconds."""
+    """Look for services of a type for so many seconds."""
 
     seconds: float
+    service_type: str = SERVICE_TYPE
 
 
 class FoundCoordinator(msgspec.Struct, frozen=True, order=True):

@@ -13,7 +13,7 @@ from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZerocon
 
 from edge_node.link.child import Failed, say
 from edge_node.link.discovery import Found, FoundCoordinator, Look
-from protos.discovery import SERVICE_TYPE, TXT_KEY_ID, TXT_VERSION
+from protos.discovery import TXT_KEY_ID, TXT_VERSION
 
 INTERFACES = ["127.0.0.1"]
 RESOLVE_MS = 1000
@@ -21,23 +21,23 @@ NO_MULTICAST = frozenset({errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENETUNREACH, 
 """19, 99, 101, 105: no interface here takes part in multicast, or no more groups may be joined."""
 
 
-async def look(seconds: float) -> Found:
-    """What is announced within so many seconds. Raises OSError where multicast is not possible."""
+async def look(request: Look) -> Found:
+    """What is announced meanwhile. Raises OSError where multicast is not possible."""
     names: set[str] = set()
 
     def changed(zeroconf: Zeroconf, service_type: str, name: str, state_change: ServiceStateChange) -> None:
-        del zeroconf, service_type
+        del zeroconf, service_type  # called with these names
         (names.discard if state_change is ServiceStateChange.Removed else names.add)(name)
 
     async with AsyncZeroconf(interfaces=INTERFACES, ip_version=IPVersion.V4Only) as zeroconf:
-        async with AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, handlers=[changed]):
-            await asyncio.sleep(seconds)
-        resolved = await asyncio.gather(*(_resolve(zeroconf, name) for name in sorted(names)))
+        async with AsyncServiceBrowser(zeroconf.zeroconf, request.service_type, handlers=[changed]):
+            await asyncio.sleep(request.seconds)
+        resolved = await asyncio.gather(*(_resolve(zeroconf, request.service_type, name) for name in sorted(names)))
     return Found(coordinators=tuple(sorted(one for one in resolved if one is not None)))
 
 
-async def _resolve(zeroconf: AsyncZeroconf, name: str) -> FoundCoordinator | None:
-    info = AsyncServiceInfo(SERVICE_TYPE, name)
+async def _resolve(zeroconf: AsyncZeroconf, service_type: str, name: str) -> FoundCoordinator | None:
+    info = AsyncServiceInfo(service_type, name)
     if not await info.async_request(zeroconf.zeroconf, RESOLVE_MS) or info.port is None:
         return None
     return found_from_wire(info.parsed_addresses(IPVersion.V4Only), info.port, info.properties)
@@ -62,7 +62,7 @@ def main() -> int:
     """Answer the request on standard input."""
     request = msgspec.json.decode(sys.stdin.buffer.read(), type=Look)
     try:
-        say(asyncio.run(look(request.seconds)))
+        say(asyncio.run(look(request)))
     except OSError as error:
         off = "multicast is not possible here" if error.errno in NO_MULTICAST else str(error.strerror or error)
         say(

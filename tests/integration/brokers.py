@@ -34,15 +34,9 @@ class RealMosquitto:
         user = pwd.getpwuid(os.geteuid()).pw_name
         lines = [f"listener {self.port} 127.0.0.1", f"user {user}", "set_tcp_nodelay true", self.extra, ""]
         (self.folder / "mosquitto.conf").write_text("\n".join(lines))
-        self.process = subprocess.Popen(
-            [
-                shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin") or "mosquitto",
-                "-c",
-                str(self.folder / "mosquitto.conf"),
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
+        program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin") or "mosquitto"
+        command = [program, "-c", str(self.folder / "mosquitto.conf")]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
@@ -82,7 +76,7 @@ def password_file(folder: Path, **users: str) -> Path:
     return file
 
 
-def test_ca(folder: Path) -> tuple[Path, Path, Path]:
+def authority(folder: Path) -> tuple[Path, Path, Path]:
     """A CA, and a server certificate of it for 127.0.0.1: the PEM files of CA, certificate and key."""
     ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
     ca_name = _name("test CA")
