@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from edge_node.engine.base import Array
@@ -64,10 +65,10 @@ def read_vector(path: Path) -> Vector:
         BadInput: it is none, or holds no golden vector.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
             outputs = tuple(array.astype(np.float32) for array in _numbered(arrays, "output"))
             vector = Vector(_numbered(arrays, "input"), outputs)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, AttributeError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadInput(
             f"{path} is no golden vector ({error}): make it again with edgectl model init --golden"
         ) from None
@@ -76,7 +77,7 @@ def read_vector(path: Path) -> Vector:
     return vector
 
 
-def _numbered(arrays: "np.lib.npyio.NpzFile", name: str) -> tuple[Array, ...]:
+def _numbered(arrays: NpzFile, name: str) -> tuple[Array, ...]:
     found: list[Array] = []
     while f"{name}.{len(found)}" in arrays.files:
         found.append(arrays[f"{name}.{len(found)}"])

@@ -6,6 +6,7 @@ broken model may take the process with it.
 
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import replace
 
 import msgspec
@@ -42,22 +43,18 @@ def prove(bundle: Bundle, *, variant: str | None = None, threads: int = 1) -> tu
 
 def prove_variant(bundle: Bundle, variant: Variant, *, threads: int = 1) -> VariantProof:
     """Load, compare and measure one variant."""
-    blank = VariantProof(variant.file, variant.engine, "", "", threads, vectors=0, agrees=False)
+    proof = VariantProof(variant.file, variant.engine, "", "", threads, vectors=0, agrees=False)
     try:
         engine = find(variant.engine)
-        blank = msgspec.structs.replace(blank, engine_version=engine.version, accelerator=engine.accelerators()[0])
+        proof = msgspec.structs.replace(proof, engine_version=engine.version, accelerator=engine.accelerators()[0])
         begun = time.perf_counter()
-        runner = open_variant(bundle, variant.file, threads=threads)
-        load_ms = (time.perf_counter() - begun) * 1e3
+        with closing(open_variant(bundle, variant.file, threads=threads)) as runner:
+            load_ms = (time.perf_counter() - begun) * 1e3
+            proof = msgspec.structs.replace(proof, accelerator=runner.session.accelerator, load_ms=load_ms)
+            proof = _compared(proof, runner, bundle)
+            return _measured(proof, runner)
     except NearfieldError as error:
-        return msgspec.structs.replace(blank, error=str(error))
-    try:
-        loaded = msgspec.structs.replace(blank, accelerator=runner.session.accelerator, load_ms=load_ms)
-        return _measured(_compared(loaded, runner, bundle), runner)
-    except NearfieldError as error:
-        return msgspec.structs.replace(blank, error=str(error), agrees=False)
-    finally:
-        runner.close()
+        return msgspec.structs.replace(proof, error=str(error), agrees=False)
 
 
 def _compared(proof: VariantProof, runner: Runner, bundle: Bundle) -> VariantProof:
