@@ -21,6 +21,7 @@ def answers_of(arguments: argparse.Namespace, labels: str | None, lines: tuple[s
     inputs = {key: given[key] for key in InputAnswers.__dataclass_fields__ if key in given}
     outputs = {key: given[key] for key in OutputAnswers.__dataclass_fields__ if key in given}
     outputs |= {"labels": labels, "label_lines": lines, "task": Task(arguments.task) if arguments.task else None}
+    inputs |= {"context": arguments.context or 0}
     constants = dict(arguments.constant)
     return Answers(InputAnswers(**inputs, constants=constants), OutputAnswers(**outputs), given.get("p95_ms"))
 
@@ -32,6 +33,6 @@ def refuse_answers(arguments: argparse.Namespace, allowed: frozenset[str], inste
         BadInput: one was; what it says is stated elsewhere already.
     """
     names = {*InputAnswers.__dataclass_fields__, *OutputAnswers.__dataclass_fields__, "constant"}
-    given = [key for key in sorted(names - allowed) if vars(arguments).get(key)]
+    given = [key for key in sorted(names - allowed) if vars(arguments).get(key) not in (None, [])]
     if given:
         raise BadInput(f"--{given[0].replace('_', '-')} is not taken here: {instead}")

@@ -35,8 +35,8 @@ def load(arguments: argparse.Namespace) -> Runner:
 
 def _from_bundle(folder: Path, arguments: argparse.Namespace) -> Runner:
     refuse_answers(arguments, OVERRIDES, f"{folder / MANIFEST} says it")
-    if arguments.labels or arguments.manifest:
-        raise BadInput(f"{folder} is a bundle: {MANIFEST} names its labels; leave --labels and --manifest out")
+    if arguments.manifest:
+        raise BadInput(f"--manifest is not taken here: {folder} has its own {MANIFEST}")
     bundle = read_bundle(folder)
     usable = {fact.name for fact in survey(engines_of(bundle.manifest)) if not fact.missing}
     variant = chosen_variant(bundle, arguments.variant, arguments.engine, usable)

@@ -22,7 +22,7 @@ def add_answers(parser: argparse.ArgumentParser) -> None:
     model.add_argument("--layout", choices=("nhwc", "nchw"), help="where the shape does not show it")
     model.add_argument("--rate", type=int, metavar="HZ", help="audio: the sample rate")
     model.add_argument("--window", type=int, metavar="N", help="audio: new samples of a step; series: rows of a step")
-    model.add_argument("--context", type=int, default=0, metavar="N", help="audio: samples of the step before (0)")
+    model.add_argument("--context", type=int, metavar="N", help="audio: samples of the step before (0)")
     model.add_argument("--stride", type=int, metavar="N", help="series: rows between steps (the window)")
     model.add_argument("--features", type=int, metavar="N", help="series: values of a row")
     model.add_argument("--constant", type=constant, action="append", default=[], metavar="INPUT=VALUE")

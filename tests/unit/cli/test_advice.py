@@ -1,0 +1,59 @@
+"""What `doctor` recommends."""
+
+from edge_node.cli.advice import Found, advise
+from edge_node.cli.trial import Trial, how_it_ended
+
+LITERT = Trial("litert", "2.3.0", ("cpu",))
+ONNX = Trial("onnxruntime", "1.31.1", ("cpu",))
+
+
+def found(**said: object) -> Found:
+    everything = {
+        "engines": [LITERT, ONNX],
+        "packages": {"av": True, "pillow": True},
+        "devices": [],
+        "memory_available_kb": 2**22,
+        "disk_free_bytes": 2**34,
+        "clock_synced": True,
+    }
+    return Found(**{**everything, **said})  # type: ignore[arg-type]
+
+
+def test_a_device_that_has_everything_needs_no_advice() -> None:
+    assert advise(found()) == []
+
+
+def test_what_the_kernel_does_not_say_is_no_complaint() -> None:
+    assert advise(found(memory_available_kb=None, disk_free_bytes=None, clock_synced=None)) == []
+
+
+def test_an_absent_engine_comes_with_the_command_that_gets_it() -> None:
+    absent = Trial("onnxruntime", error="not installed", remedy="pip install 'nearfield[onnx]'")
+    (advice,) = advise(found(engines=[LITERT, absent]))
+    assert advice.missing == "the engine onnxruntime: not installed"
+    assert advice.command == "pip install 'nearfield[onnx]'"
+
+
+def test_everything_that_is_missing_is_named_once() -> None:
+    advice = advise(
+        found(
+            packages={"av": False, "pillow": False},
+            devices=["NVIDIA GPU", "Coral Edge TPU", "camera"],
+            memory_available_kb=1000,
+            disk_free_bytes=1000,
+            clock_synced=False,
+        )
+    )
+    words = ("PyAV", "Pillow", "NVIDIA", "Coral", "memory", "disk", "clock")
+    assert [word for one in advice for word in words if word in one.missing] == list(words)
+
+
+def test_a_gpu_that_an_engine_uses_is_not_missing() -> None:
+    cuda = Trial("onnxruntime", "1.31.1", ("cuda", "cpu"))
+    assert advise(found(engines=[cuda], devices=["NVIDIA GPU"])) == []
+
+
+def test_a_child_that_gave_nothing_says_how_it_ended() -> None:
+    assert how_it_ended(-11, "") == "its process died of signal 11"
+    assert how_it_ended(1, "Traceback\nOSError: no\n") == "OSError: no"
+    assert how_it_ended(3, " \n") == "its process ended with 3"
