@@ -73,6 +73,10 @@ class EmbeddedBroker:
     async def _close(self) -> None:
         if self._server is not None:
             self._server.close()
+        being_accepted = asyncio.all_tasks() - {asyncio.current_task()}
+        if being_accepted:
+            await asyncio.wait(being_accepted)
         for connection in list(self._connections):
             connection.abort()
-        await asyncio.sleep(0)
+        while self._connections:
+            await asyncio.sleep(0)
