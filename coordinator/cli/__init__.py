@@ -27,17 +27,22 @@ app.command("status")(status)
 app.command("demo")(demo)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"edgectl {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def edgectl(
     coordinator: Annotated[
         str, typer.Option(COORDINATOR, envvar="NEARFIELD_COORDINATOR", metavar="HOST:PORT", help="Where it is.")
     ] = client.DEFAULT_ADDRESS,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
     """Administers a Nearfield coordinator."""
-    if version:
-        print(f"edgectl {__version__}")
-        raise typer.Exit
     client.address.set(coordinator)
 
 
@@ -45,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code. What a person did wrong is one line on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=hoisted(given), standalone_mode=False)
+        code = app(args=hoisted(given), prog_name="edgectl", standalone_mode=False)
         return code if isinstance(code, int) else Exit.DONE
     except NearfieldError as error:
         print(f"edgectl: {error}", file=sys.stderr)

@@ -1,0 +1,78 @@
+"""The edges of `edgectl`: its arguments, its exit codes, what it prints."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from coordinator.cli import hoisted, main
+from coordinator.cli.output import age_text, size_text
+
+NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("given", "hoisted_to"),
+    [
+        (["status"], ["status"]),
+        (["node", "list", "--coordinator", "a:1", "--json"], ["--coordinator", "a:1", "node", "list", "--json"]),
+        (["status", "--coordinator=a:1"], ["--coordinator=a:1", "status"]),
+        (["status", "--", "--coordinator", "a:1"], ["status", "--", "--coordinator", "a:1"]),
+        (["status", "--coordinator"], ["status", "--coordinator"]),
+    ],
+)
+def test_the_coordinator_may_be_named_anywhere(given: list[str], hoisted_to: list[str]) -> None:
+    assert hoisted(given) == hoisted_to
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "complaint"),
+    [
+        (["node", "list", "--jsn"], 2, "No such option: --jsn"),
+        (["nodes"], 2, "No such command 'nodes'"),
+        (["model", "push"], 2, "Missing argument 'FOLDER'"),
+        (["status", "--coordinator", "nowhere"], 1, "write host:port"),
+        (["status", "--coordinator", "127.0.0.1:99999"], 1, "write host:port"),
+        (["status", "--coordinator", "192.0.2.1:7070"], 4, "loopback"),
+        (["status", "--coordinator", "127.0.0.1:1"], 3, "start one with edge-coordinator serve"),
+        (["model", "push", "/absent"], 1, "/absent is not a folder"),
+        (["model", "show", "m@x"], 1, "write MODEL@VERSION"),
+        (["model", "delete", "m"], 1, "say which version"),
+        (["deployment", "apply", "/absent.yaml"], 1, "/absent.yaml: No such file or directory"),
+    ],
+)
+def test_what_a_person_did_wrong_is_one_line_and_an_exit_code(
+    arguments: list[str], code: int, complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == code
+    printed = capsys.readouterr()
+    assert complaint in printed.err
+    assert printed.err.count("\n") == 1
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["model", "--help"], ["--version"]])
+def test_help_and_version_succeed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    assert "edgectl" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (3 * 1024**3, "3.0 GiB"), (2**60, "1048576.0 TiB")],
+)
+def test_sizes_are_for_people(size: int, text: str) -> None:
+    assert size_text(size) == text
+
+
+@pytest.mark.parametrize(
+    ("moment", "text"),
+    [
+        ("", "never"),
+        ("2026-05-01T11:59:48Z", "12s"),
+        ("2026-05-01T11:00:00.000Z", "1h"),
+        ("2026-04-28T12:00:00Z", "3d"),
+        ("2026-05-01T12:00:05Z", "0s"),
+    ],
+)
+def test_ages_are_for_people(moment: str, text: str) -> None:
+    assert age_text(moment, NOW) == text

@@ -1,0 +1,56 @@
+"""Which bundles may become a version."""
+
+import pytest
+
+from coordinator.errors import BadInput, Refused
+from coordinator.registry.admission import MAX_BUNDLE, MAX_FILE, MAX_FILES, admit, model_toml_of
+from protos.digest import digest_of
+from protos.oci import BundleFile
+
+TOML = 'name = "m"\ntask = "tensor"\n[[variants]]\nfile = "m.onnx"\nengine = "onnxruntime"\n'
+
+
+def files(*paths: str, size: int = 1) -> list[BundleFile]:
+    """Files of these paths."""
+    return [BundleFile(path, digest_of(path.encode()), size) for path in paths]
+
+
+def test_a_bundle_whose_manifest_names_what_is_there_is_admitted() -> None:
+    assert admit("m", files("model.toml", "m.onnx", "extra.txt"), TOML).name == "m"
+    assert admit("", files("model.toml", "m.onnx"), TOML).name == "m"
+
+
+@pytest.mark.parametrize(
+    ("model", "toml", "complaint"),
+    [
+        ("other", TOML, "names the model 'm', not 'other'"),
+        ("m", "name = ", "is not TOML"),
+        ("m", TOML.replace("task", "tsak"), "did you mean 'task'"),
+        ("m", TOML.replace("m.onnx", "n.onnx"), "names files that are not in the bundle: n.onnx"),
+        ("m", TOML.replace("m.onnx", "../m.onnx"), "is not a path inside the bundle"),
+        ("m", TOML + '[golden]\nvectors = "golden/*.npz"\n', "no file of the bundle matches the golden vectors"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_with_what_is_wrong(model: str, toml: str, complaint: str) -> None:
+    with pytest.raises(BadInput, match=complaint):
+        admit(model, files("model.toml", "m.onnx"), toml)
+
+
+def test_a_bundle_without_model_toml_is_refused_with_what_to_do() -> None:
+    with pytest.raises(BadInput, match=r"no model\.toml: make one with edgectl model init"):
+        model_toml_of(files("m.onnx"))
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        files("model.toml", "big", size=MAX_FILE + 1),
+        files("model.toml", "a", "b", "c", size=MAX_BUNDLE // 4 + 1),
+        files("model.toml", *map(str, range(MAX_FILES))),
+        files("model.toml", size=2 * 1024 * 1024),
+    ],
+    ids=["file", "bundle", "files", "manifest"],
+)
+def test_what_is_too_large_is_refused(found: list[BundleFile]) -> None:
+    with pytest.raises(Refused, match="at most"):
+        model_toml_of(found)
