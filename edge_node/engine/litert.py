@@ -76,9 +76,10 @@ class LiteRtEngine:
             with without_chatter():
                 native = self._interpreter(model_path=str(path), num_threads=threads)
                 native.allocate_tensors()
+            _check_types(path, [*native.get_input_details(), *native.get_output_details()])
+            return LiteRtSession(native, self.version)
         except (RuntimeError, ValueError) as error:
             raise BadInput(_load_complaint(path, _line(error))) from None
-        return LiteRtSession(native, self.version)
 
     def accelerators(self) -> tuple[str, ...]:
         """The processor, through XNNPACK."""
@@ -108,6 +109,15 @@ def _spec(detail: dict[str, Any]) -> TensorSpec:
     if len(parameters["scales"]) != 1:  # none, or one per channel: only weights have those
         return TensorSpec(detail["name"], dtype, shape)
     return TensorSpec(detail["name"], dtype, shape, float(parameters["scales"][0]), int(parameters["zero_points"][0]))
+
+
+def _check_types(path: Path, details: list[dict[str, Any]]) -> None:
+    for detail in details:
+        dtype = np.dtype(detail["dtype"])
+        if dtype.kind not in "biuf":
+            raise BadInput(
+                f"{path}: {detail['name']!r} is a tensor of {dtype.name}, not of numbers: convert it without"
+            )
 
 
 def _load_complaint(path: Path, line: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnxruntime
 
 from edge_node.engine.base import Array, TensorSpec
@@ -90,6 +89,7 @@ class OnnxEngine:
             native = onnxruntime.InferenceSession(str(path), _options(threads), providers=self._providers)
         except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
             raise BadInput(_load_complaint(path, _line(error))) from None
+        _check_types(path, [*native.get_inputs(), *native.get_outputs()])
         return OnnxSession(native, facts, self.version)
 
     def accelerators(self) -> tuple[str, ...]:
@@ -117,11 +117,21 @@ def _options(threads: int) -> Any:
 
 def _spec(node: Any, facts: OnnxFacts) -> TensorSpec:
     shape = tuple(axis if isinstance(axis, int) and axis > 0 else None for axis in node.shape)
-    element = node.type.removeprefix("tensor(").removesuffix(")")
-    scale, zero_point = facts.quantization.get(node.name, (None, None))
-    dtype = DTYPES.get(element, element)
-    quantized = np.dtype(dtype).kind in "iu" if dtype in DTYPES.values() else False
-    return TensorSpec(node.name, dtype, shape, scale if quantized else None, zero_point if quantized else None)
+    dtype = DTYPES[_element(node)]
+    scale, zero_point = facts.quantization.get(node.name, (None, None)) if "int" in dtype else (None, None)
+    return TensorSpec(node.name, dtype, shape, scale, zero_point)
+
+
+def _element(node: Any) -> str:
+    """The type of a tensor's elements, in the library's words; a sequence or map keeps its whole type."""
+    return str(node.type).removeprefix("tensor(").removesuffix(")")
+
+
+def _check_types(path: Path, nodes: list[Any]) -> None:
+    """Classifiers of scikit-learn, for one, give sequences of maps unless they are exported without."""
+    for node in nodes:
+        if _element(node) not in DTYPES:
+            raise BadInput(f"{path}: {node.name!r} is a {node.type}, no tensor of numbers: export it without such ends")
 
 
 def _check_external(path: Path, locations: tuple[str, ...]) -> None:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from edge_node.engine.catalog import find
-from edge_node.errors import BadInput
+from edge_node.errors import BadInput, EngineFailed
 from tests.conformance.engine_suite import CHECKS, Check, feed_of
-from tests.conformance.tiny_models import onnx_model, onnx_quantized_model, stub_model, tflite_model
+from tests.conformance.tiny_models import onnx_model, onnx_quantized_model, onnx_reshape_model, stub_model, tflite_model
 
 MODELS: dict[str, Callable[[Path], Path]] = {"stub": stub_model, "onnxruntime": onnx_model, "litert": tflite_model}
 
@@ -42,6 +42,23 @@ def test_an_operator_that_the_engine_lacks_is_named(name: str, model: Callable[[
     path = model(tmp_path / f"unknown{engine.suffix}")
     with pytest.raises(BadInput, match=r"^\S+ needs the operator \S*Frobnicate, which \w+ does not have: \w+ it with"):
         engine.open(path, threads=1)
+
+
+def test_an_engine_that_gives_up_says_so_in_one_line(tmp_path: Path) -> None:
+    """A model of three values is fed four, which only shows while it runs."""
+    path = onnx_reshape_model(tmp_path / "three.onnx")
+    session = find("onnxruntime").open(path, threads=1)
+    with pytest.raises(EngineFailed, match=r"^onnxruntime gave up: .*Reshape") as failure:
+        session.run({"x": np.zeros(4, np.float32)})
+    assert "\n" not in str(failure.value)
+    np.testing.assert_array_equal(session.run({"x": np.ones(3, np.float32)})["y"], [1, 1, 1])
+    session.close()
+
+
+def test_ends_that_are_no_tensors_of_numbers_are_refused(tmp_path: Path) -> None:
+    path = onnx_model(tmp_path / "text.onnx", "Identity", element=8)
+    with pytest.raises(BadInput, match=r"text\.onnx: 'x' is a tensor\(string\), no tensor of numbers"):
+        find("onnxruntime").open(path, threads=1)
 
 
 def test_onnx_runtime_sessions_know_the_quantization_of_their_ends(tmp_path: Path) -> None:

@@ -15,14 +15,13 @@ def stub_model(path: Path) -> Path:
     return path
 
 
-def onnx_model(path: Path, operator: str = "Add", domain: str = "") -> Path:
-    """An ONNX file with one node."""
-    from onnx import TensorProto, helper
+def onnx_model(path: Path, operator: str = "Add", domain: str = "", element: int = 1) -> Path:
+    """An ONNX file with one node; `element` is a TensorProto.DataType, 1 is float32."""
+    from onnx import helper
 
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, SHAPE) for name in NAMES]
-    graph = helper.make_graph(
-        [helper.make_node(operator, ["x", "x"], ["y"], domain=domain)], "tiny", ends[:1], ends[1:]
-    )
+    ends = [helper.make_tensor_value_info(name, element, SHAPE) for name in NAMES]
+    taken = ["x", "x"] if operator == "Add" else ["x"]
+    graph = helper.make_graph([helper.make_node(operator, taken, ["y"], domain=domain)], "tiny", ends[:1], ends[1:])
     imports = [helper.make_opsetid("", 17)] + ([helper.make_opsetid(domain, 1)] if domain else [])
     path.write_bytes(helper.make_model(graph, opset_imports=imports, ir_version=8).SerializeToString())
     return path
@@ -47,6 +46,21 @@ def onnx_quantized_model(path: Path) -> Path:
         helper.make_node("QuantizeLinear", ["real", "out_scale", "out_zero"], ["y"]),
     ]
     graph = helper.make_graph(nodes, "tiny", ends[:1], ends[1:], numbers)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
+def onnx_reshape_model(path: Path) -> Path:
+    """Any number of values in, of which there must be three."""
+    from onnx import TensorProto, helper
+
+    ends = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n"]),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, [3]),
+    ]
+    three = helper.make_tensor("three", TensorProto.INT64, [1], [3])
+    graph = helper.make_graph([helper.make_node("Reshape", ["x", "three"], ["y"])], "tiny", ends[:1], ends[1:], [three])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     path.write_bytes(model.SerializeToString())
     return path

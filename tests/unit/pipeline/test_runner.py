@@ -1,5 +1,6 @@
 """One loaded model: samples in, answers out, state from step to step."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,14 @@ def test_open_axes_take_what_the_sample_has(tmp_path: Path) -> None:
     runner = Runner(session, manifest(Task.TENSOR))
     assert runner.prepare(np.zeros(7)).feeds["x"].shape == (1, 7)
     assert runner.prepare(np.zeros((2, 3))).feeds["x"].shape == (2, 3)
+
+
+def test_only_image_models_need_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.delitem(sys.modules, "edge_node.pipeline.preprocess", raising=False)
+    with pytest.raises(BadInput, match=r"images need Pillow, which is not installed: pip install 'nearfield\[image\]'"):
+        classifier(tmp_path)
+    assert value(recurrent(tmp_path), 1) == 4
 
 
 def test_the_example_of_an_image_model_is_a_720p_frame(tmp_path: Path) -> None:
