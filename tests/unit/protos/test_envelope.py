@@ -78,6 +78,14 @@ def test_no_flipped_byte_of_the_payload_passes(position: int, flip: int) -> None
         open_sealed(json.dumps(envelope).encode(), DESIRED, TRUSTED)
 
 
+@pytest.mark.parametrize("text", ["\x80", "=", "a", "AAA\n"])
+def test_what_is_no_base64_is_refused(text: str) -> None:
+    envelope = json.loads(seal(DESIRED, b"{}", KEY))
+    for broken in (envelope | {"payload": text}, envelope | {"signatures": [{"keyid": "", "sig": text}]}):
+        with pytest.raises(ContractError, match="^not a signed document"):
+            open_sealed(json.dumps(broken).encode(), DESIRED, TRUSTED)
+
+
 @given(st.binary())
 def test_no_bytes_break_the_reader(garbage: bytes) -> None:
     with pytest.raises(ContractError):
