@@ -11,8 +11,8 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -31,7 +31,7 @@ from coordinator.cli.demo_watch import Watch
 FIRST_RESULT_S = 60.0
 UNATTENDED_S = 20.0
 """How long it runs without a terminal and without --seconds."""
-SVG_WIDTH = 96
+SVG_WIDTH = 82
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,10 @@ def demo(
         figures = _play(options, folder, children)
     if as_json:
         print(json.dumps(figures), flush=True)
-    else:
-        _print_figures(figures, assets())
+        return
+    if not live:
+        _print_figures(figures)
+    _print_next_steps(assets())
 
 
 def _end(number: int, _frame: object) -> NoReturn:
@@ -120,28 +122,19 @@ def _watch(options: Options, watch: Watch, footer: str) -> float:
     if not options.live:
         _say(f"watching for {options.seconds:.0f} s\n{footer}")
     try:
-        with _screen(options) as show:
+        with Live(auto_refresh=False) if options.live else nullcontext() as area:
             while options.seconds is None or time.monotonic() - begun < options.seconds:
                 watch.turn()
-                show(lambda: screen(watch.rows(), watch.stored(), time.time(), footer))
+                if area is not None:
+                    area.update(screen(watch.rows(), watch.stored, time.time(), footer), refresh=True)
                 time.sleep(0.1)
     except KeyboardInterrupt:
         _say("ending")
     elapsed_s = time.monotonic() - begun
-    watch.ask_nodes()
+    watch.refresh()
     if options.save_svg is not None:
-        _save_svg(options.save_svg, screen(watch.rows(), watch.stored(), time.time(), footer))
+        _save_svg(options.save_svg, screen(watch.rows(), watch.stored, time.time(), footer))
     return elapsed_s
-
-
-@contextmanager
-def _screen(options: Options) -> Iterator[Callable[[Callable[[], RenderableType]], None]]:
-    """Where the table goes: a live area of the terminal, or nowhere."""
-    if not options.live:
-        yield lambda _picture: None
-        return
-    with Live(auto_refresh=False) as area:
-        yield lambda picture: area.update(picture(), refresh=True)
 
 
 def _save_svg(file: Path, picture: RenderableType) -> None:
@@ -159,7 +152,7 @@ def _figures(watch: Watch, elapsed_s: float, broker_kind: str) -> dict[str, obje
         "nodes": len(tallies),
         "seconds": round(elapsed_s, 1),
         "broker": broker_kind,
-        "results_stored": watch.stored(),
+        "results_stored": watch.stored,
         "results_per_second": round(sum(tally.results for tally in tallies) / elapsed_s, 1),
         "latency_ms": _quantiles(value for tally in tallies for value in tally.latencies_ms),
         "delivery_ms": _quantiles(value for tally in tallies for value in tally.delivery_ms),
@@ -177,17 +170,19 @@ def _quantiles(values: Iterable[float]) -> dict[str, float | None]:
     return {name: None if value is None else round(value, 2) for name, value in found.items()}
 
 
-def _print_figures(figures: dict[str, object], assets_folder: Path) -> None:
-    """The figures as text, and what to type next."""
+def _print_figures(figures: dict[str, object]) -> None:
     for name, value in figures.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         typer.echo(f"{name.replace('_', ' '):<20}{shown}")
+
+
+def _print_next_steps(folder: Path) -> None:
     typer.echo(f"""
 the same by hand, each in a terminal of its own:
   edge-coordinator init --dir coord && edge-coordinator serve --dir coord
-  edge-node run --name cam-1 --site hall-a --source line={assets_folder}/clip/line.mp4
-  edgectl model push {assets_folder}/inspection
-  edgectl deployment apply {assets_folder}/deployment.yaml
+  edge-node run --name cam-1 --site hall-a --source line={folder}/clip/line.mp4,loop=true
+  edgectl model push {folder}/inspection
+  edgectl deployment apply {folder}/deployment.yaml
   edgectl results tail""")
 
 

@@ -15,6 +15,7 @@ from typing import Self
 
 from coordinator.errors import NearfieldError
 
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 GRACE_S = 8.0
 LAST_LINES = 8
 
@@ -37,6 +38,7 @@ class Children:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._environment = {**os.environ, "TMPDIR": str(folder)}  # what a killed part leaves goes with the folder
         self._running: list[Child] = []
 
     def __enter__(self) -> Self:
@@ -56,6 +58,7 @@ class Children:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                env=self._environment,
                 start_new_session=True,
             )
         child = Child(name, process, log)
@@ -91,9 +94,14 @@ class Children:
                 raise failed(child, f"ended with exit code {code}")
 
     def end(self) -> None:
-        """End every part, the newest first. Idempotent."""
-        while self._running:
-            _end(self._running.pop())
+        """End every part, the newest first; a second signal does not cut it short. Idempotent."""
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
+        try:
+            while self._running:
+                _end(self._running.pop())
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def failed(child: Child, what: str) -> PartFailed:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -13,7 +12,7 @@ from coordinator.cli.demo_tally import Tally, accuracy, quantile
 
 COLOURS = {"good": "green", "empty": "bright_black"}
 DEFECT = "red"
-BAR_WIDTH = 12
+BAR_WIDTH = 8
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ def screen(rows: Sequence[Row], stored: int, now_s: float, footer: str) -> Rende
 
 
 def _nodes(rows: Sequence[Row], now_s: float) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, expand=True, padding=(0, 1, 1, 1))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 1, 0), header_style="bright_black")
     table.add_column("node", no_wrap=True)
     table.add_column("sees now, and before", no_wrap=True)
     for heading, width in (("p50 / p95 ms", 12), ("fps", 4), ("outbox", 6), ("raw in", 8), ("sent up", 8)):

@@ -60,7 +60,7 @@ class Tally:
     """from capture to result, on the node"""
     delivery_ms: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT))
     """from capture to being read back from the coordinator's store"""
-    history: deque[str] = field(default_factory=lambda: deque(maxlen=32))
+    history: deque[str] = field(default_factory=lambda: deque(maxlen=26))
     """every third label: a part is some fourteen frames long"""
     arrivals_s: deque[float] = field(default_factory=lambda: deque(maxlen=64))
 

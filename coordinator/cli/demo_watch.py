@@ -12,7 +12,7 @@ from datetime import datetime
 import grpc
 import msgspec
 
-from coordinator.cli.demo_children import Children
+from coordinator.cli.demo_children import Children, PartFailed
 from coordinator.cli.demo_scene import Scene
 from coordinator.cli.demo_table import Row, Traffic
 from coordinator.cli.demo_tally import ClassifiedEvent, Tally, Truth
@@ -27,6 +27,7 @@ class Watch:
     def __init__(self, channel: grpc.Channel, children: Children, scene: Scene, sites: dict[str, str]) -> None:
         self.tallies = {name: Tally() for name in sites}
         self.traffic = {name: Traffic() for name in sites}
+        self.stored = 0
         self._sites = sites
         self._children = children
         self._scene = scene
@@ -63,14 +64,14 @@ class Watch:
             self._count(*self._arrived.get())
 
     def turn(self) -> None:
-        """Count what has arrived; from time to time ask the nodes, which must be up.
+        """Count what has arrived; from time to time refresh. The nodes must be up.
 
         Raises:
             PartFailed: a part ended, or does not answer.
         """
         self.take()
         if time.monotonic() >= self._status_due_s:
-            self.ask_nodes()
+            self.refresh()
             self._status_due_s = time.monotonic() + STATUS_EVERY_S
 
     def _count(self, now_s: float, event: bytes) -> None:
@@ -78,23 +79,25 @@ class Watch:
         captured_s = datetime.fromisoformat(result.data.captured_at).timestamp()
         self.tallies[result.data.name].add(result, self._truth, captured_s, now_s)
 
-    def ask_nodes(self) -> None:
-        """What each node counted.
+    def refresh(self) -> None:
+        """What each node has counted and the coordinator has stored by now.
 
         Raises:
             PartFailed: a node does not answer.
         """
+        self.stored = int(self._results.CountResults(result_pb2.QueryResultsRequest(), timeout=10).results)
         for name in self._sites:
             arguments = ("status", "--state-dir", str(self._scene.state_dir(name)), "--json")
-            self.traffic[name] = traffic(self._children.run(f"edge-node status of {name}", "edge_node", *arguments))
+            try:
+                answer = self._children.run(f"edge-node status of {name}", "edge_node", *arguments)
+            except PartFailed:
+                self._children.check()  # where the node has ended, its log says more
+                raise
+            self.traffic[name] = traffic(answer)
 
     def rows(self) -> list[Row]:
         """The nodes as the table shows them."""
         return [Row(name, site, self.tallies[name], self.traffic[name]) for name, site in self._sites.items()]
-
-    def stored(self) -> int:
-        """Results in the coordinator's store."""
-        return int(self._results.CountResults(result_pb2.QueryResultsRequest(), timeout=10).results)
 
 
 class _Bytes(msgspec.Struct):
