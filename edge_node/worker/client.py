@@ -52,6 +52,7 @@ class ProcessWorker:
         self._limits = limits or Limits()
         self._numbers = count(1)
         self._pending: dict[int, tuple[Pending, asyncio.Future[Done]]] = {}
+        self._running: dict[str, str] = {}
         self._process: Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -97,14 +98,18 @@ class ProcessWorker:
     async def start(self, run: PipelineRun) -> None:
         """Start a pipeline."""
         await self._ask(Start(next(self._numbers), run))
+        self._running[run.name] = run.session
 
     async def switch(self, run: PipelineRun) -> float:
         """Move a pipeline to another session; milliseconds between the answers of the two, 0 where no frame came."""
-        return (await self._ask(Switch(next(self._numbers), run))).elapsed_ms
+        done = await self._ask(Switch(next(self._numbers), run))
+        self._running[run.name] = run.session
+        return done.elapsed_ms
 
     async def stop(self, pipeline: str) -> None:
         """Stop a pipeline."""
         await self._ask(Stop(next(self._numbers), pipeline))
+        self._running.pop(pipeline, None)
 
     async def close(self) -> None:
         """Close the socket, which ends the process; kill it where it hangs. Idempotent."""
@@ -142,6 +147,9 @@ class ProcessWorker:
                 self._hear(reply_in(await reader.readexactly(size)))
         except (asyncio.IncompleteReadError, OSError):
             self._died(await process.wait())
+        finally:
+            if self._writer is not None:
+                self._writer.close()
 
     def _hear(self, reply: Reply) -> None:
         self._heard_s = time.monotonic()
@@ -159,6 +167,8 @@ class ProcessWorker:
 
     async def _watch(self, process: Process) -> None:
         while self._hung is None:
+            if process.returncode is not None:
+                return
             before_s = time.monotonic()
             await asyncio.sleep(_WATCH_S)
             now_s = time.monotonic()
@@ -167,12 +177,13 @@ class ProcessWorker:
                 self._heard_s = now_s
                 continue
             self._hung = hang(now_s, self._heard_s, self.status, self._requests(), self._limits)
-        process.kill()
+        if process.returncode is None:
+            process.kill()
 
     def _died(self, returncode: int) -> None:
         if self._ended is not None:
             return
-        self._ended = death(returncode, self._hung, self.status, self._requests())
+        self._ended = death(returncode, self._hung, self._running, self._requests())
         self._fail_pending(self._ended)
         self.on_exit(self._ended)
 

@@ -1,7 +1,7 @@
 """Decides when a worker hangs, and says what one died of. Pure: times are arguments, in seconds."""
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edge_node.worker.messages import Load, Prove, Request, Start, Status, Stop, Switch
@@ -52,16 +52,16 @@ def hang(now_s: float, heard_s: float, status: Status | None, pending: Sequence[
     return None
 
 
-def death(returncode: int | None, hung: str | None, status: Status | None, pending: Sequence[Pending]) -> str:
+def death(returncode: int | None, hung: str | None, running: Mapping[str, str], pending: Sequence[Pending]) -> str:
     """One line: how the worker ended, and what it was doing.
 
     Args:
         returncode: as `subprocess` gives it; negative: the signal.
         hung: what it was killed for, if we killed it.
-        status: its newest.
+        running: the session of each pipeline.
         pending: what it owed an answer to.
     """
-    return f"the worker {_end(returncode, hung)} while {_doing(status, pending)}"
+    return f"the worker {_end(returncode, hung)} while {_doing(running, pending)}"
 
 
 def doing(request: Request) -> str:
@@ -93,10 +93,9 @@ def _end(returncode: int | None, hung: str | None) -> str:
     return f"ended with exit code {returncode}"
 
 
-def _doing(status: Status | None, pending: Sequence[Pending]) -> str:
+def _doing(running: Mapping[str, str], pending: Sequence[Pending]) -> str:
     if pending:
         return doing(pending[0].request)
-    pipelines = () if status is None else status.pipelines
-    if not pipelines:
+    if not running:
         return "idle"
-    return "running " + ", ".join(f"pipeline {one.name} on session {one.session}" for one in pipelines)
+    return "running " + ", ".join(f"pipeline {name} on session {session}" for name, session in running.items())

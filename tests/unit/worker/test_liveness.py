@@ -50,16 +50,16 @@ def test_a_worker_that_has_said_nothing_yet_is_given_its_time() -> None:
 
 
 def test_a_death_names_the_signal_and_what_was_being_done() -> None:
-    assert death(-11, None, None, [Pending(LOAD, 0)]) == (
+    assert death(-11, None, {}, [Pending(LOAD, 0)]) == (
         "the worker was killed by SIGSEGV while loading m.tflite as session m@2"
     )
-    assert death(-9, None, status(), []) == (
+    assert death(-9, None, {"shelf": "m@2"}, []) == (
         "the worker was killed by SIGKILL while running pipeline shelf on session m@2"
     )
-    assert death(-9, "no sign of life for 5.1 s", status(), []) == (
+    assert death(-9, "no sign of life for 5.1 s", {"shelf": "m@2"}, []) == (
         "the worker was killed because it hung (no sign of life for 5.1 s) while running pipeline shelf on session m@2"
     )
-    assert death(1, None, None, []) == "the worker ended with exit code 1 while idle"
+    assert death(1, None, {}, []) == "the worker ended with exit code 1 while idle"
 
 
 @pytest.mark.parametrize(
