@@ -1,5 +1,6 @@
 """Opens a results database: the engine, its migrations, its two halves."""
 
+import sqlite3
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -8,6 +9,9 @@ from coordinator.db.engine import open_engine
 from coordinator.db.migrate import upgrade
 from coordinator.db.results import ResultsRepository
 from coordinator.db.results_query import ResultsQuery
+
+CHECKPOINT_PAGES = 8_000
+"""Of SQLite's write-ahead log, 32 MB: an index page that many rows touch is folded into the file once, not each time."""
 
 RESULTS = "results"
 """The folder of the migrations."""
@@ -35,5 +39,12 @@ def open_results(url: str, keep_days: int) -> ResultsDatabase:
         Refused: it was written by a newer version of Nearfield.
     """
     engine = open_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _checkpoint_rarely)
+        engine.dispose()  # the connection that showed that the database answers does not know yet
     upgrade(engine, RESULTS)
     return ResultsDatabase(engine, ResultsRepository(engine, keep_days), ResultsQuery(engine))
+
+
+def _checkpoint_rarely(connection: sqlite3.Connection, _record: object) -> None:
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")

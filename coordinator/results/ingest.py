@@ -41,6 +41,8 @@ PAUSE_S = 1.0
 """After a database has refused."""
 TEND_S = 600.0
 """Between two looks at the retention."""
+ALARM_S = 60.0
+MAX_ALARMS = 10_000
 
 log = logging.getLogger(__name__)
 
@@ -114,6 +116,7 @@ class Collector:
         self._condition = threading.Condition()
         self._stopping = threading.Event()
         self._tended_at = float("-inf")
+        self._alarmed: dict[tuple[Alarm, NodeId, str], float] = {}
         self._thread = threading.Thread(target=self._work, name="collector", daemon=True)
 
     def receive(self, topic: str, payload: bytes, retained: bool) -> None:
@@ -205,6 +208,13 @@ class Collector:
         self._publish(topic, sealed, qos=delivery.qos, retain=delivery.retain)
 
     def _raise_alarm(self, alarm: Alarm, node: NodeId, stream: str, detail: str) -> None:
+        """Log and record; the same one at most once a minute, so that a broken node cannot fill log and disk."""
+        key, now = (alarm, node, stream), time.monotonic()
+        if now - self._alarmed.get(key, float("-inf")) < ALARM_S:
+            return
+        if len(self._alarmed) >= MAX_ALARMS:
+            self._alarmed.clear()
+        self._alarmed[key] = now
         log.warning("%s: node %s, stream %s: %s", alarm, node, stream or "unknown", detail)
         self._store.record_alarm(alarm, node, stream, detail, self._now())
 

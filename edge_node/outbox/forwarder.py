@@ -67,6 +67,11 @@ class Forwarder:
         self._sending = Sending(outbox.freed)
         self._refusals = 0
 
+    @property
+    def through(self) -> int:
+        """Everything through this number is acknowledged."""
+        return self._sending.acked
+
     def connected(self) -> None:
         """A new connection: whatever was under way goes again."""
         self._sending.on_connected()
