@@ -6,6 +6,7 @@ and everything is compared anew from time to time: a lost or repeated message co
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
@@ -136,7 +137,7 @@ class Controller:
             self._loop.call_soon_threadsafe(self._woken.set)
 
     async def _sleep(self, seconds: float) -> None:
-        try:
-            await asyncio.wait_for(self._woken.wait(), seconds)
-        except TimeoutError:
-            return
+        # not wait_for: in Python 3.11 it swallows a cancellation that comes together with the wake-up
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()

@@ -3,9 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 from coordinator.fleet.records import Applied, Node
+from coordinator.registry.records import Version
 from protos.deployment import Deployment, Live, Pipeline
 from protos.digest import digest_of
 from protos.identity import NodeId
+from protos.oci import BundleFile
 from protos.reported import Facts
 
 NOW = datetime(2026, 5, 1, 10, tzinfo=UTC)
@@ -34,3 +36,9 @@ def a_deployment(
     )
     applied_at = NOW + timedelta(seconds=after_s)
     return Applied(spec, DIGEST, applied_at, applied_at)
+
+
+def a_version() -> Version:
+    """Version 1 of model m, with one file."""
+    files = (BundleFile("model.toml", digest_of(b"toml"), 4),)
+    return Version("m", 1, digest_of(b"m"), "tensor", 4, NOW, files)

@@ -1,0 +1,296 @@
+"""The loop between the database and the broker, with a real database and a broker of the test's own."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from coordinator.db.control import ControlStore
+from coordinator.db.engine import open_engine, sqlite_url
+from coordinator.fleet.audit import Audit
+from coordinator.fleet.controller import MAX_WAITING, Controller
+from coordinator.fleet.deployments import DeploymentService
+from coordinator.fleet.nodes import NodeService, Registration
+from coordinator.fleet.presence import Presence
+from coordinator.fleet.records import Node
+from coordinator.fleet.reports import ReportService
+from protos.deployment import Deployment, Live, Pipeline
+from protos.desired import Desired
+from protos.digest import Digest, digest_of
+from protos.identity import NodeId, stream_id
+from protos.reported import Facts, Hello, Reported, Status
+from protos.topics import Kind, Topics
+from tests.unit.fleet.examples import NOW, a_version
+
+TOPICS = Topics()
+SPEC = Deployment("shelf", "site=store-12", "m@1", (Pipeline("shelf", "shelf", live=Live(state=("label",))),))
+
+
+class RetainingBroker:
+    """What a broker retains, and whether it can be reached."""
+
+    def __init__(self) -> None:
+        self.retained: dict[str, bytes] = {}
+        self.reachable = True
+        self.published: list[str] = []
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
+        """Retain, or forget on an empty payload."""
+        assert qos == 1
+        assert retain
+        if self.reachable:
+            self.published.append(topic)
+            self.retained[topic] = payload
+            self.retained = {topic: kept for topic, kept in self.retained.items() if kept}
+        return self.reachable
+
+
+class World:
+    """Services, a controller that runs, and a broker."""
+
+    def __init__(self, store: ControlStore) -> None:
+        self.store = store
+        self.broker = RetainingBroker()
+        self.controller = Controller(
+            Audit(store, TOPICS, lambda: NOW), ReportService(store, TOPICS, lambda: NOW), self.broker, bytes, TOPICS
+        )
+        self.nodes = NodeService(store, TOPICS, lambda: NOW, lambda count: b"\x01" * count, self.controller.wake)
+        self.deployments = DeploymentService(store, TOPICS, lambda: NOW, self.controller.wake)
+
+    def register(self, name: str = "cam-3", node: str = "") -> Node:
+        """A node."""
+        return self.nodes.register(Registration(node, name, "store-12", facts=Facts(sources=("shelf",))))
+
+    def says(self, node: NodeId, kind: Kind, message: msgspec.Struct) -> None:
+        """A message of a node arrives."""
+        self.controller.on_message(TOPICS.of_node(node, kind), msgspec.json.encode(message), False)
+
+    def hello(self, node: NodeId, digest: Digest | None, revision: int = 1, epoch: int = 1) -> Hello:
+        """What a node says on connect."""
+        return Hello(node, "c1", "1", Facts(), digest, epoch, revision, stream_id(bytes(16)), 0)
+
+    def retained(self, node: NodeId) -> Desired | None:
+        """The desired document that the broker retains."""
+        payload = self.broker.retained.get(TOPICS.of_node(node, Kind.DESIRED))
+        return None if payload is None else msgspec.json.decode(payload, type=Desired)
+
+    def held(self, node: NodeId) -> Digest:
+        """The digest of what the broker retains."""
+        return digest_of(self.broker.retained[TOPICS.of_node(node, Kind.DESIRED)])
+
+    def known(self, node: NodeId) -> Node:
+        """The node's row."""
+        with self.store.read() as tx:
+            found = tx.nodes.get(node)
+        assert found is not None
+        return found
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """The controller runs for the block."""
+        task = asyncio.create_task(self.controller.run())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A coordinator's control side without its transports; model m has version 1."""
+    store = ControlStore(open_engine(sqlite_url(tmp_path / "control.db")))
+    store.prepare()
+    with store.write() as tx:
+        tx.versions.take_number("m")
+        tx.versions.add(a_version())
+    yield World(store)
+    store.close()
+
+
+async def until(condition: object) -> None:
+    """Wait for a condition; the test's own timeout is the limit."""
+    assert callable(condition)
+    while not condition():  # noqa: ASYNC110 - conditions are on rows and on a stub, nobody signals them
+        await asyncio.sleep(0.005)
+
+
+async def test_a_node_that_registers_gets_its_document(world: World) -> None:
+    async with world.running():
+        node = await asyncio.to_thread(world.register)
+        await until(lambda: world.retained(node.id))
+    document = world.retained(node.id)
+    assert document is not None
+    assert (document.epoch, document.revision, document.name, document.deployments) == (1, 1, "cam-3", ())
+
+
+async def test_a_deployment_reaches_the_nodes_that_it_selects(world: World) -> None:
+    node = world.register()
+    async with world.running():
+        await asyncio.to_thread(world.deployments.apply, SPEC, dry_run=False)
+        await until(lambda: (document := world.retained(node.id)) and document.revision == 2)
+    document = world.retained(node.id)
+    assert document is not None
+    assert [deployment.name for deployment in document.deployments] == ["shelf"]
+
+
+async def test_a_broker_that_lost_everything_is_repaired_when_the_node_says_what_it_holds(world: World) -> None:
+    node = world.register()
+    async with world.running():
+        await until(lambda: world.retained(node.id))
+        held = world.held(node.id)
+        world.broker.retained.clear()
+        world.says(node.id, Kind.HELLO, world.hello(node.id, held))
+        await until(lambda: world.known(node.id).held_digest == held)
+        assert world.retained(node.id) is None
+        world.says(node.id, Kind.HELLO, world.hello(node.id, None))
+        await until(lambda: world.retained(node.id))
+
+
+async def test_what_could_not_be_published_is_published_when_the_broker_is_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coordinator.fleet.controller.RETRY_AFTER_S", 0.01)
+    node = world.register()
+    world.broker.reachable = False
+    async with world.running():
+        await asyncio.sleep(0.05)
+        assert world.retained(node.id) is None
+        world.broker.reachable = True
+        await until(lambda: world.retained(node.id))
+
+
+async def test_a_coordinator_that_starts_publishes_what_nodes_do_not_hold(world: World) -> None:
+    node = world.register()
+    async with world.running():
+        await until(lambda: world.retained(node.id))
+
+
+async def test_presence_follows_status_and_an_old_will_changes_nothing(world: World) -> None:
+    node = world.register().id
+    async with world.running():
+        world.says(node, Kind.STATUS, Status("online", "c2"))
+        await until(lambda: world.known(node).connection.presence is Presence.ONLINE)
+        world.says(node, Kind.STATUS, Status("offline", "c1"))
+        world.says(node, Kind.REPORTED, Reported(node, 1, 1, None, "t"))
+        await until(lambda: world.known(node).reported)
+        assert world.known(node).connection.presence is Presence.ONLINE
+        world.says(node, Kind.STATUS, Status("offline", "c2"))
+        await until(lambda: world.known(node).connection.presence is Presence.OFFLINE)
+
+
+async def test_a_node_that_holds_newer_than_was_issued_raises_the_epoch_for_all(world: World) -> None:
+    first = world.register().id
+    second = NodeId("b" * 32)
+    world.register("cam-4", second)
+    async with world.running():
+        world.says(first, Kind.HELLO, world.hello(first, digest_of(b"of tomorrow"), revision=9))
+        await until(lambda: (one := world.retained(first)) and one.epoch == 2)
+        await until(lambda: (one := world.retained(second)) and one.epoch == 2)
+
+
+async def test_a_message_that_is_none_is_ignored(world: World) -> None:
+    node = world.register().id
+    async with world.running():
+        for payload in (b"{", b"[]", b"\xff", b'{"state":"asleep","connection":"c"}'):
+            world.controller.on_message(TOPICS.of_node(node, Kind.STATUS), payload, False)
+        world.controller.on_message("edge/v1/nodes/nobody/status", b"{}", False)
+        world.controller.on_message("elsewhere", b"{}", False)
+        world.says(node, Kind.STATUS, Status("online", "c1"))
+        await until(lambda: world.known(node).connection.presence is Presence.ONLINE)
+
+
+async def test_a_node_that_is_renamed_hears_it_and_its_old_live_topics_are_cleared(world: World) -> None:
+    node = world.register().id
+    old = TOPICS.availability("store-12", "cam-3")
+    world.broker.retained[old] = b"online"
+    async with world.running():
+        await until(lambda: world.retained(node))
+        await asyncio.to_thread(world.nodes.rename, "cam-3", "cam-4", "")
+        await until(lambda: (document := world.retained(node)) and document.name == "cam-4")
+        await until(lambda: old not in world.broker.retained)
+
+
+async def test_a_name_that_is_taken_back_is_not_cleared_any_more(world: World) -> None:
+    world.broker.reachable = False
+    world.register()
+    await asyncio.to_thread(world.nodes.rename, "cam-3", "cam-4", "")
+    await asyncio.to_thread(world.nodes.rename, "cam-4", "cam-3", "")
+    with world.store.read() as tx:
+        assert tx.retained.pending() == (TOPICS.availability("store-12", "cam-4"),)
+
+
+async def test_deleting_a_node_leaves_no_retained_message_behind(world: World) -> None:
+    node = world.register().id
+    await asyncio.to_thread(world.deployments.apply, SPEC, dry_run=False)
+    kept = {TOPICS.of_node(node, kind): b"x" for kind in (Kind.STATUS, Kind.REPORTED, Kind.ACKED)}
+    live = {
+        TOPICS.availability("store-12", "cam-3"): b"online",
+        TOPICS.live_state("store-12", "cam-3", "shelf", "label"): b"macaw",
+    }
+    world.broker.retained.update(kept | live)
+    async with world.running():
+        await until(lambda: world.retained(node))
+        await asyncio.to_thread(world.nodes.delete, "cam-3")
+        await until(lambda: not world.broker.retained)
+
+
+async def test_what_a_deleted_node_still_writes_is_cleared_again(world: World) -> None:
+    node = world.register().id
+    async with world.running():
+        await asyncio.to_thread(world.nodes.delete, "cam-3")
+        await until(lambda: TOPICS.of_node(node, Kind.STATUS) in world.broker.published)
+        world.broker.retained[TOPICS.of_node(node, Kind.STATUS)] = b"x"
+        world.broker.retained[TOPICS.availability("store-12", "cam-3")] = b"offline"
+        world.says(node, Kind.STATUS, Status("offline", "c1"))
+        await until(lambda: not world.broker.retained)
+
+
+async def test_what_a_deleted_node_wrote_under_a_name_that_is_taken_again_is_left_alone(world: World) -> None:
+    old = world.register().id
+    await asyncio.to_thread(world.nodes.delete, "cam-3")
+    await asyncio.to_thread(world.register, "cam-3", "b" * 32)
+    availability = TOPICS.availability("store-12", "cam-3")
+    async with world.running():
+        world.broker.retained[availability] = b"online"
+        world.says(old, Kind.STATUS, Status("offline", "c1"))
+        await until(lambda: TOPICS.of_node(old, Kind.STATUS) in world.broker.published)
+        assert world.broker.retained[availability] == b"online"
+
+
+async def test_a_pipeline_that_goes_takes_its_last_values_along(world: World) -> None:
+    world.register()
+    await asyncio.to_thread(world.deployments.apply, SPEC, dry_run=False)
+    label = TOPICS.live_state("store-12", "cam-3", "shelf", "label")
+    world.broker.retained[label] = b"macaw"
+    async with world.running():
+        await asyncio.to_thread(world.deployments.delete, "shelf")
+        await until(lambda: label not in world.broker.retained)
+
+
+async def test_a_node_that_refused_its_document_is_not_sent_it_again_and_again(world: World) -> None:
+    node = world.register()
+    refused = Reported(node.id, 1, 0, None, "t", refusal="not signed by a key that is trusted here")
+    with world.store.write() as tx:
+        tx.nodes.put(replace(node, reported=refused, last_seen=NOW + timedelta(seconds=1)))
+    assert Audit(world.store, TOPICS, lambda: NOW).outdated() == ()
+
+
+async def test_messages_beyond_the_bound_are_dropped_and_counted(world: World) -> None:
+    for _ in range(MAX_WAITING + 3):
+        world.controller.on_message("edge/v1/nodes/x/status", b"{}", False)
+    assert world.controller.dropped == 3
+
+
+async def test_a_topic_that_is_cleared_is_no_message(world: World) -> None:
+    node = world.register().id
+    async with world.running():
+        world.controller.on_message(TOPICS.of_node(node, Kind.STATUS), b"", True)
+        await until(lambda: world.retained(node))
+    assert world.known(node).connection.presence is Presence.UNKNOWN
