@@ -2,8 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from edge_node.engine.base import Array, TensorSpec
 from edge_node.errors import BadInput
 
@@ -18,7 +16,7 @@ def check_feeds(specs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> None
         feed = feeds.get(spec.name)
         if feed is None:
             raise BadInput(f"no feed for the input {spec.name!r}: the feeds are {', '.join(feeds) or 'none'}")
-        if feed.dtype.name != spec.dtype or not fits(feed.shape, spec.shape):
+        if feed.dtype != spec.dtype or not fits(feed.shape, spec.shape):
             wanted = f"{spec.dtype} {shape_text(spec.shape)}"
             raise BadInput(f"the input {spec.name!r} takes {wanted}, not {feed.dtype.name} {shape_text(feed.shape)}")
 
@@ -35,8 +33,3 @@ def fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
 def shape_text(shape: tuple[int | None, ...]) -> str:
     """A shape as people write it: `[1, ?, 3]`."""
     return f"[{', '.join('?' if axis is None else str(axis) for axis in shape)}]"
-
-
-def example_feeds(specs: Sequence[TensorSpec]) -> dict[str, Array]:
-    """Zeros for every input, dynamic axes of length one: to warm a session that nothing else is known of."""
-    return {spec.name: np.zeros([axis or 1 for axis in spec.shape], np.dtype(spec.dtype)) for spec in specs}

@@ -10,7 +10,7 @@ from PIL import Image
 
 from edge_node.engine.select import Choice, NoChoice, choose
 from edge_node.pipeline.bundle import open_variant, read_bundle
-from edge_node.pipeline.golden import make_vector, write_vector
+from edge_node.pipeline.golden import Vector, make_vector, write_vector
 from edge_node.pipeline.prove import prove
 
 MANIFEST = """
@@ -65,3 +65,41 @@ def test_a_variant_with_damaged_weights_is_refused_with_the_numbers(folder: Path
     onnx.save(model, path)
     choice = choose(prove(read_bundle(folder), variant=path.name))
     assert choice == NoChoice(f"{path.name} (onnxruntime): agreement 0 against 1 on 3 golden vectors")
+
+
+FACES = """
+name = "faces"
+task = "detection"
+[[variants]]
+file = "face_rfb320_fp32.onnx"
+engine = "onnxruntime"
+[[inputs]]
+kind = "image"
+mean = [127.0]
+std = [128.0]
+[[outputs]]
+decode = "detection"
+background = 0
+score_threshold = 0.7
+iou_threshold = 0.3
+"""
+
+
+def test_a_detector_is_compared_by_its_boxes(data: Path, tmp_path: Path) -> None:
+    """Its own boxes agree; golden boxes that lie elsewhere do not, and the overlap is the number."""
+    shutil.copyfile(data / "models" / "face_rfb320_fp32.onnx", tmp_path / "face_rfb320_fp32.onnx")
+    (tmp_path / "model.toml").write_text(FACES)
+    with Image.open(data / "images" / "face_2.jpg") as image:
+        frame = np.asarray(image.convert("RGB"))
+    runner = open_variant(read_bundle(tmp_path), "face_rfb320_fp32.onnx")
+    vector = make_vector(runner, frame)
+    runner.close()
+    (tmp_path / "golden").mkdir()
+    (tmp_path / "model.toml").write_text(FACES + '[golden]\nagree = "boxes"\ntolerance = 0.9\n')
+    scores, boxes = vector.outputs
+    for moved, agrees in ((boxes, True), (boxes + np.float32(0.02), False)):
+        write_vector(tmp_path / "golden" / "0.npz", Vector(vector.inputs, (scores, moved)))
+        (proof,) = prove(read_bundle(tmp_path))
+        assert proof.agrees is agrees, proof
+        assert proof.agreement is not None
+        assert 0.3 < proof.agreement <= 1.0
