@@ -20,6 +20,7 @@ from edge_node.pipeline.decoders import decoder_for
 from edge_node.pipeline.golden import Floats, outputs_of, read_vector
 from edge_node.pipeline.inputs import Prepared
 from edge_node.pipeline.latency import measure_latency, percentile
+from edge_node.pipeline.postprocess import output_named
 from edge_node.pipeline.runner import Runner
 from protos.bundle import Agree, Variant
 from protos.result import Detected
@@ -79,7 +80,9 @@ def _agreement(runner: Runner, how: Agree, expected: Sequence[Outputs], actual: 
         if shapes[0] != shapes[1]:
             raise BadInput(f"the golden outputs have the shapes {shapes[0]}, the model's {shapes[1]}: make them again")
     if how is Agree.TOP1:
-        return top1_agreement([one[0] for one in expected], [one[0] for one in actual])
+        given = runner.manifest.outputs
+        place = runner.session.outputs.index(output_named(given[0].name if given else None, runner.session.outputs))
+        return top1_agreement([one[place] for one in expected], [one[place] for one in actual])
     if how is Agree.BOXES:
         return boxes_agreement(_boxes(runner, expected), _boxes(runner, actual))
     return values_agreement([one for each in expected for one in each], [one for each in actual for one in each])

@@ -33,7 +33,7 @@ def scores(*values: float) -> Tensor:
 
 
 def bundle_folder(
-    folder: Path, *, variants: dict[str, dict[str, Any]], more: str = "", labels: str = "a\nb\nc\n"
+    folder: Path, *, variants: dict[str, dict[str, Any]], more: str = "", labels: str = "a\nb\nc\n", output: str = ""
 ) -> Path:
     """A bundle of stub variants that classify images; each variant is the keywords of its outputs and behaviour."""
     folder.mkdir(exist_ok=True)
@@ -42,6 +42,7 @@ def bundle_folder(
         stub_file(folder / file, [IMAGE], given.get("outputs", [scores(0.1, 0.7, 0.2)]), **given.get("more", {}))
         text += f'[[variants]]\nfile = "{file}"\nengine = "stub"\n'
     text += '[[inputs]]\nkind = "image"\n[[outputs]]\ndecode = "classification"\nlabels = "labels.txt"\n'
+    text += f'name = "{output}"\n' if output else ""
     (folder / "labels.txt").write_text(labels)
     (folder / "model.toml").write_text(text + more)
     return folder

@@ -18,15 +18,15 @@ GOLDEN = '[golden]\nvectors = "golden/*.npz"\nagree = "{agree}"\ntolerance = {to
 
 
 def proven_bundle(
-    folder: Path, variants: dict[str, dict[str, Any]], agree: str = "top1", tolerance: float = 1.0
+    folder: Path, variants: dict[str, dict[str, Any]], agree: str = "top1", tolerance: float = 1.0, output: str = ""
 ) -> Bundle:
     """A bundle whose golden vectors the first variant made."""
     (folder / "golden").mkdir(parents=True)
-    runner = open_variant(read_bundle(bundle_folder(folder, variants=variants)), next(iter(variants)))
+    runner = open_variant(read_bundle(bundle_folder(folder, variants=variants, output=output)), next(iter(variants)))
     for number in range(2):
         write_vector(folder / "golden" / f"{number}.npz", make_vector(runner, FRAME))
     more = GOLDEN.format(agree=agree, tolerance=tolerance)
-    return read_bundle(bundle_folder(folder, variants=variants, more=more))
+    return read_bundle(bundle_folder(folder, variants=variants, more=more, output=output))
 
 
 def test_a_variant_that_gives_the_golden_answers_agrees(tmp_path: Path) -> None:
@@ -42,6 +42,15 @@ def test_a_variant_that_disagrees_is_told_apart(tmp_path: Path) -> None:
     good, bad = prove(proven_bundle(tmp_path, variants))
     assert (good.agrees, bad.agrees) == (True, False)
     assert (bad.agreement, bad.error) == (0.0, "")
+
+
+def test_the_best_class_is_that_of_the_output_that_is_decoded(tmp_path: Path) -> None:
+    """Another output stands first here, and differs."""
+    outputs = [{"name": "features", "dtype": "float32", "shape": [1, 2], "values": [0, 1]}, scores(0.1, 0.7, 0.2)]
+    others = [{**outputs[0], "values": [1, 0]}, outputs[1]]
+    variants = {"a.stub": {"outputs": outputs}, "b.stub": {"outputs": others}}
+    bundle = proven_bundle(tmp_path, variants, output="scores")
+    assert [proof.agreement for proof in prove(bundle)] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize(("tolerance", "agrees"), [(0.06, True), (0.04, False)])
