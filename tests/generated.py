@@ -1,4 +1,4 @@
-"""The committed gRPC stubs are what the pinned generator makes of the .proto files.
+"""The committed gRPC stubs are what the pinned generator makes of the .proto files, and so are the schemas in docs/.
 
 python -m tests.generated            compare, exit 1 on drift
 python -m tests.generated --write    write them
@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+
+from protos import schemas
 
 ROOT = Path(__file__).parent.parent
 GENERATOR = ROOT / ".venv" / "proto" / "bin"
@@ -39,10 +41,12 @@ def main(write: bool) -> int:
             (ROOT / path).unlink()
         for path, content in fresh.items():
             (ROOT / path).write_bytes(content)
+        schemas.write(ROOT / "docs")
         return 0
     drifted = sorted(path for path in fresh.keys() | committed.keys() if fresh.get(path) != committed.get(path))
+    drifted += schemas.drifted(ROOT / "docs")
     if drifted:
-        print(f"generated code differs, run make proto: {', '.join(drifted)}", file=sys.stderr)
+        print(f"generated files differ, run make proto: {', '.join(drifted)}", file=sys.stderr)
     return bool(drifted)
 
 

@@ -11,7 +11,7 @@ from coordinator.db.results import ResultsRepository
 from coordinator.db.results_query import ResultsQuery
 
 CHECKPOINT_PAGES = 8_000
-"""Of SQLite's write-ahead log, 32 MB: an index page that many rows touch is folded into the file once, not each time."""
+"""Of SQLite's log, 32 MB: an index page that many rows touch is folded into the file once, not each time."""
 
 RESULTS = "results"
 """The folder of the migrations."""
