@@ -10,41 +10,39 @@ identity and a desired document on the disk it needs neither coordinator nor bro
 import asyncio
 import logging
 import os
-import random
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from edge_node import __version__
 from edge_node.capture.handle import Capture, open_capture
-from edge_node.capture.messages import CaptureReport
 from edge_node.config import NodeConfig
 from edge_node.engine.installed import engine_versions
-from edge_node.errors import NearfieldError, Refused
+from edge_node.errors import Refused
 from edge_node.link.address import coordinator_address
 from edge_node.outbox.acked import accept_acked
-from edge_node.outbox.events import PipelineContext, rfc3339
+from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
 from edge_node.store.bundles import Bundles
 from edge_node.store.trust import Adopted, adopt, pipeline_names
 from edge_node.supervisor.actual import Facts
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.contact import Contact, Ears
+from edge_node.supervisor.contexts import Contexts, pipeline_settings
 from edge_node.supervisor.control import StatusSocket, socket_folder, state_lock
 from edge_node.supervisor.desired import DesiredFile, LastGoodFile
 from edge_node.supervisor.device import Device
 from edge_node.supervisor.identity import Identity, IdentityFile
-from edge_node.supervisor.joining import CoordinatorFetcher, explain, join, retry_s
+from edge_node.supervisor.joining import CoordinatorFetcher, Registration
 from edge_node.supervisor.reconciler import Reconciler
 from edge_node.supervisor.reported import reported
 from edge_node.supervisor.results import Results
 from edge_node.supervisor.status import (
     BytesReport,
     LinkReport,
-    OutboxReport,
     StatusDocument,
+    outbox_report,
     pipeline_reports,
     plan_report,
     source_reports,
@@ -61,8 +59,6 @@ from protos.identity import NodeId
 from protos.reported import Facts as NodeFacts
 from protos.reported import Hello, Progress, Reported
 
-REJOIN_S = 30.0
-"""How often a node without a connection asks the coordinator where the broker is."""
 PROGRESS_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -78,7 +74,6 @@ class Agent:
         self._identity_file = IdentityFile(folder / "identity.json")
         self._desired_file = DesiredFile(folder / "desired.json")
         self.outbox = Outbox(folder / "outbox.db", config.outbox)
-        self.results = Results(self.outbox.submit, self._context, self._settings)
         self.device = Device(
             bundles=Bundles(folder / "store"),
             choices=Choices(folder / "choices.json"),
@@ -88,19 +83,20 @@ class Agent:
             threads=config.threads,
             clock=time.monotonic,
             on_progress=self._on_progress,
-            on_observed=self.results.observed,
             on_worker_exit=self._on_worker_exit,
         )
-        self.reconciler = Reconciler(self.device, self._desired, self._facts, self._on_planned)
+        self._contexts = Contexts(self.device.loaded, self._desired, self._topic, system.clock_synced)
+        self.results = Results(self.outbox.submit, self._contexts.of, self._settings)
+        self.device.on_observed = self.results.observed
+        self.registration = Registration(config, lambda: self.identity, self._connected, self._on_registered)
+        self.reconciler = Reconciler(self.device, self._desired, self._facts, self._publish_reported)
         self.identity: Identity | None = None
         self.adopted: Adopted | None = None
         self.contact: Contact | None = None
         self._refusal = ""
-        self._registration = "not registered yet"
         self._node_facts = NodeFacts()
         self._started_at = time.monotonic()
         self._sockets = folder
-        self._contexts: dict[tuple[str, str], PipelineContext] = {}
         self._progressed_at = 0.0
         self._stopping = asyncio.Event()
 
@@ -130,8 +126,7 @@ class Agent:
 
     def status(self) -> StatusDocument:
         """What the node does now."""
-        now, identity, desired = time.monotonic(), self.identity, self._desired()
-        captures = {name: capture.report for name, capture in self.device.captures.items()}
+        identity, contact, desired = self.identity, self.contact, self._desired()
         worker = self.device.worker
         worker_status = None if worker is None else worker.status
         report = self.reported()
@@ -141,7 +136,7 @@ class Agent:
             site=self._config.site if desired is None else desired.site,
             agent_version=__version__,
             pid=os.getpid(),
-            uptime_s=round(now - self._started_at, 3),
+            uptime_s=round(time.monotonic() - self._started_at, 3),
             memory_kb=system.pss_kb() or 0,
             epoch=report.epoch,
             revision=report.revision,
@@ -149,12 +144,18 @@ class Agent:
             deployments=report.deployments,
             plan=plan_report(self.reconciler.plan, self.reconciler.under_way),
             pipelines=pipeline_reports(self.device.pipelines, worker_status, self.results.tallies),
-            sources=source_reports(captures),
+            sources=source_reports({name: capture.report for name, capture in self.device.captures.items()}),
             worker=worker_report(worker is not None, worker_status, self.device.worker_deaths),
-            outbox=self._outbox_report(),
-            link=self._link_report(),
-            bytes=self._bytes_report(captures),
+            outbox=outbox_report(self.outbox),
+            link=LinkReport(coordinator=self.registration.state)
+            if contact is None
+            else contact.link_report(self.registration.state),
+            bytes=BytesReport(self.device.taken_in(), {} if contact is None else contact.bytes_out()),
         )
+
+    def _link_report(self) -> LinkReport:
+        registration = self.registration.state
+        return LinkReport(coordinator=registration) if self.contact is None else self.contact.link_report(registration)
 
     async def _open(self) -> None:
         engines = engine_versions()
@@ -174,7 +175,7 @@ class Agent:
         async with asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(self.reconciler.run(), name="reconciler"),
-                tasks.create_task(self._stay_registered(), name="registration"),
+                tasks.create_task(self.registration.run(self._facts_json()), name="registration"),
             ]
             await self._stopping.wait()
             log.info("stopping: finishing the frames in work")
@@ -188,36 +189,13 @@ class Agent:
         if self.contact is not None:
             await self.contact.stop()
 
-    async def _stay_registered(self) -> None:
-        """Register; again where the connection stays away, since the broker may have moved."""
-        attempt = 0
-        while True:
-            try:
-                await self._join()
-                attempt = 0
-                await asyncio.sleep(REJOIN_S)
-                await self._until_disconnected()
-            except NearfieldError as error:
-                self._say_registration(explain(error, self.identity))
-                await asyncio.sleep(retry_s(attempt, random.random()))  # noqa: S311 (jitter)
-                attempt += 1
-
-    async def _until_disconnected(self) -> None:
-        while self.contact is not None and self.contact.uplink.connected:  # noqa: ASYNC110 (a look is cheap)
-            await asyncio.sleep(REJOIN_S)
-
-    async def _join(self) -> None:
-        facts = msgspec.json.encode(self._node_facts).decode()
-        before = self.identity
-        identity = await join(self._config, before, facts)
+    async def _on_registered(self, identity: Identity) -> None:
+        """Keep what the coordinator said; talk to the broker that it names."""
         self.device.fetcher = CoordinatorFetcher(identity.coordinator)
-        self._say_registration(f"registered with the coordinator at {identity.coordinator} as {identity.node}")
-        if identity == before and self.contact is not None:
-            self.reconciler.wake()
-            return
-        self._identity_file.save(identity)
-        self.identity = identity
-        await self._make_contact(identity)
+        if identity != self.identity or self.contact is None:
+            self._identity_file.save(identity)
+            self.identity = identity
+            await self._make_contact(identity)
         self.reconciler.wake()
 
     async def _make_contact(self, identity: Identity) -> None:
@@ -230,13 +208,8 @@ class Agent:
         if self.adopted is not None:
             contact.call(self.adopted.desired.site, self.adopted.desired.name)
         self.results.live = contact.publish_live
-        self._contexts.clear()
+        self._contexts.forget()
         await contact.start()
-
-    def _say_registration(self, line: str) -> None:
-        if line != self._registration:
-            log.info("%s", line)
-        self._registration = line
 
     def _on_connected(self) -> None:
         """Whatever could not be fetched may be tried at once."""
@@ -267,7 +240,7 @@ class Agent:
         """Go by the names in the document; forget what was retained of pipelines that are gone."""
         assert self.contact is not None
         log.info("desired state %d.%d adopted", adopted.desired.epoch, adopted.desired.revision)
-        self._contexts.clear()
+        self._contexts.forget()
         for pipeline in pipeline_names(before) - pipeline_names(adopted):
             self.contact.live.clear(pipeline)
         self.contact.call(adopted.desired.site, adopted.desired.name)
@@ -312,6 +285,12 @@ class Agent:
     def _desired(self) -> Desired | None:
         return None if self.adopted is None else self.adopted.desired
 
+    def _connected(self) -> bool:
+        return self.contact is not None and self.contact.uplink.connected
+
+    def _facts_json(self) -> str:
+        return msgspec.json.encode(self._node_facts).decode()
+
     def _facts(self) -> Facts:
         return Facts(
             now=time.monotonic(),
@@ -320,13 +299,9 @@ class Agent:
             troubles=self.device.troubles(),
         )
 
-    def _on_planned(self) -> None:
-        self._publish_reported()
-
     def _publish_reported(self) -> None:
-        if self.identity is None or self.contact is None or not self.contact.uplink.connected:
-            return
-        self.contact.report(self.reported())
+        if self.contact is not None and self._connected():
+            self.contact.report(self.reported())
 
     def _on_progress(self, deployment: str, done: int, total: int) -> None:
         """Say how far a download is, not more than once a second."""
@@ -340,64 +315,14 @@ class Agent:
         self.device.worker_died(reason, self.reconciler.under_way)
         self.reconciler.wake()
 
-    def _context(self, pipeline: str, session: str) -> PipelineContext | None:
-        """What is true of every result of a session in a pipeline."""
-        known = self._contexts.get((pipeline, session))
-        if known is None and (made := self._new_context(pipeline, session)) is not None:
-            known = self._contexts[(pipeline, session)] = made
-        return known
-
-    def _new_context(self, pipeline: str, key: str) -> PipelineContext | None:
-        loaded, desired = self.device.loaded.get(key), self._desired()
-        if loaded is None or desired is None or self.contact is None:
-            return None
-        settings = self._settings(pipeline)
-        return PipelineContext(
-            node=desired.node,
-            site=desired.site,
-            name=desired.name,
-            model=loaded.session.model,
-            version=loaded.session.version,
-            digest=loaded.session.digest,
-            engine=loaded.engine,
-            accelerator=loaded.accelerator,
-            topic=self.contact.topic(pipeline),
-            clock="unsynced" if system.clock_synced() is False else "synced",
-            priority=0 if settings is None else settings.priority,
-        )
+    def _topic(self, pipeline: str) -> str | None:
+        return None if self.contact is None else self.contact.topic(pipeline)
 
     def _settings(self, pipeline: str) -> Pipeline | None:
-        """What the deployment of a pipeline wants of it."""
-        desired = self._desired()
-        wanted = () if desired is None else desired.deployments
-        return next((one for target in wanted for one in target.pipelines if one.name == pipeline), None)
+        return pipeline_settings(self._desired(), pipeline)
 
     def _new_worker(self) -> Worker:
         return new_worker(self._config.isolation)
 
     def _new_capture(self, source: str) -> Capture:
         return open_capture(self._config.isolation, source, self._config.sources[source], self._sockets)
-
-    def _outbox_report(self) -> OutboxReport:
-        outbox = self.outbox
-        dropped = {str(reason): count for reason, count in outbox.dropped.items() if count}
-        return OutboxReport(
-            stream=outbox.stream,
-            last_seq=outbox.last_seq,
-            acked=outbox.freed,
-            waiting=outbox.depth,
-            bytes=outbox.waiting_bytes,
-            oldest_s=round(outbox.oldest_s(), 3),
-            dropped=dropped,
-        )
-
-    def _link_report(self) -> LinkReport:
-        contact = self.contact
-        if contact is None:
-            return LinkReport(False, "no broker known yet", self._registration, "")
-        live = "" if contact.site_broker is None else contact.site_broker.state
-        return LinkReport(contact.uplink.connected, contact.uplink.state, self._registration, live)
-
-    def _bytes_report(self, captures: Mapping[str, CaptureReport]) -> BytesReport:
-        taken_in = self.device.taken_in_before + sum(report.ingress_bytes for report in captures.values())
-        return BytesReport(taken_in, {} if self.contact is None else self.contact.bytes_out())

@@ -20,6 +20,7 @@ from edge_node.link.mqtt import Uplink
 from edge_node.outbox.forwarder import Forwarder
 from edge_node.outbox.queue import Outbox
 from edge_node.supervisor.identity import Identity
+from edge_node.supervisor.status import LinkReport
 from protos import deployment
 from protos.reported import Hello, Progress, Reported
 from protos.topics import DELIVERY, Kind, NodeTopic, Topics
@@ -110,6 +111,11 @@ class Contact:
     def publish_live(self, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any]) -> None:
         """Publish a fresh result under today's names."""
         self.live.publish(pipeline, wanted, event, outputs)
+
+    def link_report(self, registration: str) -> LinkReport:
+        """How the connections stand."""
+        live = "" if self.site_broker is None else self.site_broker.state
+        return LinkReport(self.uplink.connected, self.uplink.state, registration, live)
 
     def bytes_out(self) -> dict[str, int]:
         """Payload bytes handed to the links since the contact began, by kind."""

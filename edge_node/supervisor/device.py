@@ -44,8 +44,8 @@ class Device:
     threads: int
     clock: Callable[[], float]
     on_progress: Callable[[str, int, int], None]
-    on_observed: Callable[[Sequence[Observation]], None]
     on_worker_exit: Callable[[str], None]
+    on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
     fetcher: Fetcher | None = None
     worker: Worker | None = None
     dead_worker: Worker | None = None
@@ -94,6 +94,10 @@ class Device:
         """What is wrong with captured sources, by name."""
         states = {name: capture.report.state for name, capture in self.captures.items()}
         return {name: state for name, state in states.items() if state.startswith(("failed", "lost"))}
+
+    def taken_in(self) -> int:
+        """Bytes that came from sources since the start, encoded."""
+        return self.taken_in_before + sum(capture.report.ingress_bytes for capture in self.captures.values())
 
     def fail(self, subject: str, reason: str) -> None:
         """Remember a failure, and hold its subject back for a while."""

@@ -4,7 +4,10 @@ An explicit address wins; then zeroconf is asked; where it finds nobody, the add
 that has an identity does not wait for this: it runs what it had.
 """
 
-from collections.abc import Callable
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from edge_node.config import NodeConfig
@@ -14,6 +17,10 @@ from edge_node.supervisor.identity import Identity, pinned
 from protos.digest import Digest
 
 FIRST_S, LONGEST_S = 1.0, 60.0
+REJOIN_S = 30.0
+"""How often a node without a connection asks the coordinator where the broker is."""
+
+log = logging.getLogger(__name__)
 
 
 def retry_s(attempt: int, jitter: float) -> float:
@@ -68,7 +75,49 @@ class CoordinatorFetcher:
         await coordinator.fetch_blob(self.address, digest, into, offset, on_progress)
 
 
-def explain(error: NearfieldError, identity: Identity | None) -> str:
-    """One line for the log. Pure."""
-    meanwhile = "running what this node has" if identity is not None else "nothing to run before first contact"
-    return f"not registered: {error} ({meanwhile})"
+class Registration:
+    """Keeps the node registered: until the coordinator answers, and again while the connection stays away.
+
+    `state` is one line for people.
+    """
+
+    def __init__(
+        self,
+        config: NodeConfig,
+        identity: Callable[[], Identity | None],
+        connected: Callable[[], bool],
+        on_registered: Callable[[Identity], Awaitable[None]],
+    ) -> None:
+        self.state = "not registered yet"
+        self._config = config
+        self._identity = identity
+        self._connected = connected
+        self._on_registered = on_registered
+
+    async def run(self, facts_json: str) -> None:
+        """Register again and again, until cancelled."""
+        attempt = 0
+        while True:
+            try:
+                identity = await join(self._config, self._identity(), facts_json)
+            except NearfieldError as error:
+                meanwhile = "nothing to run yet" if self._identity() is None else "running what this node has"
+                self._say(f"not registered: {error} ({meanwhile})")
+                await asyncio.sleep(retry_s(attempt, random.random()))  # noqa: S311 (jitter)
+                attempt += 1
+                continue
+            attempt = 0
+            self._say(f"registered with the coordinator at {identity.coordinator} as {identity.node}")
+            await self._on_registered(identity)
+            await self._while_connected()
+
+    async def _while_connected(self) -> None:
+        """Wait until the connection has been gone for a look or two: the broker may have moved."""
+        await asyncio.sleep(REJOIN_S)
+        while self._connected():  # noqa: ASYNC110 - a look each half a minute costs less than an event
+            await asyncio.sleep(REJOIN_S)
+
+    def _say(self, state: str) -> None:
+        if state != self.state:
+            log.info("%s", state)
+        self.state = state

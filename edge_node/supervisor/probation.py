@@ -1,7 +1,7 @@
 """When a version becomes the one to fall back on. Pure.
 
 It has to serve every pipeline of its deployment for `PROBATION_S` without the worker dying of it. Until then the
-version before it stays on the disk.
+version before it stays on the disk. The first version of a deployment has no probation: there is nothing better.
 """
 
 from edge_node.supervisor.actual import Actual, Facts, Session
@@ -13,13 +13,14 @@ PROBATION_S = 10.0
 
 def probation(target: DesiredDeployment, session: Session, actual: Actual, facts: Facts) -> tuple[Step, ...]:
     """Promote a version that has proved itself in service, wait for one that has not, nothing for one that had."""
-    if actual.last_good.get(target.name) == target and session_subject(session) not in actual.failures:
+    good = actual.last_good.get(target.name)
+    if good == target and session_subject(session) not in actual.failures:
         return ()
     running = [actual.pipelines.get(pipeline.name) for pipeline in target.pipelines]
     since = [pipeline.since for pipeline in running if pipeline is not None and pipeline.session == session]
     if len(since) < len(running):
         return ()
     passes_at = max(since) + PROBATION_S
-    if facts.now >= passes_at:
+    if good is None or facts.now >= passes_at:
         return (Promote(target.name, target),)
     return (Wait(target.name, f"version {target.version} serves; on probation", until=passes_at),)

@@ -1,4 +1,4 @@
-"""The status document: what the node does now, what it waits for and why. Pure; `edge-node status` prints it.
+"""The status document: what the node does now, what it waits for and why. `edge-node status` prints it.
 
 Its keys are a contract (docs/reference/node.md).
 """
@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from edge_node.capture.messages import CaptureReport
+from edge_node.outbox.queue import Outbox
 from edge_node.supervisor.actual import RunningPipeline
 from edge_node.supervisor.results import Tally, quantile
 from edge_node.supervisor.steps import Step, Wait
@@ -65,10 +66,10 @@ class OutboxReport(msgspec.Struct, frozen=True):
 class LinkReport(msgspec.Struct, frozen=True):
     """The connections: whether each stands, and one line about it; `live` is empty where the uplink serves for it."""
 
-    connected: bool
-    broker: str
-    coordinator: str
-    live: str
+    connected: bool = False
+    broker: str = "no broker known yet"
+    coordinator: str = ""
+    live: str = ""
 
 
 class BytesReport(msgspec.Struct, frozen=True):
@@ -131,6 +132,19 @@ def source_reports(captures: Mapping[str, CaptureReport]) -> tuple[SourceReport,
     return tuple(
         SourceReport(name, report.state, report.decoded, report.ingress_bytes)
         for name, report in sorted(captures.items())
+    )
+
+
+def outbox_report(outbox: Outbox) -> OutboxReport:
+    """What waits in the outbox."""
+    return OutboxReport(
+        stream=outbox.stream,
+        last_seq=outbox.last_seq,
+        acked=outbox.freed,
+        waiting=outbox.depth,
+        bytes=outbox.waiting_bytes,
+        oldest_s=round(outbox.oldest_s(), 3),
+        dropped={str(reason): count for reason, count in outbox.dropped.items() if count},
     )
 
 

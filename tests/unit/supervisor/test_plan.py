@@ -43,16 +43,21 @@ def test_without_a_desired_document_nothing_is_done_and_nothing_thrown_away() ->
 def test_a_version_is_fetched_verified_proven_loaded_and_started() -> None:
     actual, taken = settled(desired(deployment()), Actual())
     assert kinds(taken) == [
-        s.Fetch, s.Verify, s.Prove, s.StartWorker, s.Load, s.StartCapture, s.StartPipeline,
+        s.Fetch, s.Verify, s.Prove, s.StartWorker, s.Load, s.StartCapture, s.StartPipeline, s.Promote,
     ]  # fmt: skip
     assert actual.pipelines["shelf"].session == session(1)
 
 
 def test_a_version_on_probation_says_so_and_is_promoted_in_time() -> None:
-    actual, _ = settled(desired(deployment()), Actual())
-    (wait,) = waits(desired(deployment()), actual)
+    actual, _ = settled(desired(deployment(2)), running(1))
+    (wait,) = waits(desired(deployment(2)), actual)
     assert wait.until == FACTS.now + PROBATION_S
-    assert kinds(doable(desired(deployment()), actual, LATER)) == [s.Promote]
+    assert kinds(doable(desired(deployment(2)), actual, LATER)) == [s.Promote]
+
+
+def test_the_first_version_of_a_deployment_is_the_one_to_fall_back_on_at_once() -> None:
+    actual, _ = settled(desired(deployment(1)), Actual())
+    assert actual.last_good["shelf"].version == 1
 
 
 def test_a_new_version_is_warmed_beside_the_running_one_and_switched() -> None:

@@ -29,6 +29,7 @@ from tests.unit.supervisor.world import (
 VERSIONS = (1, 2, 3)
 NAMES = ("shelf", "door")
 REFUSED = NoChoice("agreement 0.2 against 1.0")
+CHOICES: st.SearchStrategy[Choice | NoChoice] = st.sampled_from((chosen(), REFUSED))
 LATER = replace(FACTS, now=FACTS.now + 1000.0)
 
 versions = st.sampled_from(VERSIONS)
@@ -57,7 +58,7 @@ def states(draw: st.DrawFn) -> Actual:
     known = draw(st.frozensets(st.sampled_from([digest(v) for v in VERSIONS])))
     complete = frozenset(d for d in known if draw(st.booleans()))
     choices: dict[ChoiceKey, Choice | NoChoice] = {
-        (d, None): draw(st.sampled_from((chosen(), REFUSED))) for d in sorted(complete) if draw(st.booleans())
+        (d, None): draw(CHOICES) for d in sorted(complete) if draw(st.booleans())
     }
     worker = draw(st.booleans())
     loadable = [session(v) for v in VERSIONS if isinstance(choices.get((digest(v), None)), Choice)]
@@ -83,7 +84,7 @@ def _running(loaded: list[object]) -> st.SearchStrategy[RunningPipeline]:
         RunningPipeline,
         deployment=st.sampled_from(NAMES),
         settings=st.just(Pipeline(name="x", source="shelf")),
-        session=st.sampled_from(loaded),  # type: ignore[arg-type]
+        session=st.sampled_from(loaded),
         since=st.just(990.0),
     )
 

@@ -1,0 +1,107 @@
+"""Fetching: resumed, limited, and believed only by digest."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from edge_node.errors import BadInput, Refused, Unreachable
+from edge_node.store.bundles import Bundles
+from edge_node.store.fetch import MAX_BUNDLE, SPARE_BYTES, Room, check_room, fetch_bundle
+from protos.digest import Digest, digest_of
+from protos.oci import BundleFile, write_manifest
+
+WEIGHTS, LABELS = b"w" * 1000, b"cat"
+MANIFEST = write_manifest(
+    [
+        BundleFile("model", digest_of(WEIGHTS), len(WEIGHTS)),
+        BundleFile("copy", digest_of(WEIGHTS), len(WEIGHTS)),
+        BundleFile("labels", digest_of(LABELS), len(LABELS)),
+    ]
+)
+DIGEST = digest_of(MANIFEST)
+
+
+class Simulated:
+    """A coordinator in memory that can break off after so many bytes, or lie."""
+
+    def __init__(self, breaks_after: int | None = None, lie: bytes | None = None) -> None:
+        self.blobs = {digest_of(WEIGHTS): WEIGHTS, digest_of(LABELS): LABELS}
+        self.breaks_after = breaks_after
+        self.lie = lie
+        self.asked: list[tuple[Digest, int]] = []
+
+    async def manifest(self, digest: Digest) -> bytes:
+        return self.lie or MANIFEST
+
+    async def blob(self, digest: Digest, into: Path, offset: int, on_progress: Callable[[int], None]) -> None:
+        self.asked.append((digest, offset))
+        end = None if self.breaks_after is None else offset + self.breaks_after
+        held = offset + _append(into, self.blobs[digest][offset:end])
+        on_progress(held)
+        if end is not None and end < len(self.blobs[digest]):
+            self.breaks_after = None
+            raise Unreachable("the line is cut")
+
+
+def _append(path: Path, content: bytes) -> int:
+    with path.open("ab") as file:
+        return file.write(content)
+
+
+@pytest.fixture
+def bundles(tmp_path: Path) -> Bundles:
+    made = Bundles(tmp_path)
+    made.prepare()
+    return made
+
+
+async def test_a_bundle_is_fetched_and_equal_files_travel_once(bundles: Bundles) -> None:
+    simulated, progress = Simulated(), list[tuple[int, int]]()
+    await fetch_bundle(bundles, DIGEST, simulated, lambda done, total: progress.append((done, total)))
+    assert bundles.complete() == {DIGEST}
+    assert len(simulated.asked) == 2
+    assert progress[-1] == (1003, 1003)
+    assert progress == sorted(progress)
+
+
+async def test_a_fetch_that_was_cut_goes_on_where_it_stopped(bundles: Bundles) -> None:
+    simulated = Simulated(breaks_after=600)
+    with pytest.raises(Unreachable):
+        await fetch_bundle(bundles, DIGEST, simulated, lambda *_: None)
+    await fetch_bundle(bundles, DIGEST, simulated, lambda *_: None)
+    assert (digest_of(WEIGHTS), 600) in simulated.asked
+    assert bundles.complete() == {DIGEST}
+
+
+async def test_another_manifest_than_was_asked_for_is_refused(bundles: Bundles) -> None:
+    with pytest.raises(BadInput, match="another manifest"):
+        await fetch_bundle(bundles, DIGEST, Simulated(lie=b"{}"), lambda *_: None)
+    assert bundles.known() == frozenset()
+
+
+async def test_what_is_no_manifest_is_refused(bundles: Bundles) -> None:
+    with pytest.raises(BadInput, match="not an OCI manifest"):
+        await fetch_bundle(bundles, digest_of(b"[]"), Simulated(lie=b"[]"), lambda *_: None)
+
+
+async def test_other_bytes_than_were_asked_for_never_enter(bundles: Bundles) -> None:
+    simulated = Simulated()
+    simulated.blobs[digest_of(WEIGHTS)] = b"x" * 1000
+    with pytest.raises(BadInput, match="thrown away"):
+        await fetch_bundle(bundles, DIGEST, simulated, lambda *_: None)
+    assert not bundles.blobs.has(digest_of(WEIGHTS))
+
+
+async def test_a_download_that_grew_too_long_begins_anew(bundles: Bundles) -> None:
+    bundles.blobs.staged(digest_of(LABELS)).write_bytes(b"far too long")
+    await fetch_bundle(bundles, DIGEST, Simulated(), lambda *_: None)
+    assert bundles.complete() == {DIGEST}
+
+
+def test_a_full_disk_and_a_giant_are_refused_before_a_byte_is_fetched() -> None:
+    check_room(DIGEST, Room(total=10, missing=10, free=SPARE_BYTES + 10), 1)
+    with pytest.raises(Refused, match="free 1 MB more"):
+        check_room(DIGEST, Room(total=10, missing=10, free=SPARE_BYTES), 1)
+    with pytest.raises(Refused, match="more than a node takes"):
+        check_room(DIGEST, Room(total=MAX_BUNDLE + 1, missing=0, free=10**15), 1)
