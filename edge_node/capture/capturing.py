@@ -32,7 +32,11 @@ class Capturing:
         self._server = FrameServer(Path(config.socket), lossless=lossless)
 
     def listen(self) -> None:
-        """Let workers subscribe."""
+        """Let workers subscribe.
+
+        Raises:
+            BadInput: the socket cannot be made.
+        """
         self._server.listen()
 
     def run(self) -> None:

@@ -50,9 +50,9 @@ class ThreadCapture:
         config = CaptureConfig(self.name, self._source, str(self.socket))
         try:
             capturing = Capturing(config, lambda: None)
+            capturing.listen()
         except BadInput as error:
             return f"failed: {error}"
-        capturing.listen()
         self._capturing = capturing
         self._started.set()
         loop = asyncio.get_running_loop()

@@ -26,10 +26,10 @@ def main() -> int:
     printing = threading.Lock()
     try:
         capturing = Capturing(config, lambda: _print(capturing.report(), printing))
+        capturing.listen()
     except BadInput as error:
         _print(CaptureReport(f"failed: {error}"), printing)
         return Exit.FAILED
-    capturing.listen()
     threading.Thread(target=_end_with_the_agent, args=(capturing,), daemon=True).start()
     threading.Thread(target=_report_regularly, args=(capturing, printing), daemon=True).start()
     try:

@@ -21,6 +21,7 @@ import msgspec
 from edge_node.capture.frames import Decoded
 from edge_node.capture.messages import Ready, Ring, SourceState, ToSubscriber, Want
 from edge_node.capture.ring import SLOTS, RingWriter
+from edge_node.errors import BadInput
 
 _BACKLOG = 16
 _MESSAGE_BYTES = 4096
@@ -58,11 +59,20 @@ class FrameServer:
         return len(self._subscribers)
 
     def listen(self) -> None:
-        """Accept subscribers from now on. A socket left behind by a capture that died is replaced."""
-        self._path.unlink(missing_ok=True)
+        """Accept subscribers from now on. A socket left behind by a capture that died is replaced.
+
+        Raises:
+            BadInput: no socket can be made there; a Unix socket's path has at most about 100 characters.
+        """
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(str(self._path))
-        self._path.chmod(0o600)
+        try:
+            self._path.unlink(missing_ok=True)
+            self._listener.bind(str(self._path))
+            self._path.chmod(0o600)
+        except OSError as error:
+            self._listener.close()
+            reason = error.strerror or str(error)
+            raise BadInput(f"no socket can be made at {self._path}: {reason}: choose another state folder") from None
         self._listener.listen(_BACKLOG)
         self._listener.setblocking(False)
         self._wake, self._waker = socket.socketpair()

@@ -7,6 +7,7 @@ import os
 import socket
 import sys
 import threading
+from contextlib import suppress
 
 from edge_node.capture.lifeline import die_with_parent
 from edge_node.errors import Exit
@@ -29,7 +30,7 @@ def main(arguments: list[str]) -> int:
     agent = _Agent(connection)
     runtime = Runtime(agent.observed)
     threading.Thread(target=_tell_status, args=(runtime, agent), name="status", daemon=True).start()
-    with connection.makefile("rb") as incoming:
+    with connection.makefile("rb") as incoming, suppress(OSError):  # it ends by a reset where answers were not read
         while (request := read_request(incoming.read)) is not None:
             agent.send(runtime.handle(request))
     # Not closed in order: nobody is left to hear the answers, and an engine may hang.

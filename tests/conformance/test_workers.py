@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from edge_node.capture.handle import open_capture
 from edge_node.config import Source
 from edge_node.errors import WorkerFailed
 from tests.conformance.worker_world import Isolation, World, photos, stub_bundle, until
@@ -184,6 +185,15 @@ async def test_a_status_says_what_runs_and_what_it_costs(world: World) -> None:
     assert world.worker.status is not None
     assert world.worker.status.sessions == ("a",)
     assert world.worker.status.memory_kb > 10_000
+
+
+async def test_a_folder_in_which_no_socket_can_be_made_is_told_in_the_state(world: World) -> None:
+    deep = world.folder / ("d" * 120)
+    deep.mkdir()
+    capture = open_capture(world.isolation, "line", Source("/dev/video9"), deep)
+    world.captures.append(capture)
+    await capture.start()
+    assert "AF_UNIX path too long: choose another state folder" in capture.report.state
 
 
 async def test_closing_twice_is_fine_and_then_nothing_is_accepted(world: World) -> None:
