@@ -54,6 +54,7 @@ class Built:
     """A bundle that lies in a staging folder, with the proof of every variant on this machine."""
 
     staging: Path
+    models: tuple[ModelFile, ...]
     manifest: Manifest
     proofs: tuple[VariantProof, ...]
 
@@ -79,6 +80,7 @@ def build(order: Order, samples: Samples | None) -> Built:
         EngineFailed: the reference variant gave up on a golden input.
     """
     _check_output(order.output)
+    _check_names([path.name for path in (*order.files, order.labels) if path is not None])
     models = read_models(order.files)
     manifest = _checked(draft(order.name, models, order.answers))
     order.output.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +91,7 @@ def build(order: Order, samples: Samples | None) -> Built:
         if samples is not None:
             manifest = _with_golden(manifest, order, models, staging, samples)
         _write(manifest, staging)
-        return Built(staging, manifest, prove(read_bundle(staging)))
+        return Built(staging, tuple(models), manifest, prove(read_bundle(staging)))
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -99,12 +101,8 @@ def read_models(files: Sequence[Path]) -> list[ModelFile]:
     """What each file says, read through its engine.
 
     Raises:
-        BadInput: not a model, no engine for it here, or two files of one name.
+        BadInput: not a model, or no engine for it here.
     """
-    names = [file.name for file in files]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise BadInput(f"two files are called {twice}: a bundle needs them under different names")
     return [_read_model(file) for file in files]
 
 
@@ -124,6 +122,13 @@ def _check_output(output: Path) -> None:
         return
     if output.exists():
         raise BadInput(f"{output} is there already: name a new folder with -o")
+
+
+def _check_names(names: list[str]) -> None:
+    taken = [MANIFEST, *names]
+    twice = next((name for name in names if taken.count(name) > 1), None)
+    if twice is not None:
+        raise BadInput(f"two files would be called {twice}: a bundle needs them under different names")
 
 
 def _copied(manifest: Manifest, order: Order, staging: Path) -> Manifest:

@@ -14,6 +14,8 @@ from edge_node.errors import BadInput, Exit, Refused
 
 if TYPE_CHECKING:
     from edge_node.authoring.build import Built, Order
+    from edge_node.authoring.draft import ModelFile
+    from edge_node.engine.base import TensorSpec
     from edge_node.engine.proof import VariantProof
     from edge_node.pipeline.runner import Runner, Sample
 
@@ -92,12 +94,11 @@ def run_check(arguments: argparse.Namespace) -> int:
 
 def _listing(folder: Path) -> tuple[list[str], list[str]]:
     """The files of a folder, and those of them that are links out of it."""
-    files = [path for path in folder.rglob("*") if not path.is_dir()]
+    files = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
     root = folder.resolve()
     outside = [path for path in files if not path.resolve().is_relative_to(root)]
-    return [path.relative_to(folder).as_posix() for path in files], [
-        path.relative_to(folder).as_posix() for path in outside
-    ]
+    present, links = ([path.relative_to(folder).as_posix() for path in paths] for paths in (files, outside))
+    return present, links
 
 
 def _make(arguments: argparse.Namespace, name: str, files: tuple[Path, ...], labels: str | Path | None) -> int:
@@ -154,13 +155,33 @@ def _refuse_disagreement(built: "Built", *, force: bool) -> None:
 
 def _report(built: "Built", order: "Order", *, as_json: bool) -> None:
     if as_json:
-        document = {"bundle": str(order.output), "manifest": built.manifest, "proofs": built.proofs}
+        document = {
+            "bundle": str(order.output),
+            "models": built.models,
+            "manifest": built.manifest,
+            "proofs": built.proofs,
+        }
         print(msgspec.json.encode(document).decode())
         return
+    print("\n".join(map(tensor_line, built.models)))
     print(proof_table(built.proofs))
     if built.manifest.golden is None:
         print("No golden vectors: nodes will report this version as unproven. Make them with --golden INPUT…")
     print(f"Wrote {order.output}/model.toml. Next: edgectl model push {order.output}")
+
+
+def tensor_line(model: "ModelFile") -> str:
+    """What a file takes and gives: names, types, shapes and quantization."""
+    taken, given = (", ".join(map(tensor_text, specs)) for specs in (model.inputs, model.outputs))
+    return f"{model.file}: {taken} -> {given}"
+
+
+def tensor_text(spec: "TensorSpec") -> str:
+    """`x uint8 [1, 224, 224, 3] = 0.0078125 * (q - 128)`."""
+    from edge_node.engine.feeds import shape_text
+
+    quantized = "" if spec.scale is None else f" = {spec.scale:.6g} * (q - {spec.zero_point})"
+    return f"{spec.name} {spec.dtype} {shape_text(spec.shape)}{quantized}"
 
 
 def proof_table(proofs: "Sequence[VariantProof]") -> str:

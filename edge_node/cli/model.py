@@ -1,7 +1,7 @@
 """From a command line to a loaded model: a bundle folder, or a raw model file with the author's answers."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge_node.authoring.draft import ModelFile, draft
@@ -38,18 +38,18 @@ def _from_bundle(folder: Path, arguments: argparse.Namespace) -> Runner:
     if arguments.manifest:
         raise BadInput(f"--manifest is not taken here: {folder} has its own {MANIFEST}")
     bundle = read_bundle(folder)
-    usable = {fact.name for fact in survey(engines_of(bundle.manifest)) if not fact.missing}
-    variant = chosen_variant(bundle, arguments.variant, arguments.engine, usable)
+    variant = chosen_variant(bundle, arguments.variant, arguments.engine, _usable)
     return open_variant(bundle, variant.file, threads=arguments.threads, options=_overrides(arguments))
 
 
-def engines_of(manifest: Manifest) -> tuple[str, ...]:
-    """The engines that the variants want, each once."""
-    return tuple(dict.fromkeys(variant.engine for variant in manifest.variants))
+def _usable(engine: str) -> bool:
+    return not survey([engine])[0].missing
 
 
-def chosen_variant(bundle: Bundle, file: str | None, engine: str | None, usable: set[str]) -> Variant:
-    """The variant that is asked for, else the first that can run here, else the first.
+def chosen_variant(bundle: Bundle, file: str | None, engine: str | None, usable: Callable[[str], bool]) -> Variant:
+    """The variant that is asked for, else the first whose engine is usable, else the first.
+
+    Engines are asked after one by one, so that none is started for nothing.
 
     Raises:
         BadInput: the bundle has no such variant.
@@ -59,7 +59,7 @@ def chosen_variant(bundle: Bundle, file: str | None, engine: str | None, usable:
     if not fitting:
         has = ", ".join(f"{one.file} ({one.engine})" for one in variants)
         raise BadInput(f"{bundle.folder} has no variant {file or 'of engine ' + str(engine)}: it has {has}")
-    return next((one for one in fitting if one.engine in usable), fitting[0])
+    return next((one for one in fitting if usable(one.engine)), fitting[0])
 
 
 def _from_file(path: Path, arguments: argparse.Namespace) -> Runner:

@@ -25,6 +25,7 @@ from protos.bundle import Input
 
 Floats = NDArray[np.float32]
 
+NO_FRAMES = (".npy", ".bin", ".wav")
 TAKES = {
     "image": "a photo, a folder of photos or a video",
     "audio": "a .wav file, or a .npy or .bin file of samples",
@@ -64,7 +65,7 @@ def streams(paths: list[str], runner: Runner) -> Iterator[Stream]:
             yield Stream(str(path), iter([Item(str(path), _arrays(path))]), single=True)
         elif len(given) != 1:
             raise BadInput(f"{path}: the model takes {', '.join(runner.samples)}: give a .npz file with these arrays")
-        elif given[0].kind == "image" and path.suffix.lower() not in (".npy", ".bin", ".wav"):
+        elif given[0].kind == "image":
             single = path.suffix.lower() in PHOTO_SUFFIXES
             yield Stream(str(path), _frames(path), single)
         else:
@@ -84,6 +85,8 @@ def _expanded(named: str) -> list[Path]:
 def _frames(path: Path) -> Iterator[Item]:
     if not path.is_file():
         raise BadInput(f"{path}: no such file: give {TAKES['image']}")
+    if path.suffix.lower() in NO_FRAMES:
+        raise BadInput(f"{path}: the model takes {TAKES['image']}")
     source = open_source(Source(url=str(path), realtime=False))
     for frame in source.frames(lambda _: None, Event()):
         yield Item(str(path), frame.to_rgb(), frame.stream_time_s)
@@ -91,7 +94,7 @@ def _frames(path: Path) -> Iterator[Item]:
 
 def _values_stream(path: Path, given: Input, runner: Runner) -> Stream:
     values = _values(path, given)
-    if given.kind == "tensor" or given.kind == "image":
+    if given.kind == "tensor":
         shape = runner.specs[next(iter(runner.samples))].shape
         samples = as_samples(values, shape, str(path))
         return Stream(str(path), (Item(str(path), one, float(n)) for n, one in enumerate(samples)), len(samples) == 1)

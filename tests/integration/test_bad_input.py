@@ -93,6 +93,7 @@ def _bundles(place: Path, model: bytes) -> None:
         "longlabels": MANIFEST + '[[outputs]]\ndecode = "classification"\nlabels = "labels3.txt"\n',
         "stray": MANIFEST,
         "linked": MANIFEST,
+        "linkedfolder": MANIFEST,
         "nogolden": MANIFEST + "[golden]\n",
         "badgolden": MANIFEST + "[golden]\n",
         "kept": MANIFEST,
@@ -105,12 +106,14 @@ def _bundles(place: Path, model: bytes) -> None:
     (place / "stray" / "notes.txt").touch()
     (place / "linked" / "m.tflite").unlink()
     (place / "linked" / "m.tflite").symlink_to(place / "resnet8_cifar10_int8.tflite")
+    (place / "linkedfolder" / "deep").symlink_to(place / "none")
     (place / "badgolden" / "golden").mkdir()
     (place / "badgolden" / "golden" / "0.npz").write_text("no zip")
 
 
 RESNET = "resnet8_cifar10_int8.tflite"
 PHOTO = ["--input", "photo.jpg"]
+TENSOR = ["--kind", "tensor", "--task", "tensor"]
 SERIES = ["--kind", "series", "--window", "32", "--task", "tensor"]
 AUDIO = ["--kind", "audio", "--rate", "16000", "--window", "3", "--task", "tensor"]
 INIT = ["bundle", "init", "--name", "m"]
@@ -136,8 +139,13 @@ CASES: dict[str, Case] = {
     "a video that is none": (["infer", RESNET, "--input", "text.mp4"], Exit.FAILED, "text.mp4"),
     "a video without frames": (["infer", RESNET, "--input", "empty.mp4"], Exit.FAILED, "empty.mp4"),
     "a folder without photos": (["infer", RESNET, "--input", "none"], Exit.FAILED, "no photos in this folder"),
-    "values that do not fill": (["infer", RESNET, "--input", "seven.npy"], Exit.FAILED, "no whole number of samples"),
-    "an array that is none": (["infer", RESNET, "--input", "text.npy"], Exit.FAILED, "text.npy"),
+    "an array for a photo model": (["infer", RESNET, "--input", "seven.npy"], Exit.FAILED, "takes a photo"),
+    "values that do not fill": (
+        ["infer", RESNET, *TENSOR, "--input", "seven.npy"],
+        Exit.FAILED,
+        "no whole number of samples",
+    ),
+    "an array that is none": (["infer", RESNET, *TENSOR, "--input", "text.npy"], Exit.FAILED, "text.npy"),
     "rows that do not fill": (["infer", RESNET, *SERIES, "--input", "seven.npy"], Exit.FAILED, "rows of 96"),
     "a file of odd length": (["infer", RESNET, *SERIES, "--input", "odd.bin"], Exit.FAILED, "odd.bin"),
     "a photo for a series": (["infer", RESNET, *SERIES, *PHOTO], Exit.FAILED, "takes a .npy or .bin"),
@@ -147,7 +155,11 @@ CASES: dict[str, Case] = {
     "a manifest that is not there": (["infer", RESNET, "--manifest", "gone.toml", *PHOTO], Exit.FAILED, "gone.toml"),
     "a manifest that is none": (["infer", RESNET, "--manifest", "text.jpg", *PHOTO], Exit.FAILED, "text.jpg"),
     "a variant of a raw file": (["infer", RESNET, "--variant", "x", *PHOTO], Exit.FAILED, "--variant is for bundles"),
-    "labels of a bundle": (["infer", "kept", "--labels", "labels10.txt", *PHOTO], Exit.FAILED, "--labels is not taken here"),
+    "labels of a bundle": (
+        ["infer", "kept", "--labels", "labels10.txt", *PHOTO],
+        Exit.FAILED,
+        "--labels is not taken here",
+    ),
     "another manifest for a bundle": (["infer", "kept", "--manifest", "x", *PHOTO], Exit.FAILED, "has its own"),
     "answers to a bundle": (["infer", "kept", "--mean", "1", *PHOTO], Exit.FAILED, "--mean is not taken here"),
     "no such variant": (["infer", "kept", "--variant", "x.onnx", *PHOTO], Exit.FAILED, "it has m.tflite (litert)"),
@@ -161,6 +173,7 @@ CASES: dict[str, Case] = {
     "check: labels": (["bundle", "check", "longlabels"], Exit.FAILED, "has 3 labels"),
     "check: a stray file": (["bundle", "check", "stray"], Exit.FAILED, "notes.txt is not named by model.toml"),
     "check: a link outside": (["bundle", "check", "linked"], Exit.FAILED, "m.tflite leads out of the folder"),
+    "check: a linked folder": (["bundle", "check", "linkedfolder"], Exit.FAILED, "deep leads out of the folder"),
     "check: no golden vectors": (["bundle", "check", "nogolden"], Exit.FAILED, "no golden vectors match"),
     "check: a broken golden vector": (["bundle", "check", "badgolden"], Exit.FAILED, "0.npz is no golden vector"),
     "check: a path outside": (["bundle", "check", "outside"], Exit.FAILED, "not a path inside the bundle"),
@@ -171,7 +184,12 @@ CASES: dict[str, Case] = {
     "init: an unknown operator": ([*INIT, "custom.onnx", "-o", "new"], Exit.FAILED, "needs the operator"),
     "init: the output is there": ([*INIT, RESNET, "-o", "kept"], Exit.FAILED, "kept is there already"),
     "init: a bad name": (["bundle", "init", "--name", "My Model", RESNET, "-o", "new"], Exit.FAILED, "is not a name"),
-    "init: one file twice": ([*INIT, RESNET, f"none/../{RESNET}", "-o", "new"], Exit.FAILED, "two files are called"),
+    "init: one file twice": ([*INIT, RESNET, f"none/../{RESNET}", "-o", "new"], Exit.FAILED, "different names"),
+    "init: labels called model.toml": (
+        [*INIT, RESNET, "--labels", "kept/model.toml", "-o", "new"],
+        Exit.FAILED,
+        "needs them under different names",
+    ),
     "init: two networks": ([*INIT, RESNET, "mobilenet_v2_int8.onnx", "-o", "new"], Exit.FAILED, "not the same network"),
     "init: too few labels": ([*INIT, RESNET, "--labels", "labels3.txt", "-o", "new"], Exit.FAILED, "has 3 labels"),
     "init: no such golden": ([*INIT, RESNET, "--golden", "gone.jpg", "-o", "new"], Exit.FAILED, "gone.jpg"),
