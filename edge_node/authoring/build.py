@@ -27,8 +27,7 @@ from edge_node.pipeline.bundle import open_variant, read_bundle
 from edge_node.pipeline.golden import Vector, make_vector, write_vector
 from edge_node.pipeline.prove import prove
 from edge_node.pipeline.runner import Runner, Sample
-from protos.bundle import MANIFEST, Agree, Golden, Manifest, Task, parse_manifest
-from protos.errors import ContractError
+from protos.bundle import MANIFEST, Agree, Golden, Manifest, Task
 
 MAX_GOLDEN = 32
 """Golden vectors that are made at most: each node runs them all before it serves."""
@@ -82,10 +81,8 @@ def build(order: Order, samples: Samples | None) -> Built:
     _check_output(order.output)
     _check_names([path.name for path in (*order.files, order.labels) if path is not None])
     models = read_models(order.files)
-    manifest = _checked(draft(order.name, models, order.answers))
-    order.output.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{order.output.name}.", dir=order.output.parent))
-    staging.chmod(0o755)
+    manifest = draft(order.name, models, order.answers)
+    staging = _staging(order.output)
     try:
         manifest = _copied(manifest, order, staging)
         if samples is not None:
@@ -122,6 +119,17 @@ def _check_output(output: Path) -> None:
         return
     if output.exists():
         raise BadInput(f"{output} is there already: name a new folder with -o")
+
+
+def _staging(output: Path) -> Path:
+    """An empty folder beside the output."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
+    except OSError as error:
+        raise BadInput(f"{output} cannot be made ({error.strerror}): name another folder with -o") from None
+    staging.chmod(0o755)
+    return staging
 
 
 def _check_names(names: list[str]) -> None:
@@ -177,14 +185,6 @@ def _with_activation(manifest: Manifest, order: Order, vectors: Sequence[Vector]
     scores = np.concatenate([vector.outputs[0].reshape(-1) for vector in vectors])
     output = msgspec.structs.replace(manifest.outputs[0], activation=activation_of(scores))
     return msgspec.structs.replace(manifest, outputs=(output,))
-
-
-def _checked(manifest: Manifest) -> Manifest:
-    """The manifest, if it reads back."""
-    try:
-        return parse_manifest(manifest_toml(manifest))
-    except ContractError as error:
-        raise BadInput(str(error)) from None
 
 
 def _write(manifest: Manifest, folder: Path) -> None:

@@ -7,11 +7,13 @@ import msgspec
 
 from edge_node.authoring.heads import OutputAnswers, answered_outputs
 from edge_node.authoring.kinds import InputAnswers, answered_input
+from edge_node.authoring.toml import manifest_toml
 from edge_node.engine.base import TensorSpec
 from edge_node.engine.feeds import shape_text
 from edge_node.errors import BadInput
 from edge_node.pipeline.manifest import manifest_for
-from protos.bundle import Agree, Golden, Input, Manifest, Output, Slo, Task, Variant
+from protos.bundle import Agree, Golden, Input, Manifest, Output, Slo, Task, Variant, parse_manifest
+from protos.errors import ContractError
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ def draft(name: str, files: Sequence[ModelFile], answers: Answers) -> Manifest:
     """The manifest of one model with these files as its variants.
 
     Raises:
-        BadInput: the files are of different networks, or something cannot be known from them.
+        BadInput: the files are of different networks, something cannot be known from them, or an answer is no value
+            of its key.
     """
     first = files[0]
     for other in files[1:]:
@@ -46,7 +49,7 @@ def draft(name: str, files: Sequence[ModelFile], answers: Answers) -> Manifest:
         inputs, task, outputs = _answered(first, answers)
     except BadInput as error:
         raise BadInput(f"{first.file}: {error}") from None
-    return Manifest(
+    manifest = Manifest(
         name=name,
         task=task,
         variants=tuple(msgspec.convert({"file": file.file, "engine": file.engine}, Variant) for file in files),
@@ -54,6 +57,10 @@ def draft(name: str, files: Sequence[ModelFile], answers: Answers) -> Manifest:
         outputs=outputs if names_agree(files) else _without_names(outputs),
         slo=Slo(p95_ms=answers.p95_ms) if answers.p95_ms is not None else None,
     )
+    try:
+        return parse_manifest(manifest_toml(manifest))
+    except ContractError as error:
+        raise BadInput(str(error)) from None
 
 
 def _answered(file: ModelFile, answers: Answers) -> tuple[tuple[Input, ...], Task, tuple[Output, ...]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from edge_node.cli.measure import Job, Measurement
-from edge_node.cli.options import ENGINES, positive_number
+from edge_node.cli.options import ENGINES, positive_number, thread_count
 from edge_node.cli.progress import Progress
 from edge_node.cli.table import table
 from edge_node.cli.trial import how_it_ended
@@ -115,7 +115,4 @@ def measurement_table(measured: Sequence[Measurement]) -> str:
 
 def counts(text: str) -> tuple[int, ...]:
     """`1` or `1,2,4`."""
-    found = tuple(int(part) for part in text.split(","))
-    if min(found) < 1:
-        raise argparse.ArgumentTypeError(f"{text}: give whole numbers above 0")
-    return found
+    return tuple(map(thread_count, text.split(",")))

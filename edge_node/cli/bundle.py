@@ -109,7 +109,10 @@ def _make(arguments: argparse.Namespace, name: str, files: tuple[Path, ...], lab
     def golden(runner: "Runner") -> "Iterator[Sample]":
         return _golden_samples(arguments.golden, runner)
 
-    built = build(order, golden if arguments.golden else None)
+    try:
+        built = build(order, golden if arguments.golden else None)
+    except OSError as error:
+        raise BadInput(f"{order.output} cannot be written ({error.strerror}): name another folder with -o") from None
     try:
         _refuse_disagreement(built, force=arguments.force)
         built.finish(order.output)
@@ -177,10 +180,10 @@ def tensor_line(model: "ModelFile") -> str:
 
 
 def tensor_text(spec: "TensorSpec") -> str:
-    """`x uint8 [1, 224, 224, 3] = 0.0078125 * (q - 128)`."""
+    """`x uint8 [1, 224, 224, 3] = 0.0078125 * (q -128)`."""
     from edge_node.engine.feeds import shape_text
 
-    quantized = "" if spec.scale is None else f" = {spec.scale:.6g} * (q - {spec.zero_point})"
+    quantized = "" if spec.scale is None else f" = {spec.scale:.6g} * (q {-(spec.zero_point or 0):+d})"
     return f"{spec.name} {spec.dtype} {shape_text(spec.shape)}{quantized}"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_node.cli.options import ENGINES, add_answers, positive
+from edge_node.cli.options import ENGINES, add_answers, thread_count
 from edge_node.errors import BadInput, Exit
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--manifest", metavar="F", help="a model.toml that says how to read a raw model file")
     parser.add_argument("--variant", metavar="FILE", help="which file of a bundle")
     parser.add_argument("--engine", choices=ENGINES, help="which engine")
-    parser.add_argument("--threads", type=positive, default=1, metavar="N", help="of the engine (1)")
+    parser.add_argument("--threads", type=thread_count, default=1, metavar="N", help="of the engine (1)")
     parser.add_argument("--json", action="store_true", help="one JSON document per answer")
     add_answers(parser)
     parser.set_defaults(run=run)

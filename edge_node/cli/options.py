@@ -7,6 +7,8 @@ import argparse
 
 TASKS = ("classification", "detection", "anomaly", "tensor")
 ENGINES = ("litert", "onnxruntime", "stub")
+MOST_THREADS = 256
+"""LiteRT dies where the system refuses it a thread."""
 
 
 def add_answers(parser: argparse.ArgumentParser) -> None:
@@ -58,6 +60,14 @@ def positive(text: str) -> int:
     value = int(text)
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: give a whole number above 0")
+    return value
+
+
+def thread_count(text: str) -> int:
+    """1 to `MOST_THREADS`."""
+    value = int(text)
+    if not 1 <= value <= MOST_THREADS:
+        raise argparse.ArgumentTypeError(f"{text}: give 1 to {MOST_THREADS} threads")
     return value
 
 
