@@ -160,7 +160,7 @@ def bundle(fleet: Fleet, data: Path, output: str, *options: str) -> None:
     models = data / "models"
     files = (str(models / "mobilenet_v2_int8.tflite"), str(models / "mobilenet_v2_int8.onnx"))
     extra = ("--labels", str(models / "imagenet_labels.txt"), "--golden", str(data / "images" / "parrot.jpg"))
-    fleet.run("edge-node", "bundle", "init", "--name", "mobilenet-v2", *files, *extra, "-o", output, *options)
+    fleet.run("edgectl", "model", "init", "--name", "mobilenet-v2", *files, *extra, "-o", output, *options)
 
 
 def deployment(fleet: Fleet, model: str, **changes: str) -> Path:
