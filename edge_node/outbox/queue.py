@@ -177,21 +177,23 @@ class Outbox:
         try:
             self._open_once()
         except sqlite3.DatabaseError as error:
-            self._table.close()
             if not is_corrupt(error):
+                self._table.close()
                 raise
-            aside = set_aside(self._path)
-            log.error(  # noqa: TRY400 (handled: one line is enough)
-                "outbox %s is broken (%s): set aside as %s, a new stream begins", self._path, error, aside.name
-            )
+            self._set_aside(error)
             self._open_once()
+
+    def _set_aside(self, error: sqlite3.Error) -> None:
+        self._table.close()
+        aside = set_aside(self._path)
+        log.error("outbox %s is broken (%s): set aside as %s, a new stream begins", self._path, error, aside.name)
 
     def _open_once(self) -> None:
         self._table.open()
         self._state = self._table.prepare(stream_id(self._random(ID_BYTES)), self._limits.policy)
         self._waiting = self._table.waiting()
         self._acked = self._state.freed
-        self._first_of_run = self._state.last_seq + 1
+        self._first_of_run, self._unwritten = self._state.last_seq + 1, []
         self._clock_offset = max(self.now(), self._table.newest_at()) - self._monotonic()
         self._reader.close()
         self._reader = Records(self._path)
@@ -220,21 +222,29 @@ class Outbox:
             if not is_corrupt(error):
                 self._report_disk(error)
             else:
-                self._table.close()
-                self._mend()
-                committed = committed or self._commit(drafts, refused)
+                committed = committed or self._begin_again(drafts, refused, error)
         if committed:
             self._loop.call_soon_threadsafe(self._announce, committed)
 
-    def _mend(self) -> None:
-        """Open the file again if it broke while in use; a disk that refuses is asked again with the next commit."""
-        if self._table.is_open:
-            return
+    def _begin_again(self, drafts: Sequence[Draft], refused: int, error: sqlite3.Error) -> list[Committed]:
+        """The file broke while it was in use: put the results into a new one."""
         try:
-            self._open_files()
-            self._unwritten = []
-        except (OSError, sqlite3.DatabaseError) as error:
-            self._report_disk(error)
+            self._set_aside(error)
+            self._open_once()
+            return self._commit(drafts, refused)
+        except (OSError, sqlite3.DatabaseError) as again:
+            self._table.close()
+            self._report_disk(again)
+            self.dropped[Reason.DISK_FULL] += len(drafts)
+            return []
+
+    def _mend(self) -> None:
+        """Open the file again where a new one could not be made; a disk that refuses is asked with every commit."""
+        if not self._table.is_open:
+            try:
+                self._open_files()
+            except OSError as error:
+                self._report_disk(error)
 
     def _report_disk(self, error: Exception) -> None:
         if not self._disk_failed:

@@ -1,0 +1,73 @@
+"""The bytes that leave are what the published schema says."""
+
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from edge_node.outbox.events import Draft, encode_result, encode_tombstone, marked_late, rfc3339
+from edge_node.pipeline.observation import Observation
+from protos.identity import NodeId, StreamId
+from protos.result import Anomaly, Classified, Detected, Dropped, LatencyMs, Tensor
+from tests.durable.node import CONTEXT, draft
+
+STREAM = StreamId("5" * 32)
+SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
+OUTPUTS = {
+    "classification": (Classified(label='"late":false', score=0.9, index=3),),
+    "detection": (Detected(label="bolt", score=0.5, box=(0.0, 0.1, 0.9, 1.0)),),
+    "anomaly": (Anomaly(score=0.2, threshold=0.1, anomalous=True), Anomaly(score=0.1)),
+    "tensor": (Tensor(name="y", shape=(1, 2), values=(0.5, 1.5)),),
+}
+
+
+def schema(name: str) -> dict[str, object]:
+    read: dict[str, object] = json.loads((SCHEMAS / f"{name}.json").read_text(encoding="utf-8"))
+    return read
+
+
+@pytest.mark.parametrize("task", OUTPUTS)
+def test_a_result_of_each_task_follows_its_schema(task: str) -> None:
+    seen = Observation(
+        "shelf", "s", 1_700_000_000_123_456_789, LatencyMs(0.1, 1.0, 5.0, 0.2), task, list(OUTPUTS[task])
+    )
+    event = json.loads(encode_result(Draft(seen, CONTEXT), STREAM, 7))
+    jsonschema.validate(event, schema(task))
+    assert event["id"] == f"{STREAM}/7"
+    assert event["source"] == "edge/v1/live/store-12/cam-3/shelf"
+    assert event["time"] == event["data"]["captured_at"] == "2023-11-14T22:13:20.123Z"
+    assert "frame" not in event["data"]
+
+
+@pytest.mark.parametrize("task", OUTPUTS)
+def test_another_tasks_schema_refuses_it(task: str) -> None:
+    seen = Observation("shelf", "s", 0, LatencyMs(0, 0, 0, 0), task, OUTPUTS[task])
+    event = json.loads(encode_result(Draft(seen, CONTEXT), STREAM, 7))
+    for other in OUTPUTS.keys() - {task}:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(event, schema(other))
+
+
+def test_a_tombstone_follows_its_schema() -> None:
+    dropped = Dropped(node=NodeId("a" * 32), stream=STREAM, first=3, seq=9, count=7, reason="outbox_full")
+    event = json.loads(encode_tombstone(dropped, "edge/v1/nodes/a/durable", 0))
+    jsonschema.validate(event, schema("tombstone"))
+    assert event["id"] == f"{STREAM}/9"
+
+
+def test_marking_late_changes_one_word_and_no_label() -> None:
+    event = encode_result(draft('"late":false'), STREAM, 1)
+    before, after = json.loads(event), json.loads(marked_late(event))
+    assert after["data"].pop("late") is True
+    assert before["data"].pop("late") is False
+    assert before == after
+
+
+@pytest.mark.parametrize("wall_ns", [-(10**20), 10**21])
+def test_a_clock_beyond_the_calendar_reads_as_1970(wall_ns: int) -> None:
+    assert rfc3339(wall_ns) == "1970-01-01T00:00:00.000Z"
+
+
+def test_a_clock_before_1970_is_a_time_like_any_other() -> None:
+    assert rfc3339(-1_000_000) == "1969-12-31T23:59:59.999Z"
