@@ -47,8 +47,11 @@ class ProcessCapture:
 
     async def _live(self) -> str:
         """One process from start to end; the reason of its end."""
-        # A session of its own: Ctrl-C in a terminal is the agent's to handle.
-        process = await asyncio.create_subprocess_exec(*_COMMAND, stdin=PIPE, stdout=PIPE, start_new_session=True)
+        try:
+            # A session of its own: Ctrl-C in a terminal is the agent's to handle.
+            process = await asyncio.create_subprocess_exec(*_COMMAND, stdin=PIPE, stdout=PIPE, start_new_session=True)
+        except OSError as error:
+            return f"failed: no process can be started: {error.strerror}"
         self.pid = process.pid
         try:
             assert process.stdin is not None

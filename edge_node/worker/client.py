@@ -61,19 +61,18 @@ class ProcessWorker:
         self._ended: str | None = None
 
     async def start_worker(self) -> None:
-        """Spawn the process."""
+        """Spawn the process.
+
+        Raises:
+            WorkerFailed: no process can be started.
+        """
         ours, theirs = socket.socketpair()
         with theirs:
-            # -P: modules are not looked for in the current folder. A session of its own: Ctrl-C is the agent's.
-            command = (sys.executable, "-P", "-m", "edge_node.worker", str(theirs.fileno()))
-            self._process = await asyncio.create_subprocess_exec(
-                *command,
-                stdin=DEVNULL,
-                stdout=DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, **_ENVIRONMENT},
-                start_new_session=True,
-            )
+            try:
+                self._process = await _spawn(theirs.fileno())
+            except OSError as error:
+                ours.close()
+                raise WorkerFailed(f"no worker process can be started: {error.strerror}") from None
         self.pid = self._process.pid
         reader, self._writer = await asyncio.open_connection(sock=ours)
         self._heard_s = time.monotonic()
@@ -194,3 +193,14 @@ class ProcessWorker:
         for pending, answer in self._pending.values():
             if not answer.done():
                 answer.set_exception(WorkerFailed(f"{doing(pending.request)}: {reason}"))
+
+
+async def _spawn(fd: int) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "edge_node.worker", str(fd)),  # -P: no modules from the current folder
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        pass_fds=[fd],
+        env={**os.environ, **_ENVIRONMENT},
+        start_new_session=True,  # Ctrl-C in a terminal is the agent's to handle
+    )

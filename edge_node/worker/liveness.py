@@ -11,10 +11,12 @@ from edge_node.worker.messages import Load, Prove, Request, Start, Status, Stop,
 class Limits:
     """What a worker may take.
 
-    `silence_s` without a word; `busy_s` for one inference; `answer_s` for a request, `load_s` for one that loads or
-    proves models: an engine may keep everything else waiting meanwhile, the status too.
+    `start_s` to its first word, `silence_s` without a word after it; `busy_s` for one inference; `answer_s` for a
+    request, `load_s` for one that loads or proves models: an engine may keep everything else waiting meanwhile, the
+    status too.
     """
 
+    start_s: float = 30.0
     silence_s: float = 5.0
     busy_s: float = 5.0
     answer_s: float = 30.0
@@ -44,7 +46,8 @@ def hang(now_s: float, heard_s: float, status: Status | None, pending: Sequence[
         if now_s - one.since_s > limit_s:
             return f"no answer within {limit_s:g} s"
     loading = any(isinstance(one.request, Load | Prove) for one in pending)
-    if now_s - heard_s > (limits.load_s if loading else limits.silence_s):
+    silence_s = limits.start_s if status is None else limits.silence_s
+    if now_s - heard_s > (limits.load_s if loading else silence_s):
         return f"no sign of life for {now_s - heard_s:.1f} s"
     for pipeline in () if status is None else status.pipelines:
         if pipeline.busy_ms > limits.busy_s * 1e3:

@@ -35,6 +35,7 @@ class _Work:
     """A prepared frame on its way to a lane. Times are of `time.perf_counter`."""
 
     number: int
+    begins_stream: bool
     frame: CapturedFrame
     binding: Binding
     prepared: Prepared
@@ -62,6 +63,7 @@ class Pipeline:
         self._busy_since: dict[int, float] = {}
         self._inferred = self._failed = 0
         self._error = ""
+        self._newest_s = 0.0
         self._lanes = 0
         self._threads: list[threading.Thread] = []
 
@@ -142,6 +144,8 @@ class Pipeline:
                 return None
             binding = self._binding
             binding.begin()
+        begins_stream = _time_s(frame) < self._newest_s
+        self._newest_s = _time_s(frame)
         waited_s = max(0.0, (time.time_ns() - frame.captured_ns) / _NANO)
         begun = time.perf_counter()
         try:
@@ -151,20 +155,27 @@ class Pipeline:
             binding.end()
             return None
         ready = time.perf_counter()
-        return _Work(number, frame, binding, prepared, waited_s, ready - begun, ready)
+        return _Work(number, begins_stream, frame, binding, prepared, waited_s, ready - begun, ready)
 
     def _infer_all(self, lane: int) -> None:
         while (work := self._handoff.take()) is not None:
-            observation = self._observe(work, lane)
-            with self._turns.turn(work.number):
-                if observation is not None:
-                    self._emit(observation)
-                    self._count_answer(work.binding)
-            work.binding.end()
+            try:
+                self._answer(work, lane)
+            finally:
+                work.binding.end()
+
+    def _answer(self, work: _Work, lane: int) -> None:
+        observation = self._observe(work, lane)
+        with self._turns.turn(work.number):
+            if observation is not None:
+                self._emit(observation)
+                self._count_answer(work.binding)
 
     def _observe(self, work: _Work, lane: int) -> Observation | None:
         try:
             with work.binding.instance(lane) as runner:
+                if work.begins_stream:
+                    runner.reset()
                 begun = self._busy_since[lane] = time.perf_counter()
                 outputs = runner.infer(work.prepared)
                 inferred = time.perf_counter()

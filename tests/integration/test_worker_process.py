@@ -67,7 +67,7 @@ async def test_a_worker_that_is_stopped_is_killed_after_the_silence(world: World
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGSTOP)
     await until(lambda: bool(world.deaths), "the watchdog")
-    assert "was killed because it hung (no sign of life for 2." in world.deaths[0]
+    assert "was killed because it hung (no sign of life for " in world.deaths[0]
     with pytest.raises(ProcessLookupError):
         os.kill(worker.pid, 0)
 

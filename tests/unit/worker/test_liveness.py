@@ -45,8 +45,8 @@ def test_a_worker_hangs_by_silence_by_an_inference_or_by_an_answer_owed(
 
 
 def test_a_worker_that_has_said_nothing_yet_is_given_its_time() -> None:
-    assert hang(104.0, 100.0, None, [], LIMITS) is None
-    assert hang(106.0, 100.0, None, [], LIMITS) == "no sign of life for 6.0 s"
+    assert hang(129.0, 100.0, None, [], LIMITS) is None
+    assert hang(131.0, 100.0, None, [], LIMITS) == "no sign of life for 31.0 s"
 
 
 def test_a_death_names_the_signal_and_what_was_being_done() -> None:
