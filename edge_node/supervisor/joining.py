@@ -102,12 +102,12 @@ class Registration:
                 identity = await join(self._config, self._identity(), facts_json)
             except NearfieldError as error:
                 meanwhile = "nothing to run yet" if self._identity() is None else "running what this node has"
-                self._say(f"not registered: {error} ({meanwhile})")
+                self._say(f"not registered: {error} ({meanwhile})", logging.WARNING)
                 await asyncio.sleep(retry_s(attempt, random.random()))  # noqa: S311 (jitter)
                 attempt += 1
                 continue
             attempt = 0
-            self._say(f"registered with the coordinator at {identity.coordinator} as {identity.node}")
+            self._say(f"registered with the coordinator at {identity.coordinator} as {identity.node}", logging.INFO)
             await self._on_registered(identity)
             await self._while_connected()
 
@@ -117,7 +117,7 @@ class Registration:
         while self._connected():  # noqa: ASYNC110 - a look each half a minute costs less than an event
             await asyncio.sleep(REJOIN_S)
 
-    def _say(self, state: str) -> None:
+    def _say(self, state: str, level: int) -> None:
         if state != self.state:
-            log.info("%s", state)
+            log.log(level, "%s", state)
         self.state = state

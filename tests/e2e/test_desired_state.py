@@ -145,3 +145,11 @@ def test_a_second_agent_on_the_same_state_is_refused_in_one_line(tmp_path: Path)
         assert second.output().startswith("edge-node: another agent runs on")
         assert second.output().count("\n") == 1
         assert first.stop() == 0
+
+
+def test_in_one_process_the_same_parts_run_as_threads(tmp_path: Path, data: Path) -> None:
+    with fleet(tmp_path) as world:
+        deployed(world, data, f"shelf={data / 'video' / 'cockatoo.mp4'},loop=true", "--isolation", "thread")
+        agent = world.status()["pid"]
+        assert Path(f"/proc/{agent}/task/{agent}/children").read_text(encoding="ascii").split() == []
+        until(lambda: world.status()["outbox"]["acked"] > 5, "results in the store")

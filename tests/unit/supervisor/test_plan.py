@@ -217,3 +217,11 @@ def test_a_worker_that_cannot_start_is_waited_for() -> None:
         actual = applied(actual, step)
     held = failed(actual, step, FACTS, "no such file")
     assert [wait.reason for wait in waits(wanted, held)] == ["no such file"]
+
+
+def test_trouble_with_a_source_is_a_reason_to_see_and_stops_nothing() -> None:
+    troubled = replace(FACTS, troubles={"shelf": "failed: no such file"})
+    actual, taken = settled(desired(deployment()), running(), troubled)
+    assert taken == []
+    (wait,) = waits(desired(deployment()), actual, troubled)
+    assert (wait.reason, wait.failed) == ("source 'shelf': failed: no such file", True)
