@@ -34,11 +34,19 @@ class Pace:
     def __init__(self) -> None:
         self._start_s: float | None = None
         self._last_s = 0.0
+        self._interval_s = 0.0
 
     def wait_s(self, stream_time_s: float, now_s: float) -> float:
-        """How long to wait before the frame of this stream time is due; a time before the last one begins anew."""
-        if self._start_s is None or stream_time_s < self._last_s:
+        """How long to wait before the frame of this stream time is due.
+
+        A time before the last one begins the file anew, one frame's interval after its last frame.
+        """
+        if self._start_s is None:
             self._start_s = now_s - stream_time_s
+        elif stream_time_s < self._last_s:
+            self._start_s += self._last_s + self._interval_s - stream_time_s
+        else:
+            self._interval_s = stream_time_s - self._last_s
         self._last_s = stream_time_s
         wait_s = self._start_s + stream_time_s - now_s
         if wait_s < -_MOST_BEHIND_S:

@@ -10,7 +10,7 @@ import pytest
 from edge_node.capture.handle import open_capture
 from edge_node.config import Source
 from edge_node.errors import WorkerFailed
-from tests.conformance.worker_world import Isolation, World, photos, stub_bundle, until
+from tests.conformance.worker_world import Isolation, World, clip, photos, recurrent_bundle, stub_bundle, until
 
 
 @pytest.fixture(params=["process", "thread"])
@@ -169,6 +169,17 @@ async def test_several_instances_answer_in_the_order_of_the_frames(world: World)
     await world.worker.start(world.run("shelf", "a", capture))
     await until(lambda: len(world.seen) == 60, "60 answers")
     assert [one.stream_time_s for one in world.seen] == list(range(60))
+
+
+async def test_a_recurrent_model_begins_anew_when_its_stream_does(world: World) -> None:
+    """A clip round and round: with the state of the round before the answers would differ."""
+    await world.worker.load("r", recurrent_bundle(world.folder / "r"), "model.stub", 1, 3)
+    capture = await world.capture("line", Source(str(clip(world.folder / "c.mp4", 2)), loop=True, realtime=False))
+    await world.worker.start(world.run("shelf", "r", capture))
+    await until(lambda: len(world.seen) >= 8, "4 rounds")
+    answers = [one.outputs[0]["values"] for one in world.seen[:8]]  # type: ignore[index]
+    assert answers[:2] * 4 == answers
+    assert answers[0] != answers[1]
 
 
 async def test_a_status_says_what_runs_and_what_it_costs(world: World) -> None:

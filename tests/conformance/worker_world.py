@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+import av
 import numpy as np
 from PIL import Image
 
@@ -45,6 +46,36 @@ def stub_bundle(folder: Path, **behaviour: float) -> Path:
     return folder
 
 
+RECURRENT = """
+name = "recurrent"
+task = "tensor"
+[[variants]]
+file = "model.stub"
+engine = "stub"
+[[inputs]]
+name = "x"
+kind = "image"
+[[inputs]]
+name = "state"
+kind = "state"
+from = "next"
+[[outputs]]
+name = "y"
+decode = "tensor"
+"""
+
+
+def recurrent_bundle(folder: Path) -> Path:
+    """A bundle whose answer is the sum of the frame and of a state, which is the answer before."""
+    folder.mkdir()
+    (folder / "model.toml").write_text(RECURRENT)
+    tensors = {name: {"name": name, "dtype": "float32", "shape": [1, 1]} for name in ("state", "y", "next")}
+    frame = {"name": "x", "dtype": "uint8", "shape": [1, 8, 8, 3]}
+    model = {"inputs": [frame, tensors["state"]], "outputs": [tensors["y"], tensors["next"]]}
+    (folder / "model.stub").write_text(json.dumps(model))
+    return folder
+
+
 def photos(folder: Path, count: int, size: int = 8) -> Path:
     """A folder of grey photos; the number of a photo is its stream time in seconds, and its grey value."""
     folder.mkdir()
@@ -52,6 +83,18 @@ def photos(folder: Path, count: int, size: int = 8) -> Path:
         picture = np.full((size, size, 3), number % 251, np.uint8)
         Image.fromarray(picture).save(folder / f"{number:05d}.png")
     return folder
+
+
+def clip(file: Path, count: int) -> Path:
+    """A video of frames that differ."""
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=20, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = 16, 16, "yuv420p"
+        for number in range(count):
+            picture = np.full((16, 16, 3), 40 * (number + 1), np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return file
 
 
 async def until(true: Callable[[], bool], what: str) -> None:
