@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -14,7 +15,7 @@ from tests.durable.node import CONTEXT, draft
 
 STREAM = StreamId("5" * 32)
 SCHEMAS = Path(__file__).parents[3] / "docs" / "schemas"
-OUTPUTS = {
+OUTPUTS: dict[str, tuple[Any, ...]] = {
     "classification": (Classified(label='"late":false', score=0.9, index=3),),
     "detection": (Detected(label="bolt", score=0.5, box=(0.0, 0.1, 0.9, 1.0)),),
     "anomaly": (Anomaly(score=0.2, threshold=0.1, anomalous=True), Anomaly(score=0.1)),
@@ -29,9 +30,7 @@ def schema(name: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("task", OUTPUTS)
 def test_a_result_of_each_task_follows_its_schema(task: str) -> None:
-    seen = Observation(
-        "shelf", "s", 1_700_000_000_123_456_789, LatencyMs(0.1, 1.0, 5.0, 0.2), task, list(OUTPUTS[task])
-    )
+    seen = Observation("shelf", "s", 1_700_000_000_123_456_789, LatencyMs(0.1, 1.0, 5.0, 0.2), task, OUTPUTS[task])
     event = json.loads(encode_result(Draft(seen, CONTEXT), STREAM, 7))
     jsonschema.validate(event, schema(task))
     assert event["id"] == f"{STREAM}/7"

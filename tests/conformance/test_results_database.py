@@ -1,0 +1,247 @@
+"""One suite for every database that results may be kept in: SQLite and PostgreSQL."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from coordinator.db.engine import sqlite_url
+from coordinator.db.results_database import RESULTS, ResultsDatabase, open_results
+from coordinator.db.results_query import ResultsQuery
+from coordinator.db.results_tables import alarms, metadata
+from coordinator.results.ingest import Alarm, Outcome, StoreFailed
+from coordinator.results.query import Count, Filter, Query
+from coordinator.results.records import Arrival, Kind, read_message
+from edge_node.outbox.events import marked_late
+from protos.identity import NodeId, StreamId
+from tests.durable.node import NODE
+from tests.unit.results.arrivals import STREAM, message, result, tombstone
+
+NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+OTHER_STREAM = StreamId("6" * 32)
+OTHER_NODE = NodeId("b" * 32)
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgres"))])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database of each kind."""
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path / "results.db")
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[ResultsDatabase]:
+    """A database of the newest schema that keeps three days."""
+    opened = open_results(url, keep_days=3)
+    yield opened
+    opened.close()
+
+
+def store(database: ResultsDatabase, *events: bytes, now: datetime = NOW) -> Outcome:
+    """Commit one message of the node."""
+    arrivals = read_message(message(*events), NODE)
+    (outcome,) = database.repository.commit({arrivals[0].stream: arrivals}, now)
+    return outcome
+
+
+def at(seconds: int, number: int, **columns: str) -> Arrival:
+    """A result captured so many seconds after 1970."""
+    values = {"site": "s", "name": "n", "pipeline": "p", "model": "m"} | columns
+    event = json.dumps({"number": number}).encode()
+    return Arrival(Kind.RESULT, NODE, STREAM, number, number, event, seconds * 1_000_000, **values, version=1)
+
+
+def numbers(database: ResultsDatabase, query: Query, page: int = 2) -> list[int]:
+    """The answers' numbers, read in small pages."""
+    pages = list(ResultsQuery(database.engine, page).batches(query))
+    assert all(0 < len(found) <= page for found in pages)
+    return [json.loads(event)["number"] for found in pages for event in found]
+
+
+def events(database: ResultsDatabase) -> list[bytes]:
+    return [event for found in database.query.batches(Query()) for event in found]
+
+
+def test_the_migrations_make_the_tables_that_the_code_expects(database: ResultsDatabase) -> None:
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"version_table": f"nearfield_{RESULTS}_schema"})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_results_are_stored_once_and_as_they_came(database: ResultsDatabase) -> None:
+    sent = [result(1), result(2), result(3)]
+    assert store(database, *sent).through == 3
+    again = store(database, *sent)
+    assert (again.through, again.duplicates, again.conflict) == (3, 3, None)
+    assert sorted(events(database)) == sorted(sent)
+
+
+def test_behind_a_gap_nothing_is_stored(database: ResultsDatabase) -> None:
+    outcome = store(database, result(1), result(3), result(4))
+    assert (outcome.through, outcome.beyond_gap) == (1, 2)
+    assert store(database, result(2), result(3)).through == 3
+    assert len(events(database)) == 3
+
+
+def test_streams_go_on_where_they_were_after_a_restart(database: ResultsDatabase, url: str) -> None:
+    store(database, result(1), result(2))
+    again = open_results(url, keep_days=3)
+    assert store(again, result(2), result(3)).through == 3
+    again.close()
+    assert len(events(database)) == 3
+
+
+def test_many_streams_share_one_commit(database: ResultsDatabase) -> None:
+    streams = {StreamId(f"{number:032x}"): number for number in range(1, 40)}
+    heard = {
+        stream: read_message(message(*(result(seq, stream=stream) for seq in range(1, last + 1))), NODE)
+        for stream, last in streams.items()
+    }
+    outcomes = database.repository.commit(heard, NOW)
+    assert {outcome.stream: outcome.through for outcome in outcomes} == streams
+    assert len(events(database)) == sum(streams.values())
+
+
+def test_holes_are_counted_and_widened_ones_only_beyond_what_is_stored(database: ResultsDatabase) -> None:
+    store(database, result(1), tombstone(2, 5), result(6))
+    outcome = store(database, tombstone(4, 10))
+    assert (outcome.through, outcome.holes) == (10, 4)
+    assert database.query.count(Query()) == Count(results=2, dropped=8)
+    assert database.query.count(Query(Filter(node="cam-3", site="store-12"))).dropped == 8
+    assert database.query.count(Query(Filter(node="cam-4"))) == Count(0, 0)
+
+
+def test_what_was_acknowledged_before_and_lost_here_was_not_dropped_by_the_node(database: ResultsDatabase) -> None:
+    assert store(database, tombstone(1, 1000, reason="freed"), result(1001)).through == 1001
+    assert database.query.count(Query()) == Count(results=1, dropped=0)
+
+
+def test_other_content_under_a_stored_number_is_a_conflict_and_changes_nothing(database: ResultsDatabase) -> None:
+    store(database, result(1), result(2))
+    outcome = store(database, result(1), result(2, label="a clone"))
+    assert (outcome.conflict, outcome.through) == (2, 2)
+    assert not any(b"a clone" in event for event in events(database))
+
+
+def test_a_late_repetition_is_no_conflict_even_on_the_next_day(database: ResultsDatabase) -> None:
+    first = result(1)
+    store(database, first)
+    assert store(database, marked_late(first), now=NOW + timedelta(days=1)).conflict is None
+    other = store(database, result(1, label="a clone"), now=NOW + timedelta(days=1))
+    assert other.conflict == 1
+
+
+def test_a_stream_belongs_to_the_node_that_began_it(database: ResultsDatabase) -> None:
+    store(database, result(1))
+    foreign = read_message(message(result(2).replace(NODE.encode(), OTHER_NODE.encode())), OTHER_NODE)
+    (outcome,) = database.repository.commit({STREAM: foreign}, NOW)
+    assert (outcome.refused, outcome.node) == (True, OTHER_NODE)
+    assert len(events(database)) == 1
+
+
+def test_two_collectors_on_one_database_store_everything_once(database: ResultsDatabase, url: str) -> None:
+    other = open_results(url, keep_days=3)
+    sent = [result(seq) for seq in range(1, 201)]
+
+    def collect(into: ResultsDatabase) -> None:
+        for begin in range(0, 200, 10):
+            store(into, *sent[begin : begin + 10])
+
+    store(database, sent[0])
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(collect, [database, other]))
+    other.close()
+    assert sorted(events(database)) == sorted(sent)
+
+
+def test_partitions_are_days_of_arrival_and_are_dropped_whole(database: ResultsDatabase) -> None:
+    store(database, result(1), tombstone(2, 2), now=NOW - timedelta(days=5))
+    store(database, result(3), now=NOW - timedelta(days=3))
+    store(database, result(4))
+    assert database.repository.drop_expired(NOW) == ["results_20261117"]
+    assert database.repository.drop_expired(NOW) == []
+    assert database.query.count(Query()) == Count(results=2, dropped=0)
+    assert store(database, result(5), now=NOW - timedelta(days=5)).through == 5
+    assert len(events(database)) == 3
+
+
+@pytest.fixture
+def answers(database: ResultsDatabase) -> ResultsDatabase:
+    """Nine results over three days of arrival; capture times interleave and tie."""
+    days = [(1, [at(50, 1), at(10, 2), at(30, 3)]), (2, [at(20, 4), at(30, 5, site="t"), at(60, 6, name="other")])]
+    days.append((3, [at(30, 7, pipeline="q"), at(5, 8, model="k"), at(70, 9)]))
+    for day, arrivals in days:
+        database.repository.commit({STREAM: arrivals}, NOW + timedelta(days=day))
+    return database
+
+
+def test_answers_come_oldest_first_over_all_partitions(answers: ResultsDatabase) -> None:
+    assert numbers(answers, Query()) == [8, 2, 4, 3, 5, 7, 1, 6, 9]
+
+
+def test_since_is_inside_and_until_is_outside(answers: ResultsDatabase) -> None:
+    assert numbers(answers, Query(since_us=20_000_000, until_us=50_000_000)) == [4, 3, 5, 7]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Filter(site="t"), [5]),
+        (Filter(node="other"), [6]),
+        (Filter(node=NODE), [8, 2, 4, 3, 5, 7, 1, 6, 9]),
+        (Filter(pipeline="q"), [7]),
+        (Filter(model="k"), [8]),
+        (Filter(site="s", node="n", pipeline="p", model="m"), [2, 4, 3, 1, 9]),
+        (Filter(site="nowhere"), []),
+    ],
+)
+def test_filters_are_about_columns_and_all_must_match(
+    answers: ResultsDatabase, wanted: Filter, found: list[int]
+) -> None:
+    assert numbers(answers, Query(wanted)) == found
+    assert answers.query.count(Query(wanted)).results == len(found)
+
+
+@pytest.mark.parametrize("page", [1, 2, 4, 100])
+def test_a_limit_takes_the_oldest_or_the_newest_and_is_oldest_first_either_way(
+    answers: ResultsDatabase, page: int
+) -> None:
+    assert numbers(answers, Query(limit=4), page) == [8, 2, 4, 3]
+    assert numbers(answers, Query(limit=4, newest=True), page) == [7, 1, 6, 9]
+    assert numbers(answers, Query(limit=100, newest=True), page) == [8, 2, 4, 3, 5, 7, 1, 6, 9]
+    assert numbers(answers, Query(Filter(site="s"), until_us=40_000_000, limit=2, newest=True), page) == [3, 7]
+
+
+def test_an_empty_database_answers_nothing(database: ResultsDatabase) -> None:
+    assert events(database) == []
+    assert numbers(database, Query(limit=5, newest=True)) == []
+    assert database.query.count(Query()) == Count(0, 0)
+
+
+def test_an_alarm_is_recorded_once_and_counted(database: ResultsDatabase) -> None:
+    for minute in range(3):
+        moment = NOW + timedelta(minutes=minute)
+        database.repository.record_alarm(Alarm.CONFLICT, NODE, STREAM, f"number {minute}\0", moment)
+    with database.engine.connect() as connection:
+        (row,) = connection.execute(sa.select(alarms)).all()
+    assert (row.times, row.detail, row.first_at, row.last_at) == (3, "number 2", NOW, NOW + timedelta(minutes=2))
+
+
+def test_a_database_that_refuses_is_one_line_and_nothing_is_half_stored(database: ResultsDatabase) -> None:
+    store(database, result(1))
+    table = f"results_{NOW:%Y%m%d}"
+    with database.engine.begin() as connection:
+        connection.execute(sa.text(f"ALTER TABLE {table} RENAME TO elsewhere"))
+    with pytest.raises(StoreFailed) as refused:
+        store(database, result(2))
+    assert "\n" not in str(refused.value)
+    with database.engine.begin() as connection:
+        connection.execute(sa.text(f"ALTER TABLE elsewhere RENAME TO {table}"))
+    assert store(database, result(2)).through == 2
