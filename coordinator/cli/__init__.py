@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from coordinator import __version__
-from coordinator.cli import client, deployment, model, model_init, node
+from coordinator.cli import client, deployment, model, model_init, node, results
 from coordinator.cli.demo import demo
 from coordinator.cli.status import status
 from coordinator.errors import Exit, NearfieldError
@@ -21,10 +21,10 @@ COORDINATOR = "--coordinator"
 
 app = typer.Typer(name="edgectl", no_args_is_help=True, pretty_exceptions_enable=False)
 model_init.mount(model.app)
-model_init.mount(model.app)
 app.add_typer(model.app, name="model")
 app.add_typer(deployment.app, name="deployment")
 app.add_typer(node.app, name="node")
+app.add_typer(results.app, name="results")
 app.command("status")(status)
 app.command("demo")(demo)
 
