@@ -71,12 +71,11 @@ class EmbeddedBroker:
         return Connection(self._hub, MAX_PACKET, lambda: f"anonymous-{next(self._numbers)}", self._connections)
 
     async def _close(self) -> None:
+        # a connection that is being accepted while the server closes would stay half made (asyncio asserts)
+        while being_accepted := asyncio.all_tasks() - {asyncio.current_task()}:
+            await asyncio.wait(being_accepted)
         if self._server is not None:
             self._server.close()
-        being_accepted = asyncio.all_tasks() - {asyncio.current_task()}
-        if being_accepted:
-            await asyncio.wait(being_accepted)
         for connection in list(self._connections):
             connection.abort()
-        while self._connections:
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)  # every connection hears that it is lost

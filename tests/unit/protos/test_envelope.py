@@ -82,7 +82,7 @@ def test_no_flipped_byte_of_the_payload_passes(position: int, flip: int) -> None
 def test_what_is_no_base64_is_refused(text: str) -> None:
     envelope = json.loads(seal(DESIRED, b"{}", KEY))
     for broken in (envelope | {"payload": text}, envelope | {"signatures": [{"keyid": "", "sig": text}]}):
-        with pytest.raises(ContractError, match="^not a signed document"):
+        with pytest.raises(ContractError, match=r"^not a signed document"):
             open_sealed(json.dumps(broken).encode(), DESIRED, TRUSTED)
 
 
