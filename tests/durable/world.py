@@ -122,6 +122,16 @@ class World:
         assert self.collector is not None
         self.collector.kill()
 
+    def pause_collector(self) -> None:
+        """Let it live and do nothing."""
+        assert self.collector is not None
+        self.collector.process.send_signal(signal.SIGSTOP)
+
+    def resume_collector(self) -> None:
+        """Let it go on."""
+        assert self.collector is not None
+        self.collector.process.send_signal(signal.SIGCONT)
+
     def start_node(self, label: str, offer: int, rate: float) -> Child:
         """Start the node; a label must be used once only."""
         command = [sys.executable, "-m", "tests.durable.node", str(self.folder / "node"), str(self.port)]
