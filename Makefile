@@ -54,7 +54,7 @@ proto: $(VENV)/proto/.ready  ## generate the gRPC stubs
 lock:  ## resolve the requirement locks again (needs uv)
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra node -o requirements/node.txt
-	$(LOCK) pyproject.toml --extra coordinator --extra broker --extra postgres -o requirements/coordinator.txt
+	$(LOCK) pyproject.toml --extra coordinator --extra postgres -o requirements/coordinator.txt
 	$(LOCK) pyproject.toml --extra tflite-runtime --extra image -o requirements/tflite-runtime.txt
 	$(LOCK) requirements/proto.in -o requirements/proto.txt
 

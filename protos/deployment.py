@@ -9,6 +9,10 @@ from protos.identity import checked_name
 from protos.strict import convert
 
 
+RESERVED = frozenset({"availability"})
+"""No pipeline's name: `live/<site>/<node>/availability` is the node's own topic."""
+
+
 class Live(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What of a pipeline is published live: `qos` of results, and which last values are retained."""
 
@@ -58,6 +62,10 @@ def parse_deployment(document: object, where: str) -> Deployment:
         raise ContractError(f"{where}: no pipelines: name at least one, with its source")
     for pipeline in deployment.pipelines:
         checked_name(pipeline.name, f"{where}: pipelines: name")
+        if pipeline.name in RESERVED:
+            raise ContractError(
+                f"{where}: a pipeline cannot be named {pipeline.name!r}: that is a live topic of the node"
+            )
         checked_name(pipeline.source, f"{where}: pipeline {pipeline.name!r}: source")
         if pipeline.fps is not None and pipeline.fps <= 0:
             raise ContractError(f"{where}: pipeline {pipeline.name!r}: fps must be above 0")
