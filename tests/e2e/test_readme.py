@@ -37,16 +37,12 @@ def blocks(language: str) -> list[str]:
 
 def script() -> str:
     """The README's shell commands as one script that stops at the first failure."""
-    lines = ["set -euo pipefail", "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT"]
+    lines = ["set -euvo pipefail", "trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT"]
     for code in blocks("sh"):
         for command in code.replace("\\\n", " ").splitlines():
-            lines += [f"echo '$ '{_quoted(command)}", command]
+            lines.append(command)
             lines += [wait for start, wait in WAIT_FOR if command.startswith(start) and "dry-run" not in command]
     return "\n".join(lines) + "\n"
-
-
-def _quoted(command: str) -> str:
-    return "'" + command.replace("'", "'\\''") + "'"
 
 
 @pytest.mark.needs("unshare", "ip", "mosquitto_sub")
