@@ -1,17 +1,15 @@
 """The loop between the database and the broker, with a real database and a broker of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from coordinator.db.control import ControlStore
-from coordinator.db.engine import open_engine, sqlite_url
 from coordinator.fleet.audit import Audit
 from coordinator.fleet.controller import MAX_WAITING, Controller
 from coordinator.fleet.deployments import DeploymentService
@@ -25,7 +23,7 @@ from protos.digest import Digest, digest_of
 from protos.identity import NodeId, stream_id
 from protos.reported import Facts, Hello, Reported, Status
 from protos.topics import Kind, Topics
-from tests.unit.fleet.examples import NOW, a_version
+from tests.unit.fleet.examples import NOW
 
 TOPICS = Topics()
 SPEC = Deployment("shelf", "site=store-12", "m@1", (Pipeline("shelf", "shelf", live=Live(state=("label",))),))
@@ -103,15 +101,9 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(store: ControlStore) -> World:
     """A coordinator's control side without its transports; model m has version 1."""
-    store = ControlStore(open_engine(sqlite_url(tmp_path / "control.db")))
-    store.prepare()
-    with store.write() as tx:
-        tx.versions.take_number("m")
-        tx.versions.add(a_version())
-    yield World(store)
-    store.close()
+    return World(store)
 
 
 async def until(condition: object) -> None:

@@ -1,15 +1,13 @@
 """Registration, renaming, applying: what is refused, and what is told."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from itertools import count
-from pathlib import Path
 
 import msgspec
 import pytest
 
 from coordinator.db.control import ControlStore
-from coordinator.db.engine import open_engine, sqlite_url
 from coordinator.errors import BadInput, Conflict, NotFound, Refused
 from coordinator.fleet.admitted import AdmittedNodes
 from coordinator.fleet.deployments import DeploymentService, Outcome
@@ -18,7 +16,7 @@ from protos.deployment import Deployment, Pipeline
 from protos.identity import NodeId
 from protos.reported import Facts
 from protos.topics import Topics
-from tests.unit.fleet.examples import NOW, a_version
+from tests.unit.fleet.examples import NOW
 
 TOPICS = Topics()
 SPEC = Deployment("shelf", "site=store-12", "m@1", (Pipeline("shelf", "shelf"),))
@@ -50,15 +48,9 @@ class Fleet:
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
+def fleet(store: ControlStore) -> Fleet:
     """No nodes; model m has version 1."""
-    store = ControlStore(open_engine(sqlite_url(tmp_path / "control.db")))
-    store.prepare()
-    with store.write() as tx:
-        tx.versions.take_number("m")
-        tx.versions.add(a_version())
-    yield Fleet(store)
-    store.close()
+    return Fleet(store)
 
 
 def test_a_node_keeps_its_id_and_takes_new_labels_when_it_registers_again(fleet: Fleet) -> None:
