@@ -8,7 +8,6 @@ from protos.errors import ContractError
 from protos.identity import checked_name
 from protos.strict import convert
 
-
 RESERVED = frozenset({"availability"})
 """No pipeline's name: `live/<site>/<node>/availability` is the node's own topic."""
 

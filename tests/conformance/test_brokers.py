@@ -266,8 +266,7 @@ def test_a_client_of_quality_2_is_served(peer: Callable[..., Peer]) -> None:
 
 
 async def test_a_port_in_use_is_one_line(broker: OwnBroker, tmp_path: Path) -> None:
-    kind = "mosquitto" if broker.kind == "managed" else "embedded"
-    other = own_broker(kind, tmp_path / "other", port_of(broker))
+    other = own_broker("mosquitto" if broker.kind == "managed" else "embedded", tmp_path / "other", port_of(broker))
     with pytest.raises(BadInput, match=rf"127\.0\.0\.1:{port_of(broker)}: address already in use: set broker_port"):
         await other.start()
     await other.stop()
@@ -286,7 +285,7 @@ def slow_subscriber(port: int) -> Iterator[socket.socket]:
 
 def read_publishes(slow: socket.socket, count: int) -> list[bytes]:
     """Read and acknowledge QoS 1 messages; their payloads."""
-    payloads = []
+    payloads: list[bytes] = []
     while len(payloads) < count:
         header, length, shift = read_exactly(slow, 1)[0], 0, 0
         while True:
