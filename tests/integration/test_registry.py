@@ -119,7 +119,12 @@ async def test_a_push_that_broke_off_goes_on_where_it_was(
         with pytest.raises(asyncio.CancelledError):
             await call
     chunks = pushing._chunks
-    monkeypatch.setattr(pushing, "_chunks", lambda path, offset: sent.append(offset) or chunks(path, offset))
+
+    def noting(path: Path, offset: int) -> Any:
+        sent.append(offset)
+        return chunks(path, offset)
+
+    monkeypatch.setattr(pushing, "_chunks", noting)
     await run.json("model", "push", str(bundle))
     assert len(part) in sent
     assert (await run.json("model", "verify", "m"))["intact"]
