@@ -98,6 +98,15 @@ def marked_late(event: bytes) -> bytes:
     return event.replace(IN_TIME, LATE, 1)
 
 
+def is_readable(event: bytes) -> bool:
+    """Whether bytes from the disk are still JSON."""
+    try:
+        msgspec.json.decode(event)
+    except (msgspec.DecodeError, UnicodeError):
+        return False
+    return True
+
+
 def rfc3339(wall_ns: int) -> str:
     """The UTC time of nanoseconds since 1970, with milliseconds; a clock beyond the years 1 to 9999 reads as 1970."""
     try:

@@ -10,12 +10,13 @@ more than `BACKLOG` wait to be sent they go in batches as large as a message may
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from edge_node.outbox.events import encode_tombstone, marked_late
-from edge_node.outbox.policy import Hole, uncovered
+from edge_node.outbox.events import encode_tombstone, is_readable, marked_late
+from edge_node.outbox.policy import Hole, Reason, uncovered
 from edge_node.outbox.queue import Outbox
 from edge_node.outbox.records import Record
 from edge_node.outbox.sending import Sending
@@ -29,6 +30,8 @@ LATE_AFTER_S = 5.0
 RETRY_S = 0.05
 LONGEST_RETRY_S = 1.0
 """How soon a link that took nothing is asked again: doubled each time, up to the longest."""
+DOUBTED = 3
+"""After so many timeouts in a row what is sent is looked at: a damaged event would be refused for ever."""
 BURST = 32
 """Messages handed over before other tasks have their turn."""
 
@@ -88,10 +91,10 @@ class Forwarder:
         while True:
             self._outbox.changed.clear()
             wait_s = await self._send_what_may_go()
-            try:
-                await asyncio.wait_for(self._outbox.changed.wait(), wait_s)
-            except TimeoutError:
-                self._sending.on_time(self._monotonic())
+            # not wait_for: until Python 3.12 it loses a cancellation that comes together with the event
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._outbox.changed.wait()
 
     async def _send_what_may_go(self) -> float | None:
         """Seconds after which to look again even if nothing happens."""
@@ -131,6 +134,8 @@ class Forwarder:
     def _event(self, record: Record) -> bytes:
         if record.reason is not None:
             return self._tombstone(Hole(record.first, record.seq, record.reason))
+        if self._sending.timeouts >= DOUBTED and not is_readable(record.body):
+            return self._tombstone(Hole(record.seq, record.seq, Reason.UNREADABLE))
         return marked_late(record.body) if self._outbox.is_late(record, LATE_AFTER_S) else record.body
 
     def _tombstone(self, hole: Hole) -> bytes:
