@@ -60,7 +60,8 @@ def answering(engine: sa.Engine) -> Iterator[None]:
 
 
 def _shown(url: URL) -> str:
-    return url.render_as_string(hide_password=True)
+    """As a person wrote it: without the driver and the password."""
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
 def _parsed(url: str) -> URL:

@@ -1,0 +1,278 @@
+"""The coordinator whole: its broker, its command, its databases, its end."""
+
+import asyncio
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+
+import grpc
+import msgspec
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from coordinator.app import Coordinator
+from coordinator.errors import BadInput, Refused
+from coordinator.folder import Folder, read_signing_key
+from coordinator.link.broker import BrokerClient
+from protos.broker_url import parse_broker_url
+from protos.desired import Desired
+from protos.digest import digest_of
+from protos.envelope import DESIRED, open_sealed, public_bytes
+from protos.fleet.v1.node_pb2 import GetNodeRequest, Node, RegisterNodeReply, RegisterNodeRequest
+from protos.fleet.v1.node_pb2_grpc import NodeServiceStub
+from protos.identity import NodeId, stream_id
+from protos.reported import Facts, Hello, Status
+from protos.topics import Kind, Topics
+from tests.coordinators import edgectl, running_coordinator
+
+TOPICS = Topics()
+COMMAND = (sys.executable, "-m", "coordinator")
+
+pytestmark = pytest.mark.needs("mosquitto")
+
+
+class Watcher:
+    """A client that remembers what the broker retains."""
+
+    def __init__(self, url: str) -> None:
+        self.client = BrokerClient(parse_broker_url(url))
+        self.client.subscribe("#", 1, self._on_message)
+        self.retained: dict[str, bytes] = {}
+        self.changed = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def _on_message(self, topic: str, payload: bytes, retained: bool) -> None:
+        self._loop.call_soon_threadsafe(self._remember, topic, payload)
+
+    def _remember(self, topic: str, payload: bytes) -> None:
+        self.retained[topic] = payload
+        self.retained = {topic: kept for topic, kept in self.retained.items() if kept}
+        self.changed.set()
+
+    async def desired(self, coordinator_folder: Path, node: NodeId, revision: int) -> Desired:
+        """The node's document of a revision, once it is there and its signature holds."""
+        trusted = frozenset({public_bytes(read_signing_key(Folder(coordinator_folder)))})
+        while True:
+            sealed = self.retained.get(TOPICS.of_node(node, Kind.DESIRED))
+            if sealed is not None:
+                document = msgspec.json.decode(open_sealed(sealed, DESIRED, trusted), type=Desired)
+                if document.revision == revision:
+                    return document
+            await self._next()
+
+    async def only(self, topics: set[str]) -> None:
+        """Until nothing but these topics is retained."""
+        while self.retained.keys() != topics:
+            await self._next()
+
+    async def _next(self) -> None:
+        self.changed.clear()
+        await self.changed.wait()
+
+
+@asynccontextmanager
+async def watching(url: str) -> AsyncIterator[Watcher]:
+    """A watcher for the block."""
+    watcher = Watcher(url)
+    await watcher.client.start()
+    try:
+        yield watcher
+    finally:
+        await watcher.client.stop()
+
+
+async def register(coordinator: Coordinator, name: str = "cam-3") -> RegisterNodeReply:
+    """A node's first contact."""
+    async with grpc.aio.insecure_channel(coordinator.address) as channel:
+        stub = NodeServiceStub(channel)  # type: ignore[no-untyped-call]
+        request = RegisterNodeRequest(name=name, site="store-12", facts_json='{"sources":["shelf"]}')
+        reply: RegisterNodeReply = await stub.RegisterNode(request)
+        return reply
+
+
+async def node_of(coordinator: Coordinator, reference: str) -> Node:
+    """A node as the coordinator knows it."""
+    async with grpc.aio.insecure_channel(coordinator.address) as channel:
+        stub = NodeServiceStub(channel)  # type: ignore[no-untyped-call]
+        node: Node = await stub.GetNode(GetNodeRequest(node=reference))
+        return node
+
+
+async def push_and_apply(coordinator: Coordinator, folder: Path) -> None:
+    """Model m version 1, deployed to the site."""
+    bundle = folder / "bundle"
+    bundle.mkdir()
+    (bundle / "m.onnx").write_bytes(b"model")
+    toml = 'name = "m"\ntask = "tensor"\n[[variants]]\nfile = "m.onnx"\nengine = "onnxruntime"\n'
+    (bundle / "model.toml").write_text(toml)
+    deployment = folder / "shelf.yaml"
+    pipelines = "[{name: shelf, source: shelf, live: {state: [label]}}]"
+    deployment.write_text(f"name: shelf\nselector: site=store-12\nmodel: m@1\npipelines: {pipelines}\n")
+    assert await edgectl(coordinator, "model", "push", str(bundle)) == 0
+    assert await edgectl(coordinator, "deployment", "apply", str(deployment)) == 0
+
+
+@pytest.mark.parametrize("own_broker", ["mosquitto", "embedded"])
+async def test_a_deployment_becomes_a_signed_retained_document(own_broker: str, tmp_path: Path) -> None:
+    folder = tmp_path / "coordinator"
+    running = running_coordinator(folder, own_broker=own_broker)
+    async with running as coordinator, watching(coordinator.broker_url) as watcher:
+        reply = await register(coordinator)
+        assert (reply.broker_url, reply.topic_prefix) == (coordinator.broker_url, "edge/v1")
+        await watcher.desired(folder, NodeId(reply.node_id), 1)
+        await push_and_apply(coordinator, tmp_path)
+        document = await watcher.desired(folder, NodeId(reply.node_id), 2)
+    (deployment,) = document.deployments
+    assert (deployment.model, deployment.version) == ("m", 1)
+    assert (document.name, document.site, document.epoch) == ("cam-3", "store-12", 1)
+
+
+async def test_a_renamed_node_hears_it_and_a_deleted_one_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "coordinator"
+    async with running_coordinator(folder) as coordinator, watching(coordinator.broker_url) as watcher:
+        node = NodeId((await register(coordinator)).node_id)
+        await push_and_apply(coordinator, tmp_path)
+        kinds = (Kind.STATUS, Kind.REPORTED, Kind.ACKED)
+        leftovers = [TOPICS.of_node(node, kind) for kind in kinds]
+        leftovers += [
+            TOPICS.availability("store-12", "cam-3"),
+            TOPICS.live_state("store-12", "cam-3", "shelf", "label"),
+        ]
+        for topic in leftovers:
+            watcher.client.publish(topic, b"{}", qos=1, retain=True)
+        await edgectl(coordinator, "node", "rename", "cam-3", "cam-4")
+        assert (await watcher.desired(folder, node, 3)).name == "cam-4"
+        await edgectl(coordinator, "node", "delete", "cam-4")
+        await watcher.only(set())
+
+
+async def test_a_broker_that_was_wiped_is_repaired_by_a_nodes_hello(tmp_path: Path) -> None:
+    folder = tmp_path / "coordinator"
+    async with running_coordinator(folder) as coordinator, watching(coordinator.broker_url) as watcher:
+        node = NodeId((await register(coordinator)).node_id)
+        await watcher.desired(folder, node, 1)
+        watcher.client.publish(TOPICS.of_node(node, Kind.DESIRED), b"", qos=1, retain=True)
+        await watcher.only(set())
+        hello = Hello(node, "c1", "0.1", Facts(), digest_of(b"older"), 1, 0, stream_id(bytes(16)), 0)
+        watcher.client.publish(TOPICS.of_node(node, Kind.HELLO), msgspec.json.encode(hello), qos=1, retain=False)
+        await watcher.desired(folder, node, 1)
+        assert (await node_of(coordinator, node)).presence == "online"
+
+
+async def test_presence_is_known_again_after_a_restart(tmp_path: Path) -> None:
+    folder = tmp_path / "coordinator"
+    async with running_coordinator(folder) as coordinator, watching(coordinator.broker_url) as watcher:
+        node = (await register(coordinator)).node_id
+        online = msgspec.json.encode(Status("online", "c1"))
+        watcher.client.publish(TOPICS.of_node(NodeId(node), Kind.STATUS), online, qos=1, retain=True)
+        while (await node_of(coordinator, node)).presence != "online":  # noqa: ASYNC110 - asked over gRPC
+            await asyncio.sleep(0.01)
+    async with running_coordinator(folder) as coordinator:
+        assert (await node_of(coordinator, "cam-3")).node_id == node
+
+
+@pytest.mark.needs("postgres")
+async def test_control_data_and_results_may_share_one_postgres_database(postgres_url: str, tmp_path: Path) -> None:
+    folder = tmp_path / "coordinator"
+    databases = {"database": postgres_url, "results_database": postgres_url}
+    for _ in range(2):  # a second start migrates nothing and finds everything
+        async with running_coordinator(folder, own_broker="embedded", **databases) as coordinator:
+            await register(coordinator, f"cam-{_}")
+            assert await edgectl(coordinator, "status") == 0
+            assert (await node_of(coordinator, "cam-0")).site == "store-12"
+    assert not (folder / "coordinator.db").exists()
+
+
+async def test_health_is_served(tmp_path: Path) -> None:
+    async with (
+        running_coordinator(tmp_path, own_broker="embedded") as coordinator,
+        grpc.aio.insecure_channel(coordinator.address) as channel,
+    ):
+        reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
+    assert reply.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_port_in_use_is_named_with_the_option_and_nothing_is_left_running(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(BadInput, match=f"127.0.0.1:{port} is in use.*--port"):
+            async with running_coordinator(tmp_path, port=port):
+                pass
+
+
+async def test_only_loopback_is_served(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"host '0\.0\.0\.0': until identities exist"):
+        async with running_coordinator(tmp_path, own_broker="embedded", host="0.0.0.0"):
+            pass
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """`edge-coordinator serve` as a process, and the line that says that it is ready."""
+    command = [*COMMAND, "serve", "--dir", str(folder), "--port", "0", "--broker-port", "0", "--no-announce", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield process, process.stdout.readline()
+        finally:
+            process.kill()
+
+
+def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    """`edge-coordinator` to its end."""
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_command_says_where_it_is_and_ends_in_order(number: signal.Signals, tmp_path: Path) -> None:
+    assert run("init", "--dir", str(tmp_path)).returncode == 0
+    with serving(tmp_path) as (process, line):
+        pattern = r"coordinator 127\.0\.0\.1:\d+ · broker mqtt://127\.0\.0\.1:\d+ \(managed\)\n"
+        assert re.fullmatch(pattern, line)
+        process.send_signal(number)
+        assert process.wait(timeout=30) == 0
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()
+
+
+def test_init_keeps_keys_and_configuration_that_are_there(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "coordinator"
+    assert "is ready" in run("init", "--dir", str(folder), "--port", "7171").stdout
+    key, config = folder / "keys" / "signing.key", folder / "coordinator.toml"
+    before = key.read_bytes(), config.read_bytes()
+    assert key.stat().st_mode & 0o777 == 0o600
+    assert run("init", "--dir", str(folder)).returncode == 0
+    other = run("init", "--dir", str(folder), "--port", "7272")
+    assert (other.returncode, other.stderr.count("\n")) == (4, 1)
+    assert before == (key.read_bytes(), config.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "spoil", "code", "complaint"),
+    [
+        (("serve",), lambda folder: (folder / "coordinator.toml").unlink(), 1, "run edge-coordinator init"),
+        (("serve",), lambda folder: (folder / "coordinator.toml").write_text("prot = 1"), 1, "did you mean 'port'"),
+        (("serve",), lambda folder: (folder / "keys" / "signing.key").unlink(), 1, "signing.key is missing"),
+        (("serve",), lambda folder: (folder / "keys" / "signing.key").write_text("?"), 1, "is not a signing key"),
+        (("serve",), lambda folder: (folder / "keys" / "signing.key").chmod(0o644), 4, "may be read by others"),
+        (("serve", "--database", "mysql://h/d"), lambda _: None, 1, "'mysql' is not supported"),
+        (("serve", "--database", "postgresql://h@127.0.0.1:1/d"), lambda _: None, 3, "postgresql://h@127.0.0.1:1/d"),
+        (("serve", "--broker", "http://h"), lambda _: None, 1, "is not a broker URL"),
+        (("serve", "--log-level", "loud"), lambda _: None, 1, "'loud'"),
+    ],
+)
+def test_what_a_person_did_wrong_is_one_line(
+    arguments: tuple[str, ...], spoil: object, code: int, complaint: str, tmp_path: Path
+) -> None:
+    assert run("init", "--dir", str(tmp_path), "--port", "0", "--broker-port", "0").returncode == 0
+    assert callable(spoil)
+    spoil(tmp_path)
+    done = run(*arguments, "--dir", str(tmp_path))
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.count("\n") == 1
+    assert complaint in done.stderr
