@@ -1,0 +1,167 @@
+"""`edgectl results` against a coordinator's real result service over gRPC, and a database with real results in it."""
+
+import asyncio
+import csv
+import json
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import grpc
+import pytest
+from pyarrow import parquet
+
+from coordinator.api.errors import ErrorsToStatus
+from coordinator.api.result_service import ResultService, split
+from coordinator.cli import main
+from coordinator.db.engine import sqlite_url
+from coordinator.db.results_database import ResultsDatabase, open_results
+from coordinator.errors import Exit
+from coordinator.results.query import Filter
+from coordinator.results.records import read_message
+from coordinator.results.tail import TailHub
+from protos.fleet.v1 import result_pb2 as pb
+from protos.fleet.v1.result_pb2_grpc import ResultServiceStub, add_ResultServiceServicer_to_server
+from tests.durable.node import NODE
+from tests.unit.results.arrivals import STREAM, message, result, tombstone
+
+COUNT = 2500
+
+
+class Coordinator:
+    """A gRPC server with the result service alone, on an event loop in a thread of its own."""
+
+    def __init__(self, database: ResultsDatabase) -> None:
+        self.database, self.hub = database, TailHub()
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self.port = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(10)
+
+    async def _start(self) -> int:
+        self._server = grpc.aio.server(interceptors=(ErrorsToStatus(),))
+        service = ResultService(self.database.query, self.hub)
+        add_ResultServiceServicer_to_server(service, self._server)  # type: ignore[no-untyped-call]
+        port = self._server.add_insecure_port("127.0.0.1:0")
+        await self._server.start()
+        return port
+
+    def store(self, *events: bytes) -> None:
+        """What the collector does with a message."""
+        outcomes = self.database.repository.commit({STREAM: read_message(message(*events), NODE)}, datetime.now(UTC))
+        self.hub.publish(outcomes[0].stored)
+
+    def close(self) -> None:
+        """End it."""
+        asyncio.run_coroutine_threadsafe(self._server.stop(0), self._loop).result(10)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@pytest.fixture
+def coordinator(tmp_path: Path) -> Iterator[Coordinator]:
+    """With COUNT results and a hole of seven."""
+    database = open_results(sqlite_url(tmp_path / "results.db"), keep_days=3)
+    started = Coordinator(database)
+    started.store(*(result(seq) for seq in range(1, COUNT + 1)), tombstone(COUNT + 1, COUNT + 7))
+    yield started
+    started.close()
+    database.close()
+
+
+def edgectl(coordinator: Coordinator, *arguments: str) -> int:
+    return main(["--coordinator", f"127.0.0.1:{coordinator.port}", "results", *arguments])
+
+
+def test_a_query_prints_every_event_as_it_was_sent(
+    coordinator: Coordinator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert edgectl(coordinator, "query", "--node", "cam-3", "--since", "1h", "--json") == Exit.DONE
+    lines = capsys.readouterr().out.splitlines()
+    assert sorted(lines) == sorted(result(seq).decode() for seq in range(1, COUNT + 1))
+
+
+def test_for_people_a_query_is_a_table_of_the_newest(
+    coordinator: Coordinator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert edgectl(coordinator, "query", "--site", "store-12", "--limit", "2") == Exit.DONE
+    heading, *rows = capsys.readouterr().out.splitlines()
+    assert heading.split() == ["TIME", "SITE", "NODE", "PIPELINE", "MODEL", "OUTPUTS"]
+    assert len(rows) == 2
+    assert rows[0].split()[1:] == ["store-12", "cam-3", "shelf", "mobilenet-v2@3", *rows[0].split()[-2:]]
+
+
+def test_what_does_not_match_is_not_there(coordinator: Coordinator, capsys: pytest.CaptureFixture[str]) -> None:
+    assert edgectl(coordinator, "query", "--node", "cam-4", "--json") == Exit.DONE
+    assert capsys.readouterr().out == ""
+
+
+def test_counting_tells_what_was_dropped(coordinator: Coordinator, capsys: pytest.CaptureFixture[str]) -> None:
+    assert edgectl(coordinator, "count", "--json") == Exit.DONE
+    assert json.loads(capsys.readouterr().out) == {"results": COUNT, "dropped": 7}
+
+
+@pytest.mark.parametrize("since", ["yesterday", "5 minutes", "2026-13-01", "999999999w"])
+def test_a_time_that_is_none_is_one_line(
+    coordinator: Coordinator, since: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert edgectl(coordinator, "query", "--since", since) == Exit.FAILED
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "write a duration like 5m" in said
+
+
+def test_an_export_holds_the_same_results_in_every_format(coordinator: Coordinator, tmp_path: Path) -> None:
+    for name in ("jsonl", "csv", "parquet"):
+        assert edgectl(coordinator, "export", "--format", name, "-o", str(tmp_path / f"r.{name}")) == Exit.DONE
+    lines = [json.loads(line) for line in (tmp_path / "r.jsonl").read_text(encoding="utf-8").splitlines()]
+    with (tmp_path / "r.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = parquet.read_table(tmp_path / "r.parquet").to_pylist()
+    assert [event["id"] for event in lines] == [row["id"] for row in rows] == [row["id"] for row in columns]
+    assert len(lines) == COUNT
+    assert json.loads(rows[0]["outputs"]) == json.loads(columns[0]["outputs"]) == lines[0]["data"]["outputs"]
+    assert columns[0]["infer_ms"] == 6.9
+
+
+def test_an_export_that_fails_leaves_no_file(coordinator: Coordinator, tmp_path: Path) -> None:
+    assert edgectl(coordinator, "export", "-o", str(tmp_path / "absent" / "r.jsonl")) == Exit.FAILED
+    assert (
+        main(["--coordinator", "127.0.0.1:1", "results", "export", "-o", str(tmp_path / "r.jsonl")]) == Exit.UNREACHABLE
+    )
+    assert not (tmp_path / "r.jsonl").exists()
+    assert not list(tmp_path.glob(".r.jsonl*"))
+
+
+def test_a_tail_gets_what_is_committed_from_now_on(coordinator: Coordinator) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{coordinator.port}") as channel:
+        stub = ResultServiceStub(channel)  # type: ignore[no-untyped-call]
+        stream = stub.TailResults(pb.TailResultsRequest(filter=pb.ResultFilter(node="cam-3")))
+        stream.initial_metadata()
+        first = COUNT + 8
+        coordinator.store(result(first), result(first + 1))
+        assert list(next(stream).events) == [result(first), result(first + 1)]
+        stream.cancel()
+
+
+def test_a_watcher_that_goes_away_is_forgotten(coordinator: Coordinator) -> None:
+    with grpc.insecure_channel(f"127.0.0.1:{coordinator.port}") as channel:
+        stub = ResultServiceStub(channel)  # type: ignore[no-untyped-call]
+        stream = stub.TailResults(pb.TailResultsRequest())
+        stream.initial_metadata()
+        assert len(coordinator.hub._subscriptions) == 1
+        stream.cancel()
+    gone = threading.Event()
+    for _ in range(200):
+        if not coordinator.hub._subscriptions:
+            return
+        gone.wait(0.05)
+    pytest.fail("the subscription is still there")
+
+
+def test_events_travel_in_messages_of_bounded_size() -> None:
+    assert list(split([b"aa", b"bb", b"cccccccc", b"d"], 4)) == [[b"aa", b"bb"], [b"cccccccc"], [b"d"]]
+    assert list(split([], 4)) == []
+    assert Filter().select([]) == []
