@@ -130,10 +130,10 @@ def _watch(options: Options, watch: Watch, footer: str) -> float:
                 time.sleep(0.1)
     except KeyboardInterrupt:
         _say("ending")
-    elapsed_s = time.monotonic() - begun
+    elapsed_s, now_s = time.monotonic() - begun, time.time()
     watch.refresh()
     if options.save_svg is not None:
-        _save_svg(options.save_svg, screen(watch.rows(), watch.stored, time.time(), footer))
+        _save_svg(options.save_svg, screen(watch.rows(), watch.stored, now_s, footer))
     return elapsed_s
 
 

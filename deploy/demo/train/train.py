@@ -1,4 +1,4 @@
-"""Trains the demo's network and writes every asset: `python train.py` (about ten minutes on two cores).
+"""Trains the demo's network and writes every asset: `python train.py` (about ten minutes).
 
 The network sees generated pictures of seed TRAIN_SEED only. What is reported is its accuracy on pictures of other
 seeds and on the decoded film, for the float network and for both INT8 files.
@@ -51,6 +51,7 @@ def _turned(batch: torch.Tensor) -> torch.Tensor:
 
 def fit(images: Pixels, labels: Classes) -> nn.Sequential:
     """A trained network."""
+    torch.set_num_threads(1)  # sums are taken in one order
     torch.manual_seed(TRAIN_SEED)
     model, inputs, targets = network(), as_input(images), torch.from_numpy(labels)
     optimizer = torch.optim.AdamW(model.parameters(), RATE, weight_decay=1e-3)
