@@ -7,6 +7,7 @@ It sleeps until it is woken, a step ends, or the plan says that time alone will 
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 
 from edge_node.errors import NearfieldError
 from edge_node.supervisor.actual import Facts
@@ -84,10 +85,10 @@ class Reconciler:
                 await self._sleep(sleep_s(self.plan, facts.now, bool(self._device.captures)))
 
     async def _sleep(self, longest_s: float | None) -> None:
-        try:
-            await asyncio.wait_for(self._changed.wait(), longest_s)
-        except TimeoutError:
-            return
+        # Not wait_for: on Python 3.11 it loses a cancellation that arrives together with the event.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):
+                await self._changed.wait()
 
     async def _carry_out(self, step: Step) -> None:
         """Carry out a step; what goes wrong is remembered and holds its subject back."""
