@@ -1,14 +1,17 @@
 """The door to ONNX Runtime.
 
 Sessions have their own threads (one unless asked otherwise) that never spin, and name their execution providers:
-the library's own order would begin with one that calls a cloud.
+the library's own order would begin with one that calls a cloud. Since 1.29 the library also reports its use to its
+maker unless told not to before it is loaded; a node's bytes are its owner's, so it is told.
 """
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when the library is loaded
 import onnxruntime
 
 from edge_node.engine.base import Array, TensorSpec
