@@ -68,7 +68,7 @@ def _words(output: Mapping[str, Any]) -> str:
     if "label" in output:
         return f"{output['label']} {output['score']:.3f}"
     if "score" in output:
-        verdict = {True: " anomalous", False: " normal"}.get(output.get("anomalous"), "")  # type: ignore[call-overload]
+        verdict = {"True": " anomalous", "False": " normal"}.get(str(output.get("anomalous")), "")
         return f"score {output['score']:.4g}{verdict}"
     shape = "x".join(str(size) for size in output.get("shape", ()))
     return f"{output.get('name', '?')} [{shape}]"
