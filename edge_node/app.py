@@ -20,12 +20,12 @@ from edge_node.capture.handle import Capture, open_capture
 from edge_node.config import NodeConfig
 from edge_node.engine.installed import engine_versions
 from edge_node.errors import Refused
-from edge_node.link.address import coordinator_address
+from edge_node.link.address import check_addresses
 from edge_node.outbox.acked import accept_acked
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
 from edge_node.store.bundles import Bundles
-from edge_node.store.trust import Adopted, adopt, pipeline_names
+from edge_node.store.trust import Adopted, Stale, adopt, pipeline_names
 from edge_node.supervisor.actual import Facts
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.contact import Contact, Ears
@@ -89,11 +89,11 @@ class Agent:
         self.results = Results(self.outbox.submit, self._contexts.of, self._settings)
         self.device.on_observed = self.results.observed
         self.registration = Registration(config, lambda: self.identity, self._connected, self._on_registered)
-        self.reconciler = Reconciler(self.device, self._desired, self._facts, self._publish_reported)
+        self.reconciler = Reconciler(self.device, self._desired, self._facts, self._on_planned)
         self.identity: Identity | None = None
         self.adopted: Adopted | None = None
         self.contact: Contact | None = None
-        self._refusal = ""
+        self._refusal = self._stale = ""
         self._node_facts = NodeFacts()
         self._started_at = time.monotonic()
         self._sockets = folder
@@ -107,8 +107,7 @@ class Agent:
             BadInput: the configuration or a file of the state folder cannot be used.
             Refused: another agent runs on the state folder.
         """
-        if self._config.coordinator is not None:
-            coordinator_address(self._config.coordinator)
+        check_addresses(self._config)
         self._folder.mkdir(parents=True, exist_ok=True)
         with state_lock(self._folder), socket_folder(self._folder) as self._sockets:
             socket = StatusSocket(self._folder, lambda: msgspec.json.encode(self.status()))
@@ -126,7 +125,7 @@ class Agent:
 
     def status(self) -> StatusDocument:
         """What the node does now."""
-        identity, contact, desired = self.identity, self.contact, self._desired()
+        identity, desired = self.identity, self._desired()
         worker = self.device.worker
         worker_status = None if worker is None else worker.status
         report = self.reported()
@@ -147,10 +146,8 @@ class Agent:
             sources=source_reports({name: capture.report for name, capture in self.device.captures.items()}),
             worker=worker_report(worker is not None, worker_status, self.device.worker_deaths),
             outbox=outbox_report(self.outbox),
-            link=LinkReport(coordinator=self.registration.state)
-            if contact is None
-            else contact.link_report(self.registration.state),
-            bytes=BytesReport(self.device.taken_in(), {} if contact is None else contact.bytes_out()),
+            link=self._link_report(),
+            bytes=BytesReport(self.device.taken_in(), {} if self.contact is None else self.contact.bytes_out()),
         )
 
     def _link_report(self) -> LinkReport:
@@ -223,6 +220,9 @@ class Agent:
         before = self.adopted
         try:
             adopted = adopt(sealed, self.identity.node, self.identity.trusted, before)
+        except Stale as error:
+            self._on_stale(str(error), self.contact)
+            return
         except Refused as error:
             log.warning("%s", error)
             self._refusal = str(error)
@@ -230,20 +230,29 @@ class Agent:
             return
         self._refusal = ""
         if adopted is not before:
-            self._desired_file.save(adopted)
-            self.adopted = adopted
-            self._adopt_names(before, adopted)
+            self._follow(adopted, self.contact)
         self._publish_reported()
         self.reconciler.wake()
 
-    def _adopt_names(self, before: Adopted | None, adopted: Adopted) -> None:
-        """Go by the names in the document; forget what was retained of pipelines that are gone."""
-        assert self.contact is not None
+    def _on_stale(self, why: str, contact: Contact) -> None:
+        """Keep what is held and say so: the coordinator sends it again, or under a new epoch."""
+        if why != self._stale:
+            log.info("%s", why)
+        self._stale = why
+        contact.hello()
+
+    def _follow(self, adopted: Adopted, contact: Contact) -> None:
+        """Keep a new document, go by its names, forget what was retained of pipelines that are gone."""
         log.info("desired state %d.%d adopted", adopted.desired.epoch, adopted.desired.revision)
+        try:
+            self._desired_file.save(adopted)
+        except OSError as error:
+            log.warning("the desired state is followed but cannot be kept (%s): free space on the disk", error)
+        before, self.adopted = self.adopted, adopted
         self._contexts.forget()
         for pipeline in pipeline_names(before) - pipeline_names(adopted):
-            self.contact.live.clear(pipeline)
-        self.contact.call(adopted.desired.site, adopted.desired.name)
+            contact.live.clear(pipeline)
+        contact.call(adopted.desired.site, adopted.desired.name)
 
     def _on_acked(self, sealed: bytes) -> None:
         if self.identity is None or self.contact is None:
@@ -298,6 +307,10 @@ class Agent:
             coordinator=self.device.fetcher is not None,
             troubles=self.device.troubles(),
         )
+
+    def _on_planned(self) -> None:
+        self._contexts.look_at_clock()
+        self._publish_reported()
 
     def _publish_reported(self) -> None:
         if self.contact is not None and self._connected():

@@ -7,7 +7,7 @@ docs/reference/node.md.
 import os
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -15,6 +15,9 @@ from edge_node.errors import BadInput
 from protos.errors import ContractError
 from protos.identity import checked_name
 from protos.strict import convert
+
+MOST_THREADS = 256
+"""LiteRT dies where the system refuses it a thread."""
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -26,7 +29,7 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     """
 
     url: str
-    fps: float | None = None
+    fps: Annotated[float, msgspec.Meta(gt=0)] | None = None
     loop: bool = False
     realtime: bool = True
 
@@ -43,8 +46,8 @@ class LiveSink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
 class OutboxLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """The bounds of what waits on disk, and what goes first when they are reached."""
 
-    max_bytes: int = 256 * 1024 * 1024
-    max_age_s: float = 7 * 24 * 3600.0
+    max_bytes: Annotated[int, msgspec.Meta(gt=0)] = 256 * 1024 * 1024
+    max_age_s: Annotated[float, msgspec.Meta(gt=0)] = 7 * 24 * 3600.0
     policy: Literal["drop_oldest", "drop_newest", "drop_lowest_priority"] = "drop_oldest"
 
 
@@ -65,7 +68,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     sources: dict[str, Source] = {}
     live: LiveSink | None = None
     outbox: OutboxLimits = OutboxLimits()
-    threads: int = 1
+    threads: Annotated[int, msgspec.Meta(ge=1, le=MOST_THREADS)] = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"
 

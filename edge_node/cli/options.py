@@ -5,10 +5,10 @@ Declared without the engines and numpy, so that `--help` is quick; `answers.py` 
 
 import argparse
 
+from edge_node.config import MOST_THREADS
+
 TASKS = ("classification", "detection", "anomaly", "tensor")
 ENGINES = ("litert", "onnxruntime", "stub")
-MOST_THREADS = 256
-"""LiteRT dies where the system refuses it a thread."""
 
 
 def add_answers(parser: argparse.ArgumentParser) -> None:

@@ -71,7 +71,12 @@ class Keeper:
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
         """Hand a message over, from any thread; False when not connected or too much is under way."""
         connection = self._connection
-        return connection is not None and connection.publish(topic, payload, qos, retain)
+        return connection is not None and not self._over and connection.publish(topic, payload, qos, retain)
+
+    def renew(self) -> None:
+        """End the connection and open another: what the next one says of itself has changed."""
+        self._over = True
+        self._changed.set()
 
     def on_open(self) -> None:
         """The broker accepted the connection."""

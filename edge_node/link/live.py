@@ -5,8 +5,8 @@
     live.publish("shelf", pipeline.live, event, outputs)
 
 There is no backlog: what cannot leave now is dropped and counted, and a connection's queue dies with it. States are
-published when they change, and again after every connect (a broker may have lost them). A rename is a new `Live`:
-`clear` the old one first.
+published when they change, and again after every connect (a broker may have lost them); what is to be deleted is
+deleted then at the latest.
 """
 
 from collections.abc import Callable, Sequence
@@ -45,6 +45,7 @@ class Live:
         self._name = name
         self._retained: dict[str, bytes] = {}
         self._unsaid: set[str] = set()
+        self._gone: list[str] = []
         self.published = 0
         self.published_bytes = 0
         self.dropped = 0
@@ -66,6 +67,7 @@ class Live:
 
     def on_connected(self) -> None:
         """Say that the node is there, and every state again."""
+        self._delete_gone()
         self._retained, known = {}, self._retained
         known[self._topics.availability(self._site, self._name)] = ONLINE
         for topic, value in known.items():
@@ -75,18 +77,29 @@ class Live:
         """Say that the node goes away, on purpose."""
         self._retain(self._topics.availability(self._site, self._name), OFFLINE)
 
+    def call(self, site: str, name: str) -> None:
+        """Go by another name from now on; what was retained under the old one is deleted."""
+        self.clear()
+        self._site, self._name = site, name
+        self.on_connected()
+
     def clear(self, pipeline: str | None = None) -> None:
-        """Delete the retained messages of a pipeline that is no more, or all of them (before a rename)."""
+        """Delete the retained messages of a pipeline that is no more, or all of them."""
         head = self._topics.live(self._site, self._name, pipeline) + "/" if pipeline else ""
-        for topic in [topic for topic in self._retained if topic.startswith(head)]:
-            if self._sink.publish(topic, b"", qos=1, retain=True):
-                del self._retained[topic]
+        gone = [topic for topic in self._retained if topic.startswith(head)]
+        self._retained = {topic: value for topic, value in self._retained.items() if topic not in gone}
+        self._gone += gone
+        self._delete_gone()
+
+    def _delete_gone(self) -> None:
+        self._gone = [topic for topic in self._gone if not self._sink.publish(topic, b"", qos=1, retain=True)]
 
     def _retain(self, topic: str, value: bytes) -> None:
         """Publish a retained value that is new, or that did not leave the last time."""
         if self._retained.get(topic) != value or topic in self._unsaid:
             said = self._sink.publish(topic, value, qos=1, retain=True)
             self._retained[topic] = value
+            self._gone = [gone for gone in self._gone if gone != topic]
             (self._unsaid.discard if said else self._unsaid.add)(topic)
 
 
@@ -120,6 +133,11 @@ class SiteBroker:
     async def start(self) -> None:
         """Begin to connect, in the background, and go on for ever."""
         await self._keeper.start()
+
+    def call(self, availability: str) -> None:
+        """Say under another topic whether the node is there: on a new connection, for a will cannot be changed."""
+        self._availability = availability
+        self._keeper.renew()
 
     async def stop(self) -> None:
         """Say that the node goes offline, disconnect, end."""

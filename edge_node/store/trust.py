@@ -18,6 +18,10 @@ from protos.errors import ContractError
 from protos.identity import NodeId
 
 
+class Stale(Refused):
+    """An older document than the adopted one: what a broker had retained, or a replay. Harmless."""
+
+
 @dataclass(frozen=True)
 class Adopted:
     """A desired document with the envelope that proves it."""
@@ -31,7 +35,8 @@ def adopt(sealed: bytes, node: NodeId, trusted: frozenset[bytes], current: Adopt
     """The document in an envelope, where it may replace the current one; the current one where it is the same.
 
     Raises:
-        Refused: why it may not.
+        Stale: it is older.
+        Refused: why else it may not.
     """
     adopted = opened(sealed, trusted)
     desired = adopted.desired
@@ -40,7 +45,7 @@ def adopt(sealed: bytes, node: NodeId, trusted: frozenset[bytes], current: Adopt
     if current is None or _age(desired) > _age(current.desired):
         return adopted
     if _age(desired) < _age(current.desired):
-        raise Refused(
+        raise Stale(
             f"desired document {_named(desired)} is older than the adopted {_named(current.desired)}: "
             "a replay, or a coordinator restored from a backup without a new epoch"
         )

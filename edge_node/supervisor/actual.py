@@ -51,7 +51,8 @@ class Actual:
     """Everything that the node has and does.
 
     `known` bundles have something on the disk, `complete` ones everything; `verified` ones were hashed since they
-    were last loaded. `last_good` is the version of each deployment that has passed its probation.
+    were last loaded. `last_good` is the version of each deployment that has passed its probation. `failing` says of
+    pipelines that answer no frame why, by name.
     """
 
     known: frozenset[Digest] = frozenset()
@@ -63,6 +64,7 @@ class Actual:
     captures: frozenset[str] = frozenset()
     pipelines: Mapping[str, RunningPipeline] = field(default_factory=dict)
     last_good: Mapping[str, DesiredDeployment] = field(default_factory=dict)
+    failing: Mapping[str, str] = field(default_factory=dict)
     failures: Mapping[str, Failure] = field(default_factory=dict)
 
 

@@ -50,8 +50,8 @@ class Contact:
         self._topics = Topics(identity.topic_prefix)
         self._name, self._site = identity.name, identity.site
         self._reported: Reported | None = None
+        self._connection = ""
         self._sent_bytes: Counter[str] = Counter()
-        self._live_bytes = 0
         self.uplink = Uplink(
             uplink_broker(config.broker or identity.broker_url),
             identity.node,
@@ -62,7 +62,8 @@ class Contact:
         durable = self._topics.of_node(identity.node, Kind.DURABLE)
         self.forwarder = Forwarder(outbox, self.uplink.publish, node=identity.node, topic=durable)
         self.site_broker = None if config.live is None else self._site_broker(config)
-        self.live = self._live()
+        sink = self.uplink if self.site_broker is None else self.site_broker
+        self.live = Live(sink, self._topics, self._site, self._name)
         self._forwarding: asyncio.Task[None] | None = None
 
     def topic(self, pipeline: str) -> str:
@@ -90,11 +91,10 @@ class Contact:
         """Go by another name from now on; what was retained under the old one is cleared."""
         if (site, name) == (self._site, self._name):
             return
-        self.live.clear()
-        self._live_bytes += self.live.published_bytes
         self._site, self._name = site, name
-        self.live = self._live()
-        self.live.on_connected()
+        if self.site_broker is not None:
+            self.site_broker.call(self._topics.availability(site, name))
+        self.live.call(site, name)
 
     def report(self, reported: Reported) -> None:
         """Publish the node's state where it differs from what was said last."""
@@ -103,6 +103,10 @@ class Contact:
             return
         if self._say(Kind.REPORTED, reported):
             self._reported = reported
+
+    def hello(self) -> None:
+        """Say what the node holds, so that the coordinator can repair what it has of it."""
+        self._say(Kind.HELLO, self._ears.hello(self._connection))
 
     def progress(self, progress: Progress) -> None:
         """Say what is under way; nobody waits for it."""
@@ -119,8 +123,8 @@ class Contact:
 
     def bytes_out(self) -> dict[str, int]:
         """Payload bytes handed to the links since the contact began, by kind."""
-        live = self._live_bytes + self.live.published_bytes
-        return {**self._sent_bytes, "durable": self.forwarder.sent_bytes, "live": live}
+        durable, live = self.forwarder.sent_bytes, self.live.published_bytes
+        return {**self._sent_bytes, "durable": durable, "live": live}
 
     def _say(self, kind: Kind, message: msgspec.Struct) -> bool:
         payload, delivery = msgspec.json.encode(message), DELIVERY[kind]
@@ -132,7 +136,8 @@ class Contact:
 
     def _on_connected(self, connection: str) -> None:
         self._reported = None  # a broker may have lost what is retained
-        self._say(Kind.HELLO, self._ears.hello(connection))
+        self._connection = connection
+        self.hello()
         self.forwarder.connected()
         if self.site_broker is None:
             self.live.on_connected()
@@ -146,10 +151,6 @@ class Contact:
             self._ears.desired(payload)
         elif topic.kind is Kind.ACKED:
             self._ears.acked(payload)
-
-    def _live(self) -> Live:
-        sink = self.uplink if self.site_broker is None else self.site_broker
-        return Live(sink, self._topics, self._site, self._name)
 
     def _site_broker(self, config: NodeConfig) -> SiteBroker | None:
         if config.live is None:

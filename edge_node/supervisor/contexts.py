@@ -33,6 +33,7 @@ class Contexts:
         self._topic = topic
         self._clock_synced = clock_synced
         self._known: dict[tuple[str, str], PipelineContext] = {}
+        self._clock: Literal["synced", "unsynced"] = "synced"
 
     def of(self, pipeline: str, session: str) -> PipelineContext | None:
         """The context, None where the node does not know the session or its own name."""
@@ -41,8 +42,15 @@ class Contexts:
             known = self._known[(pipeline, session)] = made
         return known
 
+    def look_at_clock(self) -> None:
+        """Whether results say from now on that the clock is synchronized; a kernel that does not tell is believed."""
+        clock: Literal["synced", "unsynced"] = "unsynced" if self._clock_synced() is False else "synced"
+        if clock != self._clock:
+            self._clock = clock
+            self.forget()
+
     def forget(self) -> None:
-        """Make them anew: a name or the clock's state may have changed."""
+        """Make them anew: a name has changed."""
         self._known.clear()
 
     def _make(self, pipeline: str, key: str) -> PipelineContext | None:
@@ -50,7 +58,6 @@ class Contexts:
         if loaded is None or desired is None or topic is None:
             return None
         settings = pipeline_settings(desired, pipeline)
-        clock: Literal["synced", "unsynced"] = "unsynced" if self._clock_synced() is False else "synced"
         return PipelineContext(
             node=desired.node,
             site=desired.site,
@@ -61,6 +68,6 @@ class Contexts:
             engine=loaded.engine,
             accelerator=loaded.accelerator,
             topic=topic,
-            clock=clock,
+            clock=self._clock,
             priority=0 if settings is None else settings.priority,
         )

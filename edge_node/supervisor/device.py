@@ -17,6 +17,7 @@ from edge_node.supervisor.backoff import failed_again
 from edge_node.supervisor.blame import blamed
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.desired import LastGoodFile
+from edge_node.supervisor.failing import failing
 from edge_node.supervisor.steps import BUNDLE, WORKER, Step, session_subject
 from edge_node.worker.messages import Worker
 from protos.desired import DesiredDeployment
@@ -77,6 +78,7 @@ class Device:
 
     def actual(self) -> Actual:
         """A snapshot."""
+        status = None if self.worker is None else self.worker.status
         return Actual(
             known=self.known,
             complete=self.complete,
@@ -87,6 +89,7 @@ class Device:
             captures=frozenset(self.captures),
             pipelines=dict(self.pipelines),
             last_good=dict(self.last_good),
+            failing=failing(() if status is None else status.pipelines, self.pipelines),
             failures=dict(self.failures),
         )
 

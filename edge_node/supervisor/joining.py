@@ -17,8 +17,10 @@ from edge_node.supervisor.identity import Identity, pinned
 from protos.digest import Digest
 
 FIRST_S, LONGEST_S = 1.0, 60.0
-REJOIN_S = 30.0
-"""How often a node without a connection asks the coordinator where the broker is."""
+LOOK_S = 1.0
+"""How often the connection is looked at."""
+PATIENCE_S = 4.0
+"""How long a lost connection may take to come back before the coordinator is asked where the broker is now."""
 
 log = logging.getLogger(__name__)
 
@@ -95,27 +97,33 @@ class Registration:
         self._on_registered = on_registered
 
     async def run(self, facts_json: str) -> None:
-        """Register again and again, until cancelled."""
+        """Register, and again while there is no connection: the broker may have moved. Until cancelled."""
         attempt = 0
         while True:
-            try:
-                identity = await join(self._config, self._identity(), facts_json)
-            except NearfieldError as error:
-                meanwhile = "nothing to run yet" if self._identity() is None else "running what this node has"
-                self._say(f"not registered: {error} ({meanwhile})", logging.WARNING)
-                await asyncio.sleep(retry_s(attempt, random.random()))  # noqa: S311 (jitter)
-                attempt += 1
-                continue
-            attempt = 0
-            self._say(f"registered with the coordinator at {identity.coordinator} as {identity.node}", logging.INFO)
+            await self._register(facts_json)
+            await asyncio.sleep(retry_s(attempt, random.random()))  # noqa: S311 (jitter)
+            attempt += 1
+            if self._connected():
+                await self._while_connected()
+                attempt = 0
+
+    async def _register(self, facts_json: str) -> None:
+        try:
+            identity = await join(self._config, self._identity(), facts_json)
             await self._on_registered(identity)
-            await self._while_connected()
+        except (NearfieldError, OSError) as error:
+            meanwhile = "nothing to run yet" if self._identity() is None else "running what this node has"
+            self._say(f"not registered: {error} ({meanwhile})", logging.WARNING)
+        else:
+            self._say(f"registered with the coordinator at {identity.coordinator} as {identity.node}", logging.INFO)
 
     async def _while_connected(self) -> None:
-        """Wait until the connection has been gone for a look or two: the broker may have moved."""
-        await asyncio.sleep(REJOIN_S)
-        while self._connected():  # noqa: ASYNC110 - a look each half a minute costs less than an event
-            await asyncio.sleep(REJOIN_S)
+        """Wait until the connection has been gone for longer than a broker takes to start again."""
+        patience_s = PATIENCE_S * (0.5 + random.random() / 2)  # noqa: S311 (jitter)
+        gone_s = 0.0
+        while gone_s < patience_s:
+            await asyncio.sleep(LOOK_S)
+            gone_s = 0.0 if self._connected() else gone_s + LOOK_S
 
     def _say(self, state: str, level: int) -> None:
         if state != self.state:

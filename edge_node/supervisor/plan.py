@@ -96,7 +96,11 @@ def _place(deployment: str, pipeline: Pipeline, session: Session, actual: Actual
     if (running.settings, running.session, running.deployment) != (pipeline, session, deployment):
         return [*missing, Switch(deployment, pipeline, session)]
     if source in facts.troubles:
-        return [*missing, Wait(deployment, f"source {source!r}: {facts.troubles[source]}", failed=True)]
+        missing.append(Wait(deployment, f"source {source!r}: {facts.troubles[source]}", failed=True))
+    if pipeline.name in actual.failing:
+        missing.append(
+            Wait(deployment, f"pipeline {pipeline.name!r} fails: {actual.failing[pipeline.name]}", failed=True)
+        )
     return missing
 
 

@@ -1,7 +1,8 @@
 """When a version becomes the one to fall back on. Pure.
 
-It has to serve every pipeline of its deployment for `PROBATION_S` without the worker dying of it. Until then the
-version before it stays on the disk. The first version of a deployment has no probation: there is nothing better.
+It has to serve every pipeline of its deployment for `PROBATION_S`, answering frames and without the worker dying of
+it. Until then the version before it stays on the disk. The first version of a deployment has no probation: there is
+nothing better.
 """
 
 from edge_node.supervisor.actual import Actual, Facts, Session
@@ -18,7 +19,7 @@ def probation(target: DesiredDeployment, session: Session, actual: Actual, facts
         return ()
     running = [actual.pipelines.get(pipeline.name) for pipeline in target.pipelines]
     since = [pipeline.since for pipeline in running if pipeline is not None and pipeline.session == session]
-    if len(since) < len(running):
+    if len(since) < len(running) or any(pipeline.name in actual.failing for pipeline in target.pipelines):
         return ()
     passes_at = max(since) + PROBATION_S
     if good is None or facts.now >= passes_at:

@@ -69,7 +69,8 @@ def phase_of(target: DesiredDeployment, actual: Actual, plan: Sequence[Step]) ->
     waits = [step for step in steps if isinstance(step, Wait)]
     failures = [wait.reason for wait in waits if wait.failed]
     reasons = failures or [wait.reason for wait in waits]
-    if _runs(target, actual):
+    fails = any(pipeline.name in actual.failing for pipeline in target.pipelines)
+    if _runs(target, actual) and not fails:
         return "running", "; ".join(reasons)
     if failures:
         return "failed", "; ".join(failures)

@@ -112,6 +112,8 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     """`connected`, or why there are no frames"""
     error: str = ""
     """the newest failure of an inference, one line"""
+    failing: int = 0
+    """failures since this session's last answer"""
 
 
 class Status(msgspec.Struct, frozen=True, tag=True):

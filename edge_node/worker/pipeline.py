@@ -61,7 +61,7 @@ class Pipeline:
         self._answered_at: float | None = None
         self._gap_ms: float | None = None
         self._busy_since: dict[int, float] = {}
-        self._inferred = self._failed = 0
+        self._inferred = self._failed = self._failing = 0
         self._error = ""
         self._newest_s = 0.0
         self._lanes = 0
@@ -83,6 +83,7 @@ class Pipeline:
             self.run = run
             self._thinning = Thinning(run.fps)
             self._gap_ms = None
+            self._failing = 0
         self._open_lanes(binding.lanes)
         old.drain()
         with self._answered:
@@ -114,6 +115,7 @@ class Pipeline:
                 busy_ms=busy_ms,
                 source_state=self._frames.state,
                 error=self._error,
+                failing=self._failing,
             )
 
     def _open_lanes(self, lanes: int) -> None:
@@ -207,6 +209,7 @@ class Pipeline:
     def _count_answer(self, binding: Binding) -> None:
         with self._answered:
             self._inferred += 1
+            self._failing = 0
             now = time.perf_counter()
             if binding is self._binding and self._gap_ms is None:
                 self._gap_ms = 0.0 if self._answered_at is None else (now - self._answered_at) * 1e3
@@ -217,6 +220,7 @@ class Pipeline:
         text = str(error).splitlines()[0] if str(error) else "no reason given"
         with self._lock:
             self._failed += 1
+            self._failing += 1
             self._error = text if isinstance(error, NearfieldError) else f"{type(error).__name__}: {text}"
 
 

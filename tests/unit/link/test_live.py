@@ -116,6 +116,33 @@ def test_a_pipeline_that_is_no_more_leaves_nothing_behind(live: Live, sink: Reco
     assert len(sink.taken()) == 4
 
 
+def test_what_could_not_be_deleted_is_deleted_on_the_next_connect(live: Live, sink: Recorder) -> None:
+    live.on_connected()
+    live.publish("shelf", STATES, b"1", [MACAW])
+    sink.connected = False
+    live.clear("shelf")
+    live.call("store-12", "till-1")
+    sink.connected = True
+    sink.taken()
+    live.on_connected()
+    said = {topic: payload for topic, payload, *_ in sink.taken()}
+    gone = {f"{HEAD}/{rest}": b"" for rest in ("shelf/label", "shelf/count", "shelf/present", "availability")}
+    assert said == {**gone, "edge/v1/live/store-12/till-1/availability": b"online"}
+    live.on_connected()
+    assert [payload for _, payload, *_ in sink.taken()] == [b"online"]
+
+
+def test_a_name_that_comes_back_is_not_deleted(live: Live, sink: Recorder) -> None:
+    live.on_connected()
+    sink.connected = False
+    live.call("store-12", "till-1")
+    live.call("store-12", "cam-3")
+    sink.connected = True
+    live.on_connected()
+    assert sink.taken()[-1] == (f"{HEAD}/availability", b"online", 1, True)
+    assert (f"{HEAD}/availability", b"", 1, True) not in sink.taken()
+
+
 def test_going_offline_is_said(live: Live, sink: Recorder) -> None:
     live.on_connected()
     live.offline()

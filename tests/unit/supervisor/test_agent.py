@@ -60,6 +60,13 @@ def test_a_wrong_label_is_refused() -> None:
         (["run", "--config", "/nowhere.toml"], 1, "/nowhere.toml"),
         (["run", "--name", "c", "--site", "s", "--coordinator", "here"], 1, "HOST:PORT"),
         (["run", "--name", "c", "--site", "s", "--coordinator", "8.8.8.8:1"], 4, "loopback"),
+        (["run", "--name", "c", "--site", "s", "--broker", "here"], 1, "is not a broker URL"),
+        (["run", "--name", "c", "--site", "s", "--live-broker", "mqtt://8.8.8.8"], 1, "not on the loopback"),
+        (
+            ["run", "--name", "c", "--site", "s", "--live-broker", "mqtt://127.0.0.1", "--live-password-file", "/no"],
+            1,
+            "live.password_file /no",
+        ),
         (["status", "--state-dir", "/nowhere"], 3, "no agent answers"),
     ],
 )

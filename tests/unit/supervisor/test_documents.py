@@ -1,6 +1,7 @@
 """What the node keeps and says: identity, desired document, reported state, status."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -13,9 +14,11 @@ from edge_node.store.trust import Adopted
 from edge_node.supervisor.actual import Actual
 from edge_node.supervisor.backoff import LONGEST_S, failed_again
 from edge_node.supervisor.desired import DesiredFile, LastGoodFile
+from edge_node.supervisor.failing import IN_A_ROW, failing
 from edge_node.supervisor.identity import IdentityFile, pinned
 from edge_node.supervisor.joining import retry_s
 from edge_node.supervisor.plan import plan
+from edge_node.supervisor.probation import PROBATION_S
 from edge_node.supervisor.reported import reported
 from edge_node.supervisor.results import quantile
 from edge_node.supervisor.status import (
@@ -27,7 +30,8 @@ from edge_node.supervisor.status import (
     plan_report,
     worker_report,
 )
-from edge_node.supervisor.steps import Load
+from edge_node.supervisor.steps import Load, Promote
+from edge_node.worker.messages import PipelineStatus
 from protos.identity import NodeId
 from tests.unit.supervisor.world import FACTS, NODE, deployment, desired, digest, refused, session, settled
 
@@ -97,6 +101,34 @@ def test_a_refused_version_is_reported_beside_the_one_that_serves() -> None:
     assert one.proof is not None
     assert one.proof.status == "refused"
     assert state.refusal == "x"
+
+
+def test_a_version_that_answers_no_frame_is_reported_as_failed_with_its_error() -> None:
+    wanted = desired(deployment())
+    running, _ = settled(wanted, Actual())
+    status = PipelineStatus("shelf", session().key, 0, 0, IN_A_ROW, 0, error="the engine gave up", failing=IN_A_ROW)
+    actual = replace(running, failing=failing([status], running.pipelines))
+    state = reported(NODE, Adopted(b"", digest(7), wanted), actual, plan(wanted, actual, FACTS), at="now", refusal="")
+    (one,) = state.deployments
+    assert (one.phase, one.reason) == ("failed", "pipeline 'shelf' fails: the engine gave up")
+
+
+def test_only_frames_that_fail_in_a_row_on_the_present_session_are_a_failure() -> None:
+    running, _ = settled(desired(deployment()), Actual())
+    once = PipelineStatus("shelf", session().key, 9, 0, 40, 0, error="no", failing=IN_A_ROW - 1)
+    before = PipelineStatus("shelf", session(2).key, 0, 0, 9, 0, error="no", failing=9)
+    stranger = PipelineStatus("door", session().key, 0, 0, 9, 0, error="no", failing=9)
+    assert failing([once, before, stranger], running.pipelines) == {}
+
+
+def test_a_version_that_answers_no_frame_does_not_pass_its_probation() -> None:
+    wanted = desired(deployment(2))
+    first, _ = settled(desired(deployment()), Actual())
+    second, _ = settled(wanted, first)
+    later = replace(FACTS, now=FACTS.now + PROBATION_S)
+    assert [step for step in plan(wanted, second, later) if isinstance(step, Promote)]
+    fails = replace(second, failing={"shelf": "no"})
+    assert not [step for step in plan(wanted, fails, later) if isinstance(step, Promote)]
 
 
 def test_a_pending_deployment_is_reported_with_the_step_ahead() -> None:

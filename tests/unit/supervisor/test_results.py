@@ -30,6 +30,18 @@ def test_a_context_names_the_version_that_answered_and_is_made_once() -> None:
     assert known.of("shelf", session().key) is not context
 
 
+def test_a_clock_that_becomes_synchronized_is_believed_from_then_on() -> None:
+    clock = iter([False, False, True])
+    known = Contexts(LOADED, lambda: desired(deployment()), lambda _: "topic", lambda: next(clock))
+    seen = []
+    for _ in range(3):
+        known.look_at_clock()
+        context = known.of("shelf", session().key)
+        assert context is not None
+        seen.append(context.clock)
+    assert seen == ["unsynced", "unsynced", "synced"]
+
+
 def test_without_a_contact_or_for_a_stranger_there_is_no_context() -> None:
     assert contexts(topic=None).of("shelf", session().key) is None
     assert contexts().of("shelf", "stranger") is None

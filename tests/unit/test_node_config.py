@@ -1,0 +1,34 @@
+"""The node's configuration: what cannot be meant is refused by its key."""
+
+from pathlib import Path
+
+import pytest
+
+from edge_node.config import read_config
+from edge_node.errors import BadInput
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("threads = 0", "threads"),
+        ("threads = 257", "threads"),
+        ("threads = 2.5", "threads"),
+        ("[sources.shelf]\nurl = '/f'\nfps = 0", "fps"),
+        ("[sources.shelf]\nurl = '/f'\nfps = -1.5", "fps"),
+        ("[outbox]\nmax_bytes = 0", "outbox.max_bytes"),
+        ("[outbox]\nmax_age_s = -1", "outbox.max_age_s"),
+    ],
+)
+def test_a_number_out_of_its_bounds_is_refused_by_its_key(text: str, key: str, tmp_path: Path) -> None:
+    file = tmp_path / "edge-node.toml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(BadInput, match=key) as refusal:
+        read_config(file, {"name": "cam", "site": "store"})
+    assert str(refusal.value).startswith(str(file))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("threads", [1, 256])
+def test_threads_within_their_bounds_are_taken(threads: int) -> None:
+    assert read_config(None, {"name": "cam", "site": "store", "threads": threads}).threads == threads
