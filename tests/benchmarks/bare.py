@@ -1,10 +1,11 @@
 """The bare engine: what a few lines of Python with the same engine and model do. The control arm of every ratio.
 
-    python bare.py MODEL SECONDS [PHOTO]
+    python bare.py MODEL PHOTO
 
-Runs in a process of its own, imports nothing of Nearfield, and prints one JSON line: inferences per second, p50 and p95
-in milliseconds, proportional set size in kB, and the wall clock (nanoseconds since 1970) of the first answer. With a
-photo the first answer is of that photo, decoded and resized as the pipeline does it.
+Imports nothing of Nearfield. Prints one line when it has the first answer, to the photo as the pipeline decodes and
+resizes it. Then, for every line `SECONDS` or `SECONDS resize` on standard input, it infers for so long (the same input
+again, or the photo at 640 x 480 resized each time) and prints a line of JSON: inferences per second, and its
+proportional set size in kB at the end.
 """
 
 import json
@@ -15,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
+
+FRAME = (640, 480)
 
 
 def onnx(path: str) -> tuple[Callable[[Any], Any], tuple[int, ...], str]:
@@ -45,14 +49,9 @@ def tflite(path: str) -> tuple[Callable[[Any], Any], tuple[int, ...], str]:
     return run, tuple(int(axis) for axis in entry["shape"]), np.dtype(entry["dtype"]).name
 
 
-def first_input(shape: tuple[int, ...], dtype: str, photo: str | None) -> Any:
-    """A photo as the model wants it, or noise."""
-    if photo is None:
-        return np.random.default_rng(0).integers(0, 100, shape).astype(dtype)
-    from PIL import Image
-
-    image = Image.open(photo).convert("RGB").resize((shape[2], shape[1]), Image.Resampling.BILINEAR)
-    return np.asarray(image, dtype)[None]
+def tensor_of(image: Image.Image, shape: tuple[int, ...], dtype: str) -> Any:
+    """A picture as the model wants it."""
+    return np.asarray(image.resize((shape[2], shape[1]), Image.Resampling.BILINEAR), dtype)[None]
 
 
 def pss_kb() -> int:
@@ -61,28 +60,31 @@ def pss_kb() -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
-def main(model: str, seconds: float, photo: str | None) -> None:
+def measured(once: Callable[[], object], seconds: float) -> str:
+    """Infer for a while; the line of JSON."""
+    count, begun = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - begun) < seconds:
+        once()
+        count += 1
+    return json.dumps({"per_second": count / elapsed, "pss_kb": pss_kb()})
+
+
+def main(model: str, photo: str) -> None:
     """Run and print."""
     run, shape, dtype = (onnx if model.endswith(".onnx") else tflite)(model)
-    tensor = first_input(shape, dtype, photo)
+    image = Image.open(photo).convert("RGB")
+    tensor = tensor_of(image, shape, dtype)
     run(tensor)
-    first_answer_ns = time.time_ns()
-    for _ in range(5):
-        run(tensor)
-    times, end = [], time.perf_counter() + seconds
-    while (begun := time.perf_counter()) < end:
-        run(tensor)
-        times.append(time.perf_counter() - begun)
-    times.sort()
-    report = {
-        "per_second": len(times) / sum(times) if times else 0.0,
-        "p50_ms": 1000 * times[len(times) // 2] if times else 0.0,
-        "p95_ms": 1000 * times[int(len(times) * 0.95)] if times else 0.0,
-        "pss_kb": pss_kb(),
-        "first_answer_ns": first_answer_ns,
-    }
-    print(json.dumps(report))
+    print("first answer", flush=True)
+    frame = np.asarray(image.resize(FRAME))
+    del image
+    for line in sys.stdin:
+        seconds, _, resize = line.strip().partition(" ")
+        if resize:
+            print(measured(lambda: run(tensor_of(Image.fromarray(frame), shape, dtype)), float(seconds)), flush=True)
+        else:
+            print(measured(lambda: run(tensor), float(seconds)), flush=True)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], float(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None)
+    main(sys.argv[1], sys.argv[2])

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from tests.benchmarks.figures import Figure, median
-from tests.benchmarks.pipeline import BARE
+from tests.benchmarks.worked import MODELS, bare_command
 
 ROUNDS = 7
 
@@ -15,10 +15,10 @@ def measure(data: Path) -> list[Figure]:
     """The ratio for both files of the model."""
     photo, labels = data / "images" / "parrot.jpg", data / "models" / "imagenet_labels.txt"
     figures = []
-    for file in ("mobilenet_v2_int8.tflite", "mobilenet_v2_int8.onnx"):
+    for file in MODELS:
         model = data / "models" / file
         ours = [sys.executable, "-m", "edge_node", "infer", str(model), "--labels", str(labels), "--input", str(photo)]
-        theirs = [sys.executable, str(BARE), str(model), "0", str(photo)]
+        theirs = bare_command(model, photo)
         times: dict[str, list[float]] = {"ours": [], "theirs": []}
         for _ in range(ROUNDS):
             times["theirs"].append(first_line_s(theirs))
@@ -36,7 +36,9 @@ def first_line_s(command: list[str]) -> float:
         RuntimeError: it printed nothing.
     """
     begun = time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         elapsed = time.perf_counter() - begun

@@ -1,17 +1,15 @@
-"""A real worker process that runs one pipeline on frames that the benchmark serves: what the pipeline figures share."""
+"""A real worker process that runs one pipeline, and the bare script beside it: what the figures of the worker share."""
 
 import asyncio
+import json
+import subprocess
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
 
-import numpy as np
-
-from edge_node.capture.frames import RGB, Decoded
-from edge_node.capture.server import FrameServer
 from edge_node.pipeline.observation import Observation
 from edge_node.worker.client import ProcessWorker
 from edge_node.worker.messages import PipelineRun
@@ -62,61 +60,75 @@ class Answers:
         self.observations += [(now, observation) for observation in batch]
 
 
+MODELS = ("mobilenet_v2_int8.tflite", "mobilenet_v2_int8.onnx")
+SETTLE_S = 0.3
+
+
 @asynccontextmanager
-async def working(bundle: Path, source: Path, *, instances: int = 1) -> AsyncIterator[tuple[ProcessWorker, Answers]]:
-    """A worker with the bundle's only variant loaded and a pipeline on the capture socket `source`."""
-    worker, answers = ProcessWorker(), Answers()
-    worker.on_observed = answers
+async def working(bundle: Path) -> AsyncIterator[ProcessWorker]:
+    """A worker with the bundle's only variant loaded, one session of one thread."""
+    worker = ProcessWorker()
     await worker.start_worker()
     try:
-        await worker.load("bench", bundle, bundle_variant(bundle), 1, instances)
-        await worker.start(PipelineRun("bench", "bench", str(source)))
-        yield worker, answers
+        await worker.load("bench", bundle, bundle_variant(bundle), 1, 1)
+        yield worker
     finally:
         await worker.close()
 
 
-class Camera:
-    """Serves the same decoded frame, as fast as it is taken (lossless) or at a rate (newest wins)."""
+@asynccontextmanager
+async def running(worker: ProcessWorker, source: Path) -> AsyncIterator[Answers]:
+    """A pipeline of that session on a capture socket, after a moment to settle; its answers."""
+    worker.on_observed = answers = Answers()
+    await worker.start(PipelineRun("bench", "bench", str(source)))
+    try:
+        await asyncio.sleep(SETTLE_S)
+        answers.observations.clear()
+        yield answers
+    finally:
+        await worker.stop("bench")
 
-    def __init__(self, socket: Path, frame: RGB, rate: float | None = None) -> None:
-        self.socket = socket
-        self._server = FrameServer(socket, lossless=rate is None)
-        self._frame = frame
-        self._rate = rate
-        self._on = True
-        self._thread = Thread(target=self._serve, daemon=True)
 
-    def __enter__(self) -> "Camera":
-        """Listen and serve."""
-        self._server.listen()
-        self._thread.start()
+async def rate(worker: ProcessWorker, source: Path, seconds: float) -> float:
+    """Answers per second over a while."""
+    async with running(worker, source) as answers:
+        begun = time.perf_counter()
+        await asyncio.sleep(seconds)
+        return len(answers.observations) / (time.perf_counter() - begun)
+
+
+class BareScript:
+    """`bare.py` as a process that waits between measurements."""
+
+    def __init__(self, model: Path, photo: Path) -> None:
+        self._command = bare_command(model, photo)
+
+    def __enter__(self) -> "BareScript":
+        """Start it, in a session of its own as workers are, and wait for its first answer."""
+        self._process = subprocess.Popen(
+            self._command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Stop serving."""
-        self._on = False
-        self._server.close()
-        self._thread.join()
+        """End it."""
+        self._process.communicate()
 
-    def _serve(self) -> None:
-        begun, number = time.perf_counter(), 0
-        give: Callable[[], RGB] = lambda: self._frame  # noqa: E731 a frame that costs nothing to decode
-        while self._on:
-            if self._rate is not None:
-                time.sleep(max(0.0, begun + number / self._rate - time.perf_counter()))
-            self._server.offer(Decoded(number / (self._rate or 1.0), time.time_ns(), 0, give))
-            number += 1
+    async def measured(self, seconds: float, *, resize: bool = False) -> dict[str, float]:
+        """What it prints after inferring for so long."""
+        return await asyncio.to_thread(self._ask, f"{seconds}{' resize' * resize}")
 
-
-def noise(height: int, width: int) -> RGB:
-    """A frame of noise, RGB uint8 HWC."""
-    return np.random.default_rng(0).integers(0, 255, (height, width, 3), np.uint8)
+    def _ask(self, line: str) -> dict[str, float]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+        report: dict[str, float] = json.loads(self._process.stdout.readline())
+        return report
 
 
-async def counted(answers: Answers, seconds: float) -> float:
-    """Answers per second over a while, after half a second to settle."""
-    await asyncio.sleep(0.5)
-    before, begun = len(answers.observations), time.perf_counter()
-    await asyncio.sleep(seconds)
-    return (len(answers.observations) - before) / (time.perf_counter() - begun)
+def bare_command(model: Path, photo: Path) -> list[str]:
+    """The command of the bare script."""
+    return [sys.executable, str(Path(__file__).with_name("bare.py")), str(model), str(photo)]
