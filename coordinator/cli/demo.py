@@ -119,9 +119,9 @@ def _watch(options: Options, watch: Watch, footer: str) -> float:
     """Watch until the time is over or Ctrl-C; the seconds that it took."""
     watch.reset()
     begun = time.monotonic()
-    if not options.live:
-        _say(f"watching for {options.seconds:.0f} s\n{footer}")
     try:
+        if not options.live:
+            _say(f"watching for {options.seconds:.0f} s\n{footer}")
         with Live(auto_refresh=False) if options.live else nullcontext() as area:
             while options.seconds is None or time.monotonic() - begun < options.seconds:
                 watch.turn()
