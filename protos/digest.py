@@ -1,6 +1,5 @@
 """Content digests, written as OCI writes them: `sha256:` and 64 lower-case hexadecimal digits."""
 
-import hashlib
 import re
 from typing import NewType
 
@@ -13,6 +12,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 def digest_of(content: bytes) -> Digest:
     """The digest of the bytes."""
+    import hashlib  # a megabyte of OpenSSL, which who only names digests does without
+
     return Digest("sha256:" + hashlib.sha256(content).hexdigest())
 
 

@@ -1,6 +1,5 @@
 """Strict reading of documents that people write: every complaint names the place and, for a typo, what was meant."""
 
-import difflib
 import re
 from collections.abc import Iterable
 from typing import Any, TypeVar
@@ -54,6 +53,8 @@ def _in(path: str | None) -> str:
 def _hint(word: str, known: list[str], what: str) -> str:
     if not known:
         return f"see the reference for the {what} that are known"
+    import difflib  # for complaints alone
+
     nearest = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
     return f"did you mean {nearest[0]!r}?" if nearest else f"known {what}: {', '.join(sorted(known))}"
 

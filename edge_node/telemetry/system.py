@@ -8,7 +8,6 @@ import ctypes
 import os
 import platform
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -93,7 +92,8 @@ def disk_free_bytes(path: Path) -> int | None:
     """The free space where a path is or would be made."""
     for place in (path, *path.absolute().parents):
         if place.exists():
-            return shutil.disk_usage(place).free
+            disk = os.statvfs(place)
+            return disk.f_bavail * disk.f_frsize
     return None
 
 
