@@ -1,10 +1,12 @@
-"""A worker's side of the frame socket: connects, connects again, reads the newest frame, counts what it missed.
+"""A worker's side of the frame socket: connects, connects again, shows the newest frame, counts what it missed.
 
     with FrameClient(path) as frames:
         while running:
             frame = frames.next(timeout_s=0.5)
             if frame is not None:
-                ...
+                made = ...                      # of frame.rgb, and keeping nothing of it
+                if frames.intact(frame):
+                    ...
 
 Not for several threads at a time, except `interrupt`.
 """
@@ -28,11 +30,17 @@ _MESSAGE_BYTES = 4096
 
 @dataclass(frozen=True)
 class CapturedFrame:
-    """A frame of the source, a copy that the caller owns."""
+    """A frame of the source, as it lies in the shared memory: megabytes that need no copy.
+
+    `rgb` is to be used before the next `FrameClient.next`, and what was made of it to be thrown away where the frame
+    is not `intact` afterwards.
+    """
 
     rgb: RGB
     captured_ns: int
     stream_time_s: float | None
+    ring: RingReader
+    version: int
 
 
 class FrameClient:
@@ -42,7 +50,7 @@ class FrameClient:
         self.state = _NO_CAPTURE
         """of the source"""
         self.dropped = 0
-        """frames that the source had while we were not waiting, or that it overwrote while we read"""
+        """frames that the source had while we were not waiting, or that it overwrote while they were in use"""
         self.ingress_bytes = 0
         """what the source took in, encoded, while we were subscribed"""
         self._path = path
@@ -77,6 +85,12 @@ class FrameClient:
                 return frame
         return None
 
+    def intact(self, frame: CapturedFrame) -> bool:
+        """Whether what was made of a frame until now was made of all of it; if not, the frame counts as dropped."""
+        held = frame.ring.holds(frame.version)
+        self.dropped += not held
+        return held
+
     def interrupt(self) -> None:
         """End a `next` that waits in another thread, and let none follow."""
         self._closed = True
@@ -103,7 +117,7 @@ class FrameClient:
         return True
 
     def _receive(self, timeout_s: float) -> CapturedFrame | None:
-        """One message; the frame that it announces, if it does and the frame is whole."""
+        """One message; the frame that it announces, if it does."""
         if self._connection is None:
             return None
         self._connection.settimeout(timeout_s)
@@ -130,16 +144,15 @@ class FrameClient:
 
     def _read(self, ready: Ready) -> CapturedFrame | None:
         assert self._ring is not None
-        rgb = self._ring.read(ready.version, ready.height, ready.width)
-        self._count(ready, torn=rgb is None)
+        self._count(ready)
         self._waiting = False
-        return None if rgb is None else CapturedFrame(rgb, ready.captured_ns, ready.stream_time_s)
+        rgb = self._ring.view(ready.version, ready.height, ready.width)
+        return CapturedFrame(rgb, ready.captured_ns, ready.stream_time_s, self._ring, ready.version)
 
-    def _count(self, ready: Ready, *, torn: bool) -> None:
+    def _count(self, ready: Ready) -> None:
         if self._sequence is not None:
             self.dropped += ready.sequence - self._sequence - 1
             self.ingress_bytes += ready.ingress_bytes - self._ingress_seen
-        self.dropped += torn
         self._sequence = ready.sequence
         self._ingress_seen = ready.ingress_bytes
 

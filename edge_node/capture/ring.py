@@ -3,7 +3,7 @@
 A ring is an anonymous file (memfd, or an unlinked temporary file where the kernel has none) of a few slots; its
 descriptor is handed to the readers. Each slot begins with a version, a seqlock: the writer makes it odd, writes,
 and makes it even again, so that a reader which meets an odd or another version than the one it was told knows that
-the writer has overtaken it, and throws its copy away.
+the writer has overtaken it, and throws away what it made of the frame.
 
 Who may read which slot when is not decided here: see `server`.
 """
@@ -39,7 +39,7 @@ class RingWriter:
         self._written = 0
 
     def write(self, frame: RGB) -> int:
-        """Fill the next slot; the version that `RingReader.read` is to be told."""
+        """Fill the next slot; the version that `RingReader.view` is to be told."""
         self._written += 1
         version = self._written
         start = version % self.slots * _stride(self.slot_bytes)
@@ -66,20 +66,19 @@ class RingReader:
         self._fence = _Fence()
         os.close(fd)
 
-    def read(self, version: int, height: int, width: int) -> RGB | None:
-        """A copy of the frame of a version; None where the writer has overtaken the reader."""
-        start = version % self._slots * _stride(self._slot_bytes)
-        if self._version(start) != 2 * version:
-            return None
-        self._fence()
-        body = np.frombuffer(self._memory, np.uint8, height * width * 3, start + _HEADER_BYTES)
-        frame = body.reshape(height, width, 3).copy()
-        self._fence()
-        return frame if self._version(start) == 2 * version else None
+    def view(self, version: int, height: int, width: int) -> RGB:
+        """The place of the frame of a version, read-only; what is made of it counts only if it `holds` afterwards."""
+        start = self._start(version) + _HEADER_BYTES
+        return np.frombuffer(self._memory, np.uint8, height * width * 3, start).reshape(height, width, 3)
 
-    def _version(self, start: int) -> int:
-        version: int = _VERSION.unpack_from(self._memory, start)[0]
-        return version
+    def holds(self, version: int) -> bool:
+        """Whether the frame of a version is still there: what was read of it before this call was whole."""
+        self._fence()
+        found: int = _VERSION.unpack_from(self._memory, self._start(version))[0]
+        return found == 2 * version
+
+    def _start(self, version: int) -> int:
+        return version % self._slots * _stride(self._slot_bytes)
 
 
 class _Fence:

@@ -36,7 +36,9 @@ class _Work:
 
     number: int
     begins_stream: bool
-    frame: CapturedFrame
+    captured_ns: int
+    stream_time_s: float | None
+    frame: Frame
     binding: Binding
     prepared: Prepared
     waited_s: float
@@ -157,7 +159,22 @@ class Pipeline:
             binding.end()
             return None
         ready = time.perf_counter()
-        return _Work(number, begins_stream, frame, binding, prepared, waited_s, ready - begun, ready)
+        if not self._frames.intact(frame):
+            binding.end()
+            return None
+        height, width, _ = frame.rgb.shape
+        return _Work(
+            number=number,
+            begins_stream=begins_stream,
+            captured_ns=frame.captured_ns,
+            stream_time_s=frame.stream_time_s,
+            frame=Frame(width, height),
+            binding=binding,
+            prepared=prepared,
+            waited_s=waited_s,
+            prepare_s=ready - begun,
+            ready_at=ready,
+        )
 
     def _infer_all(self, lane: int) -> None:
         while (work := self._handoff.take()) is not None:
@@ -194,16 +211,15 @@ class Pipeline:
             infer=(inferred - begun) * 1e3,
             postprocess=(time.perf_counter() - inferred) * 1e3,
         )
-        height, width, _ = work.frame.rgb.shape
         return Observation(
             pipeline=self.run.name,
             session=work.binding.key,
-            captured_ns=work.frame.captured_ns,
+            captured_ns=work.captured_ns,
             latency_ms=latency,
             task=work.binding.task,
             outputs=tuple(msgspec.to_builtins(results)),
-            stream_time_s=work.frame.stream_time_s,
-            frame=Frame(width, height),
+            stream_time_s=work.stream_time_s,
+            frame=work.frame,
         )
 
     def _count_answer(self, binding: Binding) -> None:
