@@ -43,6 +43,7 @@ from coordinator.link.discovery import Announcement
 from coordinator.link.own_broker import own_broker
 from coordinator.registry.blobs import Blobs
 from coordinator.registry.service import Registry
+from coordinator.registry.tidying import tidy_daily
 from coordinator.results.ingest import Collector
 from coordinator.results.query import Query
 from coordinator.results.tail import TailHub
@@ -113,6 +114,7 @@ class Coordinator:
         await asyncio.to_thread(blobs.prepare)
         client = BrokerClient(await self._start_broker())
         controller = self._controller(store, client, key)
+        client.on_connected = controller.on_connected
         collector = Collector(
             results.repository, client.publish, self._topics, key, hub, admits=AdmittedNodes(store), now=utc_now
         )
@@ -122,7 +124,11 @@ class Coordinator:
         await self._run(client.start, client.stop)
         self._background(controller.run(), "controller")
         facts = self._facts(public_bytes(key))
-        services = self._services(store, blobs, controller.wake, facts)
+        registry = Registry(store, blobs, utc_now)
+        self._background(tidy_daily(registry), "registry")
+        services = self._services(store, controller.wake, facts)
+        services.append((artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactService(blobs, registry)))
+        services.append((model_pb2_grpc.add_ModelServiceServicer_to_server, ModelService(registry)))
         services.append((result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results.query, hub)))
         system = SystemService(facts, lambda: take_census(store), lambda: results.query.count(Query()).results)
         services.append((system_pb2_grpc.add_SystemServiceServicer_to_server, system))
@@ -183,16 +189,12 @@ class Coordinator:
     def _services(
         self,
         store: ControlStore,
-        blobs: Blobs,
         on_changed: Callable[[Collection[NodeId]], None],
         facts: CoordinatorFacts,
     ) -> list[Service]:
-        registry = Registry(store, blobs, utc_now)
         nodes = NodeService(store, self._topics, utc_now, os.urandom, on_changed)
         deployments = DeploymentService(store, self._topics, utc_now, on_changed)
         return [
-            (artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactService(blobs, registry)),
-            (model_pb2_grpc.add_ModelServiceServicer_to_server, ModelService(registry)),
             (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments)),
             (node_pb2_grpc.add_NodeServiceServicer_to_server, NodeApi(nodes, facts)),
         ]

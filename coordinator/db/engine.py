@@ -48,14 +48,19 @@ def open_engine(url: str) -> sa.Engine:
 
 @contextmanager
 def answering(engine: sa.Engine) -> Iterator[None]:
-    """Says in one line that a database does not answer, or has no room.
+    """Says in one line that a database does not answer, has no room, or cannot keep a value.
 
     Raises:
-        Unreachable: instead of the driver's error.
+        Unreachable: it does not answer, or is none.
+        BadInput: PostgreSQL keeps no NUL in a text, and no number beyond its column.
     """
     try:
         yield
-    except sa.exc.OperationalError as error:
+    except sa.exc.DataError as error:
+        raise BadInput(f"database {_shown(engine.url)}: {_first_line(error)}") from None
+    except (sa.exc.DatabaseError, sa.exc.InterfaceError) as error:
+        if isinstance(error, sa.exc.IntegrityError | sa.exc.ProgrammingError):
+            raise
         raise Unreachable(f"database {_shown(engine.url)}: {_first_line(error)}") from None
 
 
@@ -74,7 +79,7 @@ def _parsed(url: str) -> URL:
     return parsed
 
 
-def _first_line(error: sa.exc.OperationalError) -> str:
+def _first_line(error: sa.exc.DBAPIError) -> str:
     return str(error.orig).strip().splitlines()[0]
 
 

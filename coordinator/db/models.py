@@ -1,6 +1,7 @@
 """Rows of models and their versions."""
 
 from collections.abc import Collection, Iterable
+from itertools import islice
 
 import sqlalchemy as sa
 
@@ -8,6 +9,9 @@ from coordinator.db.tables import deployments, models, version_files, versions
 from coordinator.registry.records import Version
 from protos.digest import Digest
 from protos.oci import BundleFile
+
+MAX_ASKED = 10_000
+"""Digests in one query; databases bound the number of parameters."""
 
 
 class VersionRows:
@@ -75,12 +79,14 @@ class VersionRows:
 
     def referenced(self, digests: Iterable[Digest]) -> Collection[Digest]:
         """Those of the digests that some version, or a file of one, has."""
-        wanted = list(digests)
-        query = sa.union(
-            sa.select(versions.c.digest).where(versions.c.digest.in_(wanted)),
-            sa.select(version_files.c.digest).where(version_files.c.digest.in_(wanted)),
-        )
-        return frozenset(Digest(digest) for digest in self._connection.execute(query).scalars())
+        wanted, found = iter(digests), set[Digest]()
+        while some := list(islice(wanted, MAX_ASKED)):
+            query = sa.union(
+                sa.select(versions.c.digest).where(versions.c.digest.in_(some)),
+                sa.select(version_files.c.digest).where(version_files.c.digest.in_(some)),
+            )
+            found.update(map(Digest, self._connection.execute(query).scalars()))
+        return found
 
     def digest_of(self, model: str, version: int) -> Digest | None:
         """The digest of a version's bundle, or None where there is no such version."""

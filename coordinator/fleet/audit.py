@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from datetime import datetime
 
 from coordinator.fleet.documents import changes, issue
+from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Issued, Node
 from coordinator.fleet.store import Store
 from protos.identity import NodeId
@@ -31,6 +32,21 @@ class Audit:
         with self._store.read() as tx:
             found = (tx.documents.get(node) for node in nodes)
             return {issued.node: issued.payload for issued in found if issued is not None}
+
+    def absent(self) -> tuple[NodeId, ...]:
+        """The nodes that are offline."""
+        with self._store.read() as tx:
+            return tuple(node.id for node in tx.nodes.all() if node.connection.presence is Presence.OFFLINE)
+
+    def presence(self, nodes: Collection[NodeId]) -> dict[NodeId, tuple[str, Presence]]:
+        """The topic of these nodes' live availability, under today's names, and whether they are there."""
+        with self._store.read() as tx:
+            found = (tx.nodes.get(node) for node in nodes)
+            return {
+                node.id: (self._topics.availability(node.site, node.name), node.connection.presence)
+                for node in found
+                if node is not None
+            }
 
     def pending_topics(self) -> tuple[str, ...]:
         """The retained topics that are to be cleared."""

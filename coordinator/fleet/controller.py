@@ -1,32 +1,41 @@
 """The loop between the database and the broker. Level-triggered: messages and calls only wake it.
 
 What nodes say goes into the database (`reports`); the newest desired document of a node is published where the node
-does not hold it; retained topics that nobody writes any more are cleared. What could not be published is tried again,
-and everything is compared anew from time to time: a lost or repeated message costs time, nothing else.
+does not hold it; a node's live availability is said in its place when it went without a word; retained topics that
+nobody writes any more are cleared. What could not be published is tried again, and everything is compared anew from
+time to time: a lost or repeated message costs time, nothing else.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 import msgspec
 
-from coordinator.errors import Unreachable
+from coordinator.errors import BadInput, Unreachable
 from coordinator.fleet.audit import Audit
-from coordinator.fleet.reports import ReportService
+from coordinator.fleet.presence import Presence
+from coordinator.fleet.reports import Due, ReportService
 from protos.identity import NodeId
 from protos.reported import Hello, Reported, Status
-from protos.topics import DELIVERY, Kind, Topics
+from protos.topics import Kind, Topics
 
 AUDIT_EVERY_S = 60.0
 RETRY_AFTER_S = 1.0
+SETTLE_S = 5.0
+"""After a connect the broker's retained messages come first: a node that came back meanwhile is not said to be gone."""
 MAX_WAITING = 10_000
+MESSAGES_A_TURN = 100
+"""So many are taken in before documents go out again: talkative nodes cannot keep the others waiting."""
 SUBSCRIBED = (Kind.STATUS, Kind.HELLO, Kind.REPORTED)
 
 log = logging.getLogger(__name__)
+
+Message = tuple[str, bytes]
+"""topic and payload"""
 
 
 class Publisher(Protocol):
@@ -37,7 +46,7 @@ class Publisher(Protocol):
 
 
 class Controller:
-    """See the module. `on_message` and `wake` may be called from any thread, `run` on the event loop."""
+    """See the module. `on_message` and `wake` may be called from any thread, the rest on the event loop."""
 
     def __init__(
         self,
@@ -52,10 +61,15 @@ class Controller:
         self._publisher = publisher
         self._sign = sign
         self._topics = topics
-        self._messages: deque[tuple[str, bytes]] = deque()
-        self._unpublished: set[NodeId] = set()
+        self._messages: deque[Message] = deque()
+        self._documents: set[NodeId] = set()
+        """whose desired documents are to be published"""
+        self._availability: set[NodeId] = set()
+        """whose availability is to be said"""
+        self._uncleared = False
         self._woken = asyncio.Event()
         self._next_audit = 0.0
+        self._restate_at = float("inf")
         self._loop: asyncio.AbstractEventLoop | None = None
         self.dropped = 0
         """messages that came faster than they could be taken in"""
@@ -68,12 +82,17 @@ class Controller:
             self.dropped += 1
             return
         self._messages.append((topic, payload))
-        self._wake()
+        self._on_loop(self._woken.set)
+
+    def on_connected(self) -> None:
+        """The broker may have lost what it retained: nodes that are there repair that, this does it for the others."""
+        self._restate_at = asyncio.get_running_loop().time() + SETTLE_S
+        self._woken.set()
 
     def wake(self, nodes: Collection[NodeId] = ()) -> None:
         """The documents of these nodes changed, or topics are to be cleared."""
-        self._unpublished.update(nodes)
-        self._wake()
+        self._on_loop(self._note, Due(documents=tuple(nodes)))
+        self._on_loop(self._woken.set)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -84,25 +103,36 @@ class Controller:
                 await self._turn(self._loop.time())
             except Unreachable as error:
                 log.warning("%s: trying again", error)
-            in_order = not self._unpublished and self._next_audit > self._loop.time()
-            await self._sleep(self._next_audit - self._loop.time() if in_order else RETRY_AFTER_S)
+                await asyncio.sleep(RETRY_AFTER_S)
+            else:
+                await self._sleep(self._pause(self._loop.time()))
+
+    def _pause(self, now: float) -> float:
+        if self._messages:
+            return 0.0
+        if self._documents or self._availability or self._uncleared:
+            return RETRY_AFTER_S
+        return max(0.0, min(self._next_audit, self._restate_at) - now)
 
     async def _turn(self, now: float) -> None:
-        while self._messages:
-            topic, payload = self._messages[0]
-            self._unpublished.update(await asyncio.to_thread(self._take, topic, payload))
-            self._messages.popleft()
+        for _ in range(min(len(self._messages), MESSAGES_A_TURN)):
+            self._note(await asyncio.to_thread(self._take, *self._messages[0]))
+            self._messages.popleft()  # not before it is in the database
         if now >= self._next_audit:
-            self._unpublished.update(await asyncio.to_thread(self._audit.outdated))
+            self._note(Due(documents=await asyncio.to_thread(self._audit.outdated)))
             self._next_audit = now + AUDIT_EVERY_S
-        await self._publish_documents()
+        if now >= self._restate_at:
+            self._note(Due(availability=await asyncio.to_thread(self._audit.absent)))
+            self._restate_at = float("inf")
+        await self._publish(self._documents, self._signed_documents)
+        await self._publish(self._availability, self._said_presence)
         await self._clear_topics()
 
-    def _take(self, topic: str, payload: bytes) -> Collection[NodeId]:
-        """Store what a node says; the nodes whose documents should be published."""
+    def _take(self, topic: str, payload: bytes) -> Due:
+        """Store what a node says; what is due now."""
         parsed = self._topics.parse(topic)
         if parsed is None:
-            return ()
+            return Due()
         try:
             match parsed.kind:
                 case Kind.STATUS:
@@ -111,30 +141,53 @@ class Controller:
                     return self._reports.hello(parsed.node, msgspec.json.decode(payload, type=Hello))
                 case Kind.REPORTED:
                     return self._reports.reported(parsed.node, msgspec.json.decode(payload, type=Reported))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            log.warning("a message on %s was ignored: %s", topic, error)
-        return ()
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadInput) as error:
+            log.warning("a message on %s was ignored: %.200s", topic, error)
+        return Due()
 
-    async def _publish_documents(self) -> None:
-        nodes = frozenset(self._unpublished)
-        documents = await asyncio.to_thread(self._audit.documents, nodes) if nodes else {}
-        delivery = DELIVERY[Kind.DESIRED]
-        for node in nodes:
-            topic, payload = self._topics.of_node(node, Kind.DESIRED), documents.get(node)
-            if payload is None or self._publisher.publish(
-                topic, self._sign(payload), qos=delivery.qos, retain=delivery.retain
-            ):
-                self._unpublished.discard(node)
+    async def _publish(
+        self, due: set[NodeId], messages_of: Callable[[Collection[NodeId]], Mapping[NodeId, Message]]
+    ) -> None:
+        """Publish a retained message for each node; what cannot go now stays due."""
+        nodes = frozenset(due)
+        due.clear()  # before reading: what changes from now on is due again
+        try:
+            messages = await asyncio.to_thread(messages_of, nodes) if nodes else {}
+        except Unreachable:
+            due.update(nodes)
+            raise
+        due.update(node for node, message in messages.items() if not self._retain(*message))
+
+    def _signed_documents(self, nodes: Collection[NodeId]) -> dict[NodeId, Message]:
+        documents = self._audit.documents(nodes)
+        return {
+            node: (self._topics.of_node(node, Kind.DESIRED), self._sign(payload)) for node, payload in documents.items()
+        }
+
+    def _said_presence(self, nodes: Collection[NodeId]) -> dict[NodeId, Message]:
+        presence = self._audit.presence(nodes)
+        return {
+            node: (topic, state.encode()) for node, (topic, state) in presence.items() if state is not Presence.UNKNOWN
+        }
 
     async def _clear_topics(self) -> None:
         pending = await asyncio.to_thread(self._audit.pending_topics)
-        cleared = [topic for topic in pending if self._publisher.publish(topic, b"", qos=1, retain=True)]
+        cleared = [topic for topic in pending if self._retain(topic, b"")]
+        self._uncleared = len(cleared) < len(pending)
         if cleared:
             await asyncio.to_thread(self._audit.cleared, cleared)
 
-    def _wake(self) -> None:
+    def _retain(self, topic: str, payload: bytes) -> bool:
+        return self._publisher.publish(topic, payload, qos=1, retain=True)
+
+    def _note(self, due: Due) -> None:
+        self._documents.update(due.documents)
+        self._availability.update(due.availability)
+
+    def _on_loop(self, callback: Callable[..., None], *arguments: Due) -> None:
+        """Call it on the event loop, from any thread. Before `run` nothing is noted: that begins by comparing all."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._woken.set)
+            self._loop.call_soon_threadsafe(callback, *arguments)
 
     async def _sleep(self, seconds: float) -> None:
         # not wait_for: in Python 3.11 it swallows a cancellation that comes together with the wake-up

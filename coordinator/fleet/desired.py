@@ -79,8 +79,11 @@ def _resolved(deployment: Applied) -> DesiredDeployment:
     )
 
 
-def is_from_the_future(epoch: int, revision: int, current: int, issued: Issued | None) -> bool:
-    """Whether a node holds a document that is newer than what was issued here, within a believable epoch."""
-    if issued is None or not 0 <= epoch - current <= MAX_EPOCHS_AHEAD:
+def was_not_issued_here(epoch: int, revision: int, held: str | None, current: int, issued: Issued | None) -> bool:
+    """Whether a node holds what was never issued here, within a believable epoch: a number above the newest, or that
+    very number with other content (a restored coordinator has counted up to it again; the node would refuse it).
+    """
+    if issued is None or held is None or not 0 <= epoch - current <= MAX_EPOCHS_AHEAD:
         return False
-    return (epoch, revision) > (issued.epoch, issued.revision)
+    newest = (issued.epoch, issued.revision)
+    return (epoch, revision) > newest or ((epoch, revision) == newest and held != issued.digest)

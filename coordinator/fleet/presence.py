@@ -31,3 +31,12 @@ def after(current: Connection, state: Literal["online", "offline"], connection: 
         return Connection(Presence.ONLINE, connection)
     is_newest = current.id in ("", connection)
     return Connection(Presence.OFFLINE, connection) if is_newest else current
+
+
+def must_be_said(before: Presence, now: Presence) -> bool:
+    """Whether the coordinator must say the node's live availability after a change of its presence.
+
+    A node that died cannot say so itself. One that comes back can, but the "offline" that was said in its place may
+    overtake its word, so that it is said again in the order of its status messages.
+    """
+    return before is not now and Presence.OFFLINE in (before, now)

@@ -1,12 +1,12 @@
 """What nodes say of themselves, taken into the database. Nothing here publishes."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coordinator.fleet.desired import is_from_the_future
+from coordinator.fleet.desired import was_not_issued_here
 from coordinator.fleet.documents import changes, issue
-from coordinator.fleet.presence import after
+from coordinator.fleet.presence import Connection, after, must_be_said
 from coordinator.fleet.records import Node
 from coordinator.fleet.store import Store, Transaction
 from protos.identity import NodeId
@@ -14,46 +14,53 @@ from protos.reported import Hello, Reported, Status
 from protos.topics import Topics
 
 
+@dataclass(frozen=True)
+class Due:
+    """What is to be published after a report: the desired documents of nodes, the live availability of nodes."""
+
+    documents: tuple[NodeId, ...] = ()
+    availability: tuple[NodeId, ...] = ()
+
+
 class ReportService:
-    """Each method answers which nodes' desired documents should be published now. Callable from any thread."""
+    """Each method takes one message in, and answers what is due now. Callable from any thread."""
 
     def __init__(self, store: Store, topics: Topics, now: Callable[[], datetime]) -> None:
         self._store = store
         self._topics = topics
         self._now = now
 
-    def status(self, node: NodeId, status: Status) -> tuple[NodeId, ...]:
+    def status(self, node: NodeId, status: Status) -> Due:
         """Presence."""
-        return self._update(
-            node,
-            lambda known: replace(
-                known, connection=after(known.connection, status.state, status.connection), last_seen=self._now()
-            ),
-        )
+        with self._store.write() as tx:
+            known = tx.nodes.get(node)
+            if known is None:
+                return self._stranger(tx, node)
+            connected = after(known.connection, status.state, status.connection)
+            tx.nodes.put(replace(known, connection=connected, last_seen=self._now()))
+            return Due(availability=_changed(known, connected))
 
-    def hello(self, node: NodeId, hello: Hello) -> tuple[NodeId, ...]:
-        """What the node holds. Where it holds newer than was issued here, this database was restored from a backup:
-        the epoch rises, and every node gets its document anew.
+    def hello(self, node: NodeId, hello: Hello) -> Due:
+        """What the node holds. Where that was never issued here, this database was restored from a backup: the epoch
+        rises, and every node gets its document anew.
         """
         with self._store.write() as tx:
             known = tx.nodes.get(node)
             if known is None:
                 return self._stranger(tx, node)
+            connected = after(known.connection, "online", hello.connection)
+            held = hello.desired_digest
             tx.nodes.put(
-                replace(
-                    known,
-                    facts=hello.facts,
-                    connection=after(known.connection, "online", hello.connection),
-                    last_seen=self._now(),
-                    held_digest=hello.desired_digest,
-                )
+                replace(known, facts=hello.facts, connection=connected, last_seen=self._now(), held_digest=held)
             )
-            if is_from_the_future(hello.epoch, hello.revision, tx.epoch(), tx.documents.get(node)):
+            if was_not_issued_here(hello.epoch, hello.revision, held, tx.epoch(), tx.documents.get(node)):
                 tx.raise_epoch(hello.epoch + 1)
-                return issue(tx, changes(tx, tx.nodes.all(), tx.deployments.all(), self._now()), self._topics)
-            return _out_of_date(tx, node, hello.desired_digest)
+                outdated = issue(tx, changes(tx, tx.nodes.all(), tx.deployments.all(), self._now()), self._topics)
+            else:
+                outdated = _out_of_date(tx, node, held)
+            return Due(outdated, _changed(known, connected))
 
-    def reported(self, node: NodeId, reported: Reported) -> tuple[NodeId, ...]:
+    def reported(self, node: NodeId, reported: Reported) -> Due:
         """What runs on the node."""
         with self._store.write() as tx:
             known = tx.nodes.get(node)
@@ -64,23 +71,19 @@ class ReportService:
             outdated = _out_of_date(tx, node, held)
             if not outdated:
                 tx.retained.settle(node)
-            return () if reported.refusal else outdated
-
-    def _update(self, node: NodeId, change: Callable[[Node], Node]) -> tuple[NodeId, ...]:
-        with self._store.write() as tx:
-            known = tx.nodes.get(node)
-            if known is None:
-                return self._stranger(tx, node)
-            tx.nodes.put(change(known))
-            return ()
+            return Due() if reported.refusal else Due(outdated)
 
     @staticmethod
-    def _stranger(tx: Transaction, node: NodeId) -> tuple[NodeId, ...]:
+    def _stranger(tx: Transaction, node: NodeId) -> Due:
         """A node that is not known here. Where it was deleted, what it has just written must be cleared again."""
         tx.retained.reopen(node)
-        return ()
+        return Due()
 
 
 def _out_of_date(tx: Transaction, node: NodeId, held: str | None) -> tuple[NodeId, ...]:
     issued = tx.documents.get(node)
     return () if issued is None or issued.digest == held else (node,)
+
+
+def _changed(before: Node, connected: Connection) -> tuple[NodeId, ...]:
+    return (before.id,) if must_be_said(before.connection.presence, connected.presence) else ()

@@ -52,7 +52,8 @@ class BrokerClient:
         self, broker: Broker, *, on_connected: Callable[[], None] | None = None, backoff: Backoff = DEFAULT_BACKOFF
     ) -> None:
         self._broker = broker
-        self._on_connected = on_connected
+        self.on_connected = on_connected
+        """may be set until `start`"""
         self._backoff = backoff
         self._handlers: dict[str, tuple[int, Handler]] = {}
         self._client: Client | None = None
@@ -114,9 +115,9 @@ class BrokerClient:
         if self._handlers:
             client.subscribe([(topic_filter, qos) for topic_filter, (qos, _) in self._handlers.items()])
         self._say(f"connected to {self._broker.safe_url}")
-        if self._on_connected is not None and self._loop is not None:
+        if self.on_connected is not None and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
-                self._loop.call_soon_threadsafe(self._on_connected)
+                self._loop.call_soon_threadsafe(self.on_connected)
 
     def _lost(
         self, client: Client, _data: Any, _flags: DisconnectFlags, code: ReasonCode, _properties: Properties | None

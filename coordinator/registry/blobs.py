@@ -1,7 +1,8 @@
 """Content-addressed blobs on disk, in the OCI image layout: `<root>/blobs/sha256/<hex>`.
 
 A blob is written under `staging/`, its digest is compared, and only then it is renamed into `blobs/`; so a path
-inside `blobs/` is proof. An upload that breaks off leaves its part in staging and goes on from there.
+inside `blobs/` is proof. An upload that breaks off leaves its part in staging and goes on from there. What nobody needs
+for a week, a part or a blob of no version, is dropped (`expiry`).
 
     with blobs.upload(digest, size, offset) as upload:
         upload.write(chunk)
@@ -11,7 +12,6 @@ inside `blobs/` is proof. An upload that breaks off leaves its part in staging a
 import fcntl
 import hashlib
 import os
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,12 +20,13 @@ from typing import BinaryIO
 
 import msgspec
 
-from coordinator.errors import BadInput, Conflict, NotFound
+from coordinator.errors import BadInput, Conflict, NearfieldError, NotFound
+from coordinator.registry.expiry import expired
 from protos.digest import Digest, digest_of, hex_of, short
 from protos.oci import EMPTY_CONTENT, LAYOUT_FILE, MANIFEST_MEDIA_TYPE, Descriptor
 
 CHUNK = 1024 * 1024
-ABANDONED_S = 7 * 24 * 3600.0
+EMPTY = digest_of(EMPTY_CONTENT)
 REF_NAME = "org.opencontainers.image.ref.name"
 
 
@@ -89,7 +90,7 @@ class Upload:
 
 
 class Blobs:
-    """The blobs below a folder. `prepare` makes the folders; every other method may be called from any thread."""
+    """The blobs below a folder. `prepare` makes the folders; the other methods may be called from any thread."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -97,15 +98,25 @@ class Blobs:
         self._staging = root / "staging"
 
     def prepare(self) -> None:
-        """Make the layout, and drop uploads that nobody went on with for a week."""
-        self._final.mkdir(parents=True, exist_ok=True)
-        self._staging.mkdir(exist_ok=True)
-        (self._root / "oci-layout").write_bytes(LAYOUT_FILE)
+        """Make the layout.
+
+        Raises:
+            NearfieldError: the disk is full, or fails.
+        """
+        with self._storing():
+            self._final.mkdir(parents=True, exist_ok=True)
+            self._staging.mkdir(exist_ok=True)
+            (self._root / "oci-layout").write_bytes(LAYOUT_FILE)
         self.put(EMPTY_CONTENT)
-        horizon = time.time() - ABANDONED_S
-        for part in self._staging.iterdir():
-            if part.stat().st_mtime < horizon:
-                part.unlink()
+
+    def drop_parts(self, now: float) -> None:
+        """Drop the uploads that nobody went on with; `now` in seconds since 1970."""
+        for part in expired(_ages(self._staging.glob("*.part"), now)):
+            part.unlink(missing_ok=True)
+
+    def ages(self, now: float) -> dict[Digest, float]:
+        """The blobs, and how many seconds ago the last byte of each was written."""
+        return {Digest(f"sha256:{path.name}"): age for path, age in _ages(self._final.iterdir(), now).items()}
 
     def path(self, digest: Digest) -> Path:
         """Where the blob is once it is complete."""
@@ -126,19 +137,33 @@ class Blobs:
         Raises:
             BadInput: the offset is beyond what is held.
             Conflict: somebody else is writing this blob now.
+            NearfieldError: the disk is full, or fails.
         """
-        descriptor = os.open(self._part(digest), os.O_RDWR | os.O_CREAT, 0o644)
+        with self._storing(), self._part_of(digest, offset) as file:
+            yield Upload(file, self._part(digest), self.path(digest), digest, size)
+
+    @contextmanager
+    def _part_of(self, digest: Digest, offset: int) -> Iterator[BinaryIO]:
+        """The part, cut at the offset, for us alone."""
+        part = self._part(digest)
+        descriptor = os.open(part, os.O_RDWR | os.O_CREAT, 0o644)
         with os.fdopen(descriptor, "r+b") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Conflict(f"blob {short(digest)} is being pushed by somebody else: try again later") from None
+            if not _locked(descriptor, part):
+                raise Conflict(f"blob {short(digest)} is being pushed by somebody else: try again later")
             held = os.fstat(descriptor).st_size
             if offset > held:
                 raise BadInput(f"blob {short(digest)}: offset {offset}, and {held} bytes are held: ask where to go on")
             file.truncate(offset)
             file.seek(offset)
-            yield Upload(file, self._part(digest), self.path(digest), digest, size)
+            yield file
+
+    @contextmanager
+    def _storing(self) -> Iterator[None]:
+        """Says in one line that the disk takes nothing."""
+        try:
+            yield
+        except OSError as error:
+            raise NearfieldError(f"content cannot be stored below {self._root}: {error.strerror}") from None
 
     def put(self, content: bytes) -> Digest:
         """Store bytes; their digest."""
@@ -189,9 +214,9 @@ class Blobs:
         return None if _digest_of_file(path) == digest else "has another content than its digest says"
 
     def remove(self, digests: Iterable[Digest]) -> int:
-        """Delete blobs; how many bytes that freed."""
+        """Delete blobs; how many bytes that freed. The empty one, which every manifest names, stays."""
         freed = 0
-        for digest in digests:
+        for digest in frozenset(digests) - {EMPTY}:
             path = self.path(digest)
             with suppress(FileNotFoundError):
                 size = path.stat().st_size
@@ -207,11 +232,30 @@ class Blobs:
             if self.path(digest).exists()
         )
         staged = self._staging / "index.json"
-        staged.write_bytes(msgspec.json.encode(OciIndex(manifests)))
-        staged.replace(self._root / "index.json")
+        with self._storing():
+            staged.write_bytes(msgspec.json.encode(OciIndex(manifests)))
+            staged.replace(self._root / "index.json")
 
     def _part(self, digest: Digest) -> Path:
         return self._staging / f"{hex_of(digest)}.part"
+
+
+def _ages(paths: Iterable[Path], now: float) -> dict[Path, float]:
+    """How many seconds ago each file was written; one that goes meanwhile is left out."""
+    ages: dict[Path, float] = {}
+    for path in paths:
+        with suppress(FileNotFoundError):
+            ages[path] = now - path.stat().st_mtime
+    return ages
+
+
+def _locked(descriptor: int, part: Path) -> bool:
+    """Whether the file is ours alone, and still the part: who held the lock may have made the blob of it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(descriptor), part.stat())
+    except (BlockingIOError, FileNotFoundError):
+        return False
 
 
 def _digest_of_file(path: Path) -> Digest:

@@ -8,6 +8,7 @@ from datetime import datetime
 from coordinator.errors import BadInput, Conflict, NotFound
 from coordinator.registry.admission import admit, model_toml_of
 from coordinator.registry.blobs import Blobs
+from coordinator.registry.expiry import expired
 from coordinator.registry.records import Store, Version
 from protos.digest import Digest, digest_of
 from protos.errors import ContractError
@@ -61,7 +62,7 @@ class Registry:
                 size = sum(file.size for file in files)
                 version = Version(admitted.name, number, digest, str(admitted.task), size, self._now(), files)
                 tx.versions.add(version)
-            self.write_index()
+            self._write_index()
             return Published(version, created=True)
 
     def versions(self, model: str | None) -> tuple[tuple[Version, tuple[str, ...]], ...]:
@@ -121,7 +122,7 @@ class Registry:
                 tx.versions.remove(model, version.version)
                 mine = {version.digest, *(file.digest for file in version.files)}
                 unused = mine.difference(tx.versions.referenced(mine))
-            self.write_index()
+            self._write_index()
             return self._blobs.remove(unused)
 
     def manifest(self, digest: Digest) -> bytes:
@@ -135,7 +136,21 @@ class Registry:
                 raise NotFound(f"no bundle {digest}")
         return self._blobs.read(digest)
 
-    def write_index(self) -> None:
+    def tidy(self, now: float) -> int:
+        """Drop what was pushed and never published, and write `index.json`; how many bytes that freed.
+
+        Args:
+            now: seconds since 1970.
+        """
+        with self._changing:
+            self._blobs.drop_parts(now)
+            old = expired(self._blobs.ages(now))
+            with self._store.read() as tx:
+                needed = tx.versions.referenced(old)
+            self._write_index()
+            return self._blobs.remove(set(old).difference(needed))
+
+    def _write_index(self) -> None:
         """Bring `index.json` up to what the database says."""
         with self._store.read() as tx:
             self._blobs.write_index((f"{v.model}:{v.version}", v.digest) for v in tx.versions.all())

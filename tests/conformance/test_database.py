@@ -289,6 +289,22 @@ def test_a_deleted_node_is_remembered(store: ControlStore) -> None:
         assert tx.retained.is_forgotten(NODE)
 
 
+def test_a_value_that_the_database_cannot_keep_is_refused_in_one_line(store: ControlStore, url: str) -> None:
+    node = replace(a_node(), connection=Connection(Presence.ONLINE, "nul \0 nul"))
+
+    def put() -> None:
+        with store.write() as tx:
+            tx.nodes.put(node)
+
+    if url.startswith("sqlite"):
+        put()
+        with store.read() as tx:
+            assert tx.nodes.get(node.id) == node
+    else:
+        with pytest.raises(BadInput, match=r"^database postgresql://.*NUL.*$"):
+            put()
+
+
 def test_a_transaction_that_fails_leaves_nothing(store: ControlStore) -> None:
     def fail_half_way() -> None:
         with store.write() as tx:

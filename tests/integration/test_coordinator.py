@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
@@ -14,6 +14,8 @@ import grpc
 import msgspec
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from coordinator.app import Coordinator
 from coordinator.errors import BadInput, Refused
@@ -68,6 +70,11 @@ class Watcher:
     async def only(self, topics: set[str]) -> None:
         """Until nothing but these topics is retained."""
         while self.retained.keys() != topics:
+            await self._next()
+
+    async def having(self, topics: Collection[str]) -> None:
+        """Until at least these topics are retained."""
+        while not self.retained.keys() >= set(topics):
             await self._next()
 
     async def _next(self) -> None:
@@ -145,6 +152,7 @@ async def test_a_renamed_node_hears_it_and_a_deleted_one_leaves_nothing_behind(t
         ]
         for topic in leftovers:
             watcher.client.publish(topic, b"{}", qos=1, retain=True)
+        await watcher.having(leftovers)
         await edgectl(coordinator, "node", "rename", "cam-3", "cam-4")
         assert (await watcher.desired(folder, node, 3)).name == "cam-4"
         await edgectl(coordinator, "node", "delete", "cam-4")
@@ -162,6 +170,31 @@ async def test_a_broker_that_was_wiped_is_repaired_by_a_nodes_hello(tmp_path: Pa
         watcher.client.publish(TOPICS.of_node(node, Kind.HELLO), msgspec.json.encode(hello), qos=1, retain=False)
         await watcher.desired(folder, node, 1)
         assert (await node_of(coordinator, node)).presence == "online"
+
+
+@pytest.mark.parametrize("own_broker", ["mosquitto", "embedded"])
+async def test_a_node_that_dies_is_said_to_be_offline_on_its_live_topic(own_broker: str, tmp_path: Path) -> None:
+    availability = TOPICS.availability("store-12", "cam-3")
+    running = running_coordinator(tmp_path, own_broker=own_broker)
+    async with running as coordinator, watching(coordinator.broker_url) as watcher:
+        node = NodeId((await register(coordinator)).node_id)
+        agent = Client(CallbackAPIVersion.VERSION2)
+        status = TOPICS.of_node(node, Kind.STATUS)
+        agent.will_set(status, msgspec.json.encode(Status("offline", "c1")), 1, retain=True)
+        broker = parse_broker_url(coordinator.broker_url)
+        agent.connect(broker.host, broker.port)
+        agent.publish(status, msgspec.json.encode(Status("online", "c1")), 1, retain=True)
+        agent.publish(availability, b"online", 1, retain=True)
+        agent.loop_start()
+        await watcher.having((status, availability))
+        while (await node_of(coordinator, node)).presence != "online":  # noqa: ASYNC110 - asked over gRPC
+            await asyncio.sleep(0.01)
+        agent.loop_stop()
+        connection = agent.socket()
+        assert isinstance(connection, socket.socket)
+        connection.close()
+        while watcher.retained.get(availability) != b"offline":
+            await watcher._next()
 
 
 async def test_presence_is_known_again_after_a_restart(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -243,3 +244,22 @@ async def test_an_unforeseen_error_is_internal_and_its_text_stays_in_the_log(
     assert "the coordinator failed on this request" in complaint
     assert "secret" not in complaint
     assert "the secret" in caplog.text
+
+
+async def test_what_was_pushed_and_never_published_is_dropped_after_a_week(bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "old"
+    async with running_coordinator(folder, own_broker="embedded") as coordinator:
+        assert await edgectl(coordinator, "model", "push", str(bundle)) == 0
+    blobs = folder / "bundles" / "blobs" / "sha256"
+    published = {path.name for path in blobs.iterdir()}
+    for name in ("a" * 64, "b" * 64):
+        (blobs / name).write_bytes(b"nobody's")
+    for name in (*published, "a" * 64):
+        os.utime(blobs / name, (0, 0))
+    (folder / "bundles" / "index.json").unlink()
+    async with running_coordinator(folder, own_broker="embedded") as coordinator:
+        while (blobs / ("a" * 64)).exists():  # noqa: ASYNC110 - done in the background
+            await asyncio.sleep(0.01)
+        assert await edgectl(coordinator, "model", "verify", "m") == 0
+    assert {path.name for path in blobs.iterdir()} == {*published, "b" * 64}
+    assert json.loads((folder / "bundles" / "index.json").read_text())["manifests"]

@@ -1,7 +1,7 @@
 """The loop between the database and the broker, with a real database and a broker of the test's own."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -16,7 +16,7 @@ from coordinator.fleet.deployments import DeploymentService
 from coordinator.fleet.nodes import NodeService, Registration
 from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Node
-from coordinator.fleet.reports import ReportService
+from coordinator.fleet.reports import Due, ReportService
 from protos.deployment import Deployment, Live, Pipeline
 from protos.desired import Desired
 from protos.digest import Digest, digest_of
@@ -36,11 +36,13 @@ class RetainingBroker:
         self.retained: dict[str, bytes] = {}
         self.reachable = True
         self.published: list[str] = []
+        self.on_publish: Callable[[], object] = lambda: None
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
         """Retain, or forget on an empty payload."""
         assert qos == 1
         assert retain
+        self.on_publish()
         if self.reachable:
             self.published.append(topic)
             self.retained[topic] = payload
@@ -196,6 +198,85 @@ async def test_a_message_that_is_none_is_ignored(world: World) -> None:
         world.controller.on_message("elsewhere", b"{}", False)
         world.says(node, Kind.STATUS, Status("online", "c1"))
         await until(lambda: world.known(node).connection.presence is Presence.ONLINE)
+
+
+async def test_a_message_that_no_parser_can_take_does_not_end_the_coordinator(world: World) -> None:
+    node = world.register().id
+    deep = b'{"x":' * 15_000 + b"1" + b"}" * 15_000
+    async with world.running():
+        for kind in (Kind.STATUS, Kind.HELLO, Kind.REPORTED):
+            world.controller.on_message(TOPICS.of_node(node, kind), deep, False)
+        world.says(node, Kind.STATUS, Status("online", "c1"))
+        await until(lambda: world.known(node).connection.presence is Presence.ONLINE)
+
+
+async def test_a_node_that_never_stops_talking_does_not_keep_documents_back(world: World) -> None:
+    chatty = world.register("chatty", "c" * 32).id
+    status = TOPICS.of_node(chatty, Kind.STATUS), msgspec.json.encode(Status("online", "c1")), False
+    taken = world.controller._take
+
+    def take(topic: str, payload: bytes) -> Due:
+        world.controller.on_message(*status)
+        return taken(topic, payload)
+
+    world.controller._take = take  # type: ignore[method-assign]
+    async with world.running():
+        world.controller.on_message(*status)
+        await until(lambda: world.retained(chatty))
+
+
+async def test_a_document_that_changes_while_its_older_one_is_published_is_published_too(world: World) -> None:
+    node = world.register().id
+
+    def rename_once() -> None:
+        world.broker.on_publish = lambda: None
+        world.nodes.rename("cam-3", "cam-4", "")
+
+    async with world.running():
+        world.broker.on_publish = rename_once
+        world.controller.wake((node,))
+        await until(lambda: (document := world.retained(node)) and document.name == "cam-4")
+
+
+async def test_a_node_that_died_is_said_to_be_offline_and_online_again_when_it_is_back(world: World) -> None:
+    node = world.register().id
+    topic = TOPICS.availability("store-12", "cam-3")
+    async with world.running():
+        world.says(node, Kind.STATUS, Status("online", "c1"))
+        await until(lambda: world.known(node).connection.presence is Presence.ONLINE)
+        assert topic not in world.broker.published
+        world.says(node, Kind.STATUS, Status("offline", "c1"))
+        await until(lambda: world.broker.retained.get(topic) == b"offline")
+        world.says(node, Kind.HELLO, world.hello(node, None))
+        await until(lambda: world.broker.retained.get(topic) == b"online")
+
+
+async def test_a_broker_that_comes_back_hears_again_who_is_offline(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coordinator.fleet.controller.SETTLE_S", 0.0)
+    node = world.register().id
+    topic = TOPICS.availability("store-12", "cam-3")
+    async with world.running():
+        world.says(node, Kind.STATUS, Status("offline", "c1"))
+        await until(lambda: world.broker.retained.get(topic) == b"offline")
+        world.broker.retained.clear()
+        world.controller.on_connected()
+        await until(lambda: world.broker.retained.get(topic) == b"offline")
+
+
+async def test_a_topic_that_could_not_be_cleared_is_cleared_when_the_broker_is_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coordinator.fleet.controller.RETRY_AFTER_S", 0.01)
+    node = world.register().id
+    async with world.running():
+        await until(lambda: world.retained(node))
+        world.broker.reachable = False
+        await asyncio.to_thread(world.nodes.delete, "cam-3")
+        await asyncio.sleep(0.05)
+        world.broker.reachable = True
+        await until(lambda: not world.broker.retained)
 
 
 async def test_a_node_that_is_renamed_hears_it_and_its_old_live_topics_are_cleared(world: World) -> None:

@@ -10,12 +10,13 @@ from coordinator.fleet.desired import (
     MAX_EPOCHS_AHEAD,
     compile_node,
     decode,
-    is_from_the_future,
     next_document,
     selected,
+    was_not_issued_here,
 )
 from coordinator.fleet.records import Issued, Node
 from protos.desired import state_digest
+from protos.digest import digest_of
 from tests.unit.fleet.examples import DIGEST, a_deployment, a_node
 
 LATER = "2026-05-01T11:00:00.000Z"
@@ -96,22 +97,30 @@ def test_the_order_of_deployments_does_not_change_the_document(order: list[str])
     assert issued(node, *order) == issued(node, "a", "b", "c", "d")
 
 
-def test_a_node_that_holds_newer_than_was_issued_is_from_the_future() -> None:
+OTHER = digest_of(b"of another history")
+
+
+def test_a_node_that_holds_newer_than_was_issued_holds_what_was_not_issued_here() -> None:
     held = issued(a_node())
-    assert is_from_the_future(1, 2, 1, held)
-    assert is_from_the_future(2, 1, 1, held)
-    assert not is_from_the_future(1, 1, 1, held)
-    assert not is_from_the_future(1, 0, 1, held)
+    assert was_not_issued_here(1, 2, OTHER, 1, held)
+    assert was_not_issued_here(2, 1, OTHER, 1, held)
+    assert not was_not_issued_here(1, 1, held.digest, 1, held)
+    assert not was_not_issued_here(1, 0, OTHER, 1, held)
+
+
+def test_the_newest_number_with_other_content_was_not_issued_here() -> None:
+    assert was_not_issued_here(1, 1, OTHER, 1, issued(a_node()))
 
 
 def test_a_hello_cannot_push_the_epoch_out_of_sight() -> None:
     held = issued(a_node())
-    assert is_from_the_future(1 + MAX_EPOCHS_AHEAD, 1, 1, held)
-    assert not is_from_the_future(2 + MAX_EPOCHS_AHEAD, 1, 1, held)
+    assert was_not_issued_here(1 + MAX_EPOCHS_AHEAD, 1, OTHER, 1, held)
+    assert not was_not_issued_here(2 + MAX_EPOCHS_AHEAD, 1, OTHER, 1, held)
 
 
-def test_a_node_without_a_document_is_not_from_the_future() -> None:
-    assert not is_from_the_future(5, 5, 1, None)
+def test_a_node_without_a_document_holds_nothing_of_another_history() -> None:
+    assert not was_not_issued_here(5, 5, OTHER, 1, None)
+    assert not was_not_issued_here(5, 5, None, 1, issued(a_node()))
 
 
 def test_documents_hold_no_defaults_so_that_a_new_key_changes_no_digest() -> None:

@@ -1,9 +1,10 @@
 """An old will cannot make a present node absent."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.fleet.presence import Connection, Presence, after
+from coordinator.fleet.presence import Connection, Presence, after, must_be_said
 
 NEVER = Connection()
 
@@ -35,3 +36,20 @@ def test_a_node_is_online_exactly_if_its_newest_connection_has_not_ended(message
         newest = messages[onlines[-1]][1]
         ended = ("offline", newest) in messages[onlines[-1] :]
         assert current == Connection(Presence.OFFLINE if ended else Presence.ONLINE, newest)
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "said"),
+    [
+        (Presence.ONLINE, Presence.OFFLINE, True),
+        (Presence.UNKNOWN, Presence.OFFLINE, True),
+        (Presence.OFFLINE, Presence.ONLINE, True),
+        (Presence.UNKNOWN, Presence.ONLINE, False),
+        (Presence.OFFLINE, Presence.OFFLINE, False),
+        (Presence.ONLINE, Presence.ONLINE, False),
+    ],
+)
+def test_availability_is_said_for_a_node_that_went_and_once_more_when_it_is_back(
+    before: Presence, now: Presence, said: bool
+) -> None:
+    assert must_be_said(before, now) is said

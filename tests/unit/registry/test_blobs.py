@@ -1,13 +1,15 @@
 """A path inside blobs/ is proof of its content."""
 
+import fcntl
 import json
 import os
 from pathlib import Path
 
 import pytest
 
-from coordinator.errors import BadInput, Conflict, NotFound
-from coordinator.registry.blobs import ABANDONED_S, Blobs, BlobState
+from coordinator.errors import BadInput, Conflict, NearfieldError, NotFound
+from coordinator.registry.blobs import EMPTY, Blobs, BlobState
+from coordinator.registry.expiry import KEPT_S
 from protos.digest import digest_of, hex_of
 
 CONTENT = bytes(range(256)) * 10
@@ -139,9 +141,46 @@ def test_the_index_lists_the_bundles_that_are_there(blobs: Blobs, tmp_path: Path
 def test_an_upload_that_nobody_went_on_with_for_a_week_is_dropped(blobs: Blobs, tmp_path: Path) -> None:
     break_off(blobs, CONTENT[:10])
     (part,) = (tmp_path / "staging").iterdir()
-    blobs.prepare()
+    written = part.stat().st_mtime
+    blobs.drop_parts(written + KEPT_S)
     assert part.exists()
-    old = part.stat().st_mtime - ABANDONED_S - 1
-    os.utime(part, (old, old))
-    blobs.prepare()
+    blobs.drop_parts(written + KEPT_S + 1)
     assert not part.exists()
+
+
+def test_a_blob_knows_how_long_ago_it_was_written(blobs: Blobs) -> None:
+    digest = blobs.put(CONTENT)
+    assert blobs.ages(blobs.path(digest).stat().st_mtime + 5)[digest] == 5
+
+
+def test_the_empty_blob_that_every_manifest_names_is_not_removed(blobs: Blobs) -> None:
+    assert blobs.remove([EMPTY]) == 0
+    assert blobs.read(EMPTY) == b"{}"
+
+
+def test_who_opened_a_part_that_became_the_blob_meanwhile_does_not_cut_the_blob(
+    blobs: Blobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flock = fcntl.flock
+    break_off(blobs, CONTENT[:10])
+
+    def late(descriptor: int, operation: int) -> None:
+        monkeypatch.setattr("fcntl.flock", flock)
+        upload(blobs, CONTENT[10:], offset=10)  # somebody else finishes between our open and our lock
+        flock(descriptor, operation)
+
+    monkeypatch.setattr("fcntl.flock", late)
+    with pytest.raises(Conflict), blobs.upload(DIGEST, SIZE, 0):
+        pass
+    assert blobs.read(DIGEST) == CONTENT
+
+
+def test_a_disk_that_is_full_is_one_line(blobs: Blobs) -> None:
+    def push_to_a_full_disk() -> None:
+        with Path("/dev/full").open("wb") as full, blobs.upload(DIGEST, SIZE, 0) as upload:
+            os.dup2(full.fileno(), upload._file.fileno())
+            upload.write(CONTENT)
+            upload.finish()
+
+    with pytest.raises(NearfieldError, match=r"^content cannot be stored below \S+: No space left on device$"):
+        push_to_a_full_disk()
