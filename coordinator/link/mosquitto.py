@@ -113,6 +113,7 @@ class Mosquitto:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,  # a terminal's Ctrl-C is for the coordinator, which ends it last
         )
         try:
             async with asyncio.timeout(START_TIMEOUT_S):

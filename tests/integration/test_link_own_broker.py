@@ -81,6 +81,14 @@ def test_it_ends_with_a_coordinator_that_is_killed(tmp_path: Path) -> None:
     assert not accepts(port)
 
 
+async def test_a_terminals_interrupt_does_not_reach_it(tmp_path: Path) -> None:
+    broker = Mosquitto(find_program("mosquitto") or "", tmp_path, 0)
+    await broker.start()
+    assert broker._process is not None
+    assert os.getsid(broker._process.pid) != os.getsid(0)
+    await broker.stop()
+
+
 async def test_a_program_that_is_no_broker_is_one_line(tmp_path: Path) -> None:
     broker = Mosquitto("/bin/false", tmp_path, 0)
     with pytest.raises(BadInput, match=r"^mosquitto ended with code 1: see .*mosquitto\.log$"):
