@@ -9,33 +9,39 @@ T = TypeVar("T")
 
 
 class Handoff(Generic[T]):
-    """A place for one thing. Nothing queues: who has the next one waits until this one is taken."""
+    """A place for one thing. Nothing queues: who has the next one waits until this one is taken.
+
+    Two locks, each released by the other side: between two inferences of milliseconds every step counts.
+    """
 
     def __init__(self) -> None:
         self._thing: T | None = None
-        self._closed = False
-        self._changed = threading.Condition()
+        self._free = threading.Lock()
+        self._filled = threading.Lock()
+        self._filled.acquire()
 
     def put(self, thing: T) -> None:
         """Wait until the place is free, and put the thing there."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._thing is None)
-            self._thing = thing
-            self._changed.notify_all()
+        self._put(thing)
 
     def take(self) -> T | None:
-        """Wait for a thing; None when the hand-off is closed and empty."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._thing is not None or self._closed)
-            thing, self._thing = self._thing, None
-            self._changed.notify_all()
-            return thing
+        """Wait for a thing; None when the hand-off is closed."""
+        self._filled.acquire()
+        thing, self._thing = self._thing, None
+        if thing is None:
+            self._filled.release()  # closed: for the next taker
+        else:
+            self._free.release()
+        return thing
 
     def close(self) -> None:
-        """No more will be put; what is there can still be taken."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        """Wait until the place is free: no more will be put."""
+        self._put(None)
+
+    def _put(self, thing: T | None) -> None:
+        self._free.acquire()
+        self._thing = thing
+        self._filled.release()
 
 
 class Turns:

@@ -28,20 +28,30 @@ def test_who_has_the_next_waits_until_the_place_is_free() -> None:
     assert handoff.take() == 2
 
 
-def test_a_closed_hand_off_gives_what_is_there_and_then_nothing() -> None:
+def test_closing_waits_until_what_is_there_is_taken_and_then_there_is_nothing() -> None:
     handoff: Handoff[int] = Handoff()
     handoff.put(1)
-    handoff.close()
+    closing = threading.Thread(target=handoff.close)
+    closing.start()
+    closing.join(0.05)
+    assert closing.is_alive()
     assert handoff.take() == 1
-    assert handoff.take() is None
+    closing.join()
+    assert [handoff.take(), handoff.take()] == [None, None]
 
 
-def test_closing_wakes_every_taker() -> None:
+def test_several_takers_get_everything_once_and_all_hear_of_the_end() -> None:
     handoff: Handoff[int] = Handoff()
+
+    def take_all() -> list[int]:
+        return list(iter(handoff.take, None))
+
     with ThreadPoolExecutor(3) as pool:
-        taken = [pool.submit(handoff.take) for _ in range(3)]
+        taken = [pool.submit(take_all) for _ in range(3)]
+        for number in range(300):
+            handoff.put(number)
         handoff.close()
-        assert [one.result() for one in taken] == [None, None, None]
+        assert sorted(number for one in taken for number in one.result()) == list(range(300))
 
 
 def test_turns_come_in_order_though_threads_arrive_in_reverse() -> None:
