@@ -113,12 +113,12 @@ class Connection:
         self._window.add(info, len(payload))
         return True
 
-    def close(self) -> None:
+    def close(self, *, farewell: bool = True) -> None:
         """Say the farewell if there is anyone to say it to, disconnect, and wait for paho's thread to end."""
         client = self._client
         if client is None:
             return
-        if self._accepted:
+        if farewell and self._accepted:
             self._say_farewell()
         client.disconnect()
         if not self._over.wait(FAREWELL_S):

@@ -46,7 +46,7 @@ class Keeper:
         self._accepted_at: float | None = None
         self._refused = False
         self._changed = asyncio.Event()
-        self._over = False
+        self._over = self._renewing = False
         self._stopping = False
         self._task: asyncio.Task[None] | None = None
         self.state = f"not connected to {broker.safe_url}"
@@ -74,8 +74,8 @@ class Keeper:
         return connection is not None and not self._over and connection.publish(topic, payload, qos, retain)
 
     def renew(self) -> None:
-        """End the connection and open another: what the next one says of itself has changed."""
-        self._over = True
+        """End the connection without a farewell and open another: what the next one says of itself has changed."""
+        self._over = self._renewing = True
         self._changed.set()
 
     def on_open(self) -> None:
@@ -108,7 +108,7 @@ class Keeper:
     async def _one_connection(self) -> float:
         """Live through one connection; how many seconds it was good for."""
         loop = asyncio.get_running_loop()
-        self._over = self._refused = False
+        self._over = self._refused = self._renewing = False
         connection = self._connection = Connection(self._broker, self._owner.opening(), self, loop)
         try:
             await asyncio.to_thread(connection.open)
@@ -120,7 +120,7 @@ class Keeper:
         except OSError as error:
             self._say(f"cannot reach the broker at {self._broker.safe_url}: {error.strerror or error}")
         finally:
-            await asyncio.to_thread(connection.close)
+            await asyncio.to_thread(connection.close, farewell=not self._renewing)
             self._connection = None
             accepted_at, self._accepted_at = self._accepted_at, None
         return 0.0 if accepted_at is None else loop.time() - accepted_at

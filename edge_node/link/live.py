@@ -117,6 +117,7 @@ class SiteBroker:
     ) -> None:
         self._node = node
         self._availability = availability
+        self._former: frozenset[str] = frozenset()
         self._on_connected = on_connected
         self._keeper = Keeper(broker, self, backoff)
 
@@ -136,6 +137,7 @@ class SiteBroker:
 
     def call(self, availability: str) -> None:
         """Say under another topic whether the node is there: on a new connection, for a will cannot be changed."""
+        self._former = (self._former | {self._availability}) - {availability}
         self._availability = availability
         self._keeper.renew()
 
@@ -153,8 +155,9 @@ class SiteBroker:
         return Opening(connection_id="live", client_id=f"{self._node}-live", will=gone, farewell=(gone,))
 
     def connected_as(self, connection_id: str) -> None:
-        """The broker accepted the connection."""
+        """The broker accepted the connection. A former one that broke instead of ending has left its will."""
         del connection_id
+        self._former = frozenset(topic for topic in self._former if not self.publish(topic, b"", qos=1, retain=True))
         self._on_connected()
 
     def received(self, topic: str, payload: bytes) -> None:

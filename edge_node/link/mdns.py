@@ -8,7 +8,7 @@ import errno
 import sys
 
 import msgspec
-from zeroconf import IPVersion, ServiceStateChange, Zeroconf
+from zeroconf import DNSQuestionType, IPVersion, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from edge_node.link.child import Failed, say
@@ -17,6 +17,8 @@ from protos.discovery import TXT_KEY_ID, TXT_VERSION
 
 INTERFACES = ["127.0.0.1"]
 RESOLVE_MS = 1000
+ASKING = DNSQuestionType.QM
+"""Answers come to everybody: one sent to our port alone may reach another process of this machine that shares it."""
 NO_MULTICAST = frozenset({errno.ENODEV, errno.EADDRNOTAVAIL, errno.ENETUNREACH, errno.ENOBUFS})
 """19, 99, 101, 105: no interface here takes part in multicast, or no more groups may be joined."""
 
@@ -30,7 +32,8 @@ async def look(request: Look) -> Found:
         (names.discard if state_change is ServiceStateChange.Removed else names.add)(name)
 
     async with AsyncZeroconf(interfaces=INTERFACES, ip_version=IPVersion.V4Only) as zeroconf:
-        async with AsyncServiceBrowser(zeroconf.zeroconf, request.service_type, handlers=[changed]):
+        browser = AsyncServiceBrowser(zeroconf.zeroconf, request.service_type, handlers=[changed], question_type=ASKING)
+        async with browser:
             await asyncio.sleep(request.seconds)
         resolved = await asyncio.gather(*(_resolve(zeroconf, request.service_type, name) for name in sorted(names)))
     return Found(coordinators=tuple(sorted(one for one in resolved if one is not None)))
@@ -38,7 +41,7 @@ async def look(request: Look) -> Found:
 
 async def _resolve(zeroconf: AsyncZeroconf, service_type: str, name: str) -> FoundCoordinator | None:
     info = AsyncServiceInfo(service_type, name)
-    if not await info.async_request(zeroconf.zeroconf, RESOLVE_MS) or info.port is None:
+    if not await info.async_request(zeroconf.zeroconf, RESOLVE_MS, ASKING) or info.port is None:
         return None
     return found_from_wire(info.parsed_addresses(IPVersion.V4Only), info.port, info.properties)
 

@@ -92,9 +92,9 @@ class Contact:
         if (site, name) == (self._site, self._name):
             return
         self._site, self._name = site, name
+        self.live.call(site, name)
         if self.site_broker is not None:
             self.site_broker.call(self._topics.availability(site, name))
-        self.live.call(site, name)
 
     def report(self, reported: Reported) -> None:
         """Publish the node's state where it differs from what was said last."""

@@ -15,6 +15,7 @@ from typing import Any
 
 BIN = Path(sys.executable).parent
 PATIENCE_S = 60.0
+INSPECTION = Path(__file__).parents[2] / "deploy" / "demo" / "inspection"
 
 
 def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
@@ -79,38 +80,27 @@ class Fleet:
         assert done.returncode == code, f"{command}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
-    def coordinate(self, *, port: int = 0, broker_port: int = 0) -> Child:
-        """Start the coordinator; its address and its broker's port are then known."""
-        folder = self.folder / "coord"
-        if not folder.exists():
-            options = ("--port", str(port), "--broker-port", str(broker_port), "--no-announce")
-            self.run("edge-coordinator", "init", "--dir", "coord", *options)
-        child = self.start("coordinator", "edge-coordinator", "serve", "--dir", "coord")
+    def coordinate(self, *options: str, port: int = 0, broker_port: int = 0, name: str = "coord") -> Child:
+        """Start a coordinator with options of `serve`; its address and its broker's port are then known."""
+        if not (self.folder / name).exists():
+            first = ("--port", str(port), "--broker-port", str(broker_port), "--no-announce")
+            self.run("edge-coordinator", "init", "--dir", name, *first)
+        child = self.start("coordinator", "edge-coordinator", "serve", "--dir", name, *options)
         spoken = until(
-            lambda: re.search(r"coordinator (\S+) · broker mqtt://127\.0\.0\.1:(\d+)", child.output()),
+            lambda: re.search(r"coordinator (\S+) · broker \S+127\.0\.0\.1:(\d+)", child.output()),
             "the coordinator's first line",
         )
         self.address, self.broker_port = spoken[1], int(spoken[2])
         return child
 
     def node(self, source: str, *options: str, name: str = "cam-3") -> Child:
+        """Start a node that is told where the coordinator is."""
+        return self.searching_node(source, "--coordinator", self.address, *options, name=name)
+
+    def searching_node(self, source: str, *options: str, name: str = "cam-3") -> Child:
         """Start a node."""
-        state = ("--state-dir", str(self.folder / name))
-        address = ("--coordinator", self.address)
-        return self.start(
-            name,
-            "edge-node",
-            "run",
-            "--name",
-            name,
-            "--site",
-            "store-12",
-            "--source",
-            source,
-            *address,
-            *state,
-            *options,
-        )
+        itself = ("--name", name, "--site", "store-12", "--state-dir", str(self.folder / name))
+        return self.start(name, "edge-node", "run", *itself, "--source", source, *options)
 
     def status(self, name: str = "cam-3") -> dict[str, Any]:
         """The node's status document; empty while it does not answer."""
@@ -153,6 +143,20 @@ def fleet(folder: Path) -> Iterator[Fleet]:
                 child.stop()
             if child.process.poll() is None:
                 child.stop(signal.SIGKILL)
+
+
+CLIP = f"shelf={INSPECTION.parent / 'clip' / 'line.mp4'},loop=true"
+"""The demo's belt as a source that plays for ever; 10 frames a second, a small model: quick to push and to prove."""
+
+
+def serving_node(fleet: Fleet, *options: str, source: str = CLIP) -> Child:
+    """A node, with a coordinator that runs already, once it serves version 1 of the demo's model."""
+    fleet.run("edgectl", "model", "push", str(INSPECTION))
+    node = fleet.node(source, *options)
+    until(lambda: fleet.status().get("link", {}).get("connected"), "the node to be connected")
+    fleet.run("edgectl", "deployment", "apply", str(deployment(fleet, "inspection@1")))
+    until(lambda: fleet.serving() == {"shelf": 1}, "version 1 to serve")
+    return node
 
 
 def bundle(fleet: Fleet, data: Path, output: str, *options: str) -> None:

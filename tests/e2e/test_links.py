@@ -1,0 +1,204 @@
+"""How a node finds and keeps its links: zeroconf, a broker that moves, refuses, or is another one for live results."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.fleet import CLIP, Fleet, deployment, fleet, serving_node, until
+from tests.integration.brokers import authority, free_port, mosquitto, password_file
+
+pytestmark = [pytest.mark.needs("mosquitto", "mosquitto_sub"), pytest.mark.timeout(120)]
+
+HEAD = "edge/v1/live/store-12"
+PYTHON, ROOT = sys.executable, Path(__file__).parents[2]
+LIVE = """\
+name: shelf
+selector: site=store-12
+model: inspection@1
+pipelines:
+  - {name: shelf, source: shelf, live: {state: [label]}}
+"""
+
+
+def results_flow(world: Fleet) -> None:
+    """Wait for ten more results that the coordinator has confirmed."""
+    acked = world.status()["outbox"]["acked"]
+    until(lambda: world.status()["outbox"]["acked"] >= acked + 10, "ten more results in the store")
+
+
+def heard(port: int, topic: str, *options: str) -> list[tuple[str, bytes]]:
+    """What a subscriber of a broker hears, as topics and payloads."""
+    command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port), "-t", topic, "-F", "%t\t%p", *options]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    lines = (line.partition(b"\t") for line in done.stdout.splitlines())
+    return [(line[0].decode(), line[2]) for line in lines]
+
+
+# -- zeroconf --------------------------------------------------------------------------------------------------------
+
+
+def announced(world: Fleet, *names: str) -> None:
+    """Coordinators that announce themselves; `world` speaks to the last."""
+    for name in names:
+        world.run("edge-coordinator", "init", "--dir", name, "--port", "0", "--broker-port", "0")
+        world.coordinate(name=name)
+
+
+@pytest.mark.needs("unshare", "ip")
+def test_a_node_finds_the_only_coordinator_by_itself_and_does_not_guess_between_two(
+    tmp_path: Path, alone: Callable[[str], None]
+) -> None:
+    """The test runs itself in a network namespace: nobody else's coordinator is announced there."""
+    alone("find_and_refuse_to_guess")
+
+
+def find_and_refuse_to_guess(folder: Path) -> None:
+    """Given one coordinator the node joins it; given another beside it, a second node names both and waits."""
+    with fleet(folder) as world:
+        announced(world, "first")
+        first = world.address
+        world.searching_node("shelf=/dev/null")
+        until(lambda: world.status().get("link", {}).get("connected"), "the node to find the coordinator")
+        assert "online" in world.run("edgectl", "node", "list")
+        announced(world, "second")
+        torn = world.searching_node("shelf=/dev/null", name="cam-4")
+        both = " and ".join(sorted((first, world.address)))
+        expected = f"several coordinators are announced, {both}: say which with --coordinator HOST:PORT"
+        until(lambda: expected in torn.output(), "the refusal to guess")
+        assert expected in world.status("cam-4")["link"]["coordinator"]
+        assert torn.process.poll() is None
+        assert "cam-4" not in world.run("edgectl", "node", "list")
+
+
+# -- the uplink ------------------------------------------------------------------------------------------------------
+
+
+def test_when_the_broker_moves_the_node_finds_it_by_itself(tmp_path: Path) -> None:
+    with fleet(tmp_path) as world:
+        port = free_port()
+        coordinator = world.coordinate(port=port, broker_port=free_port())
+        serving_node(world)
+        before, last = world.broker_port, world.status()["outbox"]["last_seq"]
+        coordinator.stop()
+        world.coordinate("--broker-port", str(free_port()))
+        assert world.broker_port != before
+        until(lambda: world.status()["outbox"]["acked"] >= last + 10, "results in the store again")
+        assert f"connected to mqtt://127.0.0.1:{world.broker_port}" in world.status()["link"]["broker"]
+
+
+def test_a_broker_that_refuses_is_one_line_and_the_node_runs_on(tmp_path: Path) -> None:
+    """Given a broker that wants a password, when the node has a wrong one, then it says so and keeps what comes."""
+    passwords = password_file(tmp_path, edge="right", node="right")
+    with fleet(tmp_path) as world, mosquitto(tmp_path, f"password_file {passwords}") as broker:
+        world.coordinate("--broker", f"mqtt://edge:right@127.0.0.1:{broker.port}")
+        serving_node(world, "--broker", f"mqtt://node:right@127.0.0.1:{broker.port}")
+        world.children[-1].stop()
+        node = world.node(CLIP, "--broker", f"mqtt://node:wrong@127.0.0.1:{broker.port}")
+        refusal = f"the broker at mqtt://node@127.0.0.1:{broker.port} refuses the connection: not authorized"
+        until(lambda: refusal in world.status().get("link", {}).get("broker", ""), "the refusal in the status")
+        until(lambda: world.serving() == {"shelf": 1}, "version 1 to serve")
+        last = world.status()["outbox"]["last_seq"]
+        until(lambda: world.status()["outbox"]["last_seq"] > last + 10, "results kept for later")
+        assert refusal in world.run("edge-node", "status", "--state-dir", str(tmp_path / "cam-3"))
+        assert node.output().count("refuses the connection") == 1
+        assert "wrong" not in node.output()
+        assert "Traceback" not in node.output()
+
+
+# -- live results elsewhere ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tls", [False, True], ids=["password", "tls"])
+def test_live_results_go_to_another_broker_while_the_uplink_stays(tls: bool, tmp_path: Path) -> None:
+    passwords = password_file(tmp_path, site="secret")
+    (tmp_path / "secret").write_text("secret\n", encoding="utf-8")
+    ca, certificate, key = authority(tmp_path)
+    secured = f"\ncertfile {certificate}\nkeyfile {key}" if tls else ""
+    with fleet(tmp_path) as world, mosquitto(tmp_path, f"password_file {passwords}{secured}") as site:
+        world.coordinate()
+        config = tmp_path / "edge-node.toml"
+        scheme, trust = ("mqtts", f'ca_file = "{ca}"') if tls else ("mqtt", "")
+        config.write_text(
+            f'[live]\nurl = "{scheme}://127.0.0.1:{site.port}"\nusername = "site"\n'
+            f'password_file = "{tmp_path / "secret"}"\n{trust}\n',
+            encoding="utf-8",
+        )
+        serving_node(world, "--config", str(config))
+        account = ["-u", "site", "-P", "secret", *(["--cafile", str(ca)] if tls else [])]
+        live = heard(site.port, f"{HEAD}/+/shelf", "-C", "3", "-W", "20", *account)
+        assert [topic for topic, _ in live] == [f"{HEAD}/cam-3/shelf"] * 3
+        assert dict(heard(site.port, f"{HEAD}/+/availability", "-C", "1", "-W", "20", *account)) == {
+            f"{HEAD}/cam-3/availability": b"online"
+        }
+        assert world.subscribe(f"{HEAD}/#", "-W", "1") == []
+        ids = {json.loads(payload)["id"] for _, payload in live}
+        query = ("edgectl", "results", "query", "--node", "cam-3", "--json")
+        until(lambda: all(one in world.run(*query) for one in ids), "the live results in the store")
+        assert f"connected to {scheme}://site@127.0.0.1:{site.port}" in world.status()["link"]["live"]
+
+
+# -- names -----------------------------------------------------------------------------------------------------------
+
+
+def shown(fleet: Fleet, port: int) -> dict[str, bytes]:
+    """The retained live messages of a broker."""
+    return dict(heard(port, f"{HEAD}/#", "--retained-only", "-W", "1"))
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["uplink", "site broker"])
+def test_a_node_renamed_while_it_runs_moves_its_live_topics_and_leaves_nothing_behind(
+    elsewhere: bool, tmp_path: Path
+) -> None:
+    with fleet(tmp_path) as world, mosquitto(tmp_path) as site:
+        world.coordinate()
+        options = ("--live-broker", f"mqtt://127.0.0.1:{site.port}") if elsewhere else ()
+        node = serving_node(world, *options)
+        port = site.port if elsewhere else world.broker_port
+        deployment(world, "inspection@1").write_text(LIVE, encoding="utf-8")
+        world.run("edgectl", "deployment", "apply", "shelf.yaml")
+        old, new = ({f"{HEAD}/{name}/availability", f"{HEAD}/{name}/shelf/label"} for name in ("cam-3", "till-1"))
+        until(lambda: shown(world, port).keys() == old, "the retained messages under the first name")
+        world.run("edgectl", "node", "rename", "cam-3", "till-1")
+        until(lambda: shown(world, port).keys() == new, "the retained messages under the new name alone")
+        assert heard(port, f"{HEAD}/+/shelf", "-C", "1", "-W", "20")[0][0] == f"{HEAD}/till-1/shelf"
+        if elsewhere:
+            node.stop(signal.SIGKILL)
+        else:
+            node.stop()
+        availability = f"{HEAD}/till-1/availability"
+        until(lambda: shown(world, port).get(availability) == b"offline", "the node to be gone under its new name")
+        assert shown(world, port).keys() == new
+
+
+def test_a_node_that_starts_again_goes_by_the_name_it_was_given(tmp_path: Path) -> None:
+    with fleet(tmp_path) as world, mosquitto(tmp_path) as site:
+        world.coordinate()
+        options = ("--live-broker", f"mqtt://127.0.0.1:{site.port}")
+        node = serving_node(world, *options)
+        world.run("edgectl", "node", "rename", "cam-3", "till-1")
+        until(lambda: world.status()["name"] == "till-1", "the new name")
+        node.stop()
+        world.node(CLIP, *options)
+        until(lambda: shown(world, site.port) == {f"{HEAD}/till-1/availability": b"online"}, "the new name alone")
+
+
+@pytest.fixture
+def alone(tmp_path: Path) -> Callable[[str], None]:
+    """Runs a function of this module in a network namespace of its own."""
+
+    def run(function: str) -> None:
+        namespace = ["unshare", "--net", "--pid", "--fork", "--kill-child"]
+        if shutil.which("unshare") is None or subprocess.run([*namespace, "true"], capture_output=True).returncode:
+            pytest.skip("no right to make a network namespace here")
+        code = f"import sys, pathlib; from {__name__} import {function}; {function}(pathlib.Path(sys.argv[1]))"
+        command = f"ip link set lo up && ip link set lo multicast on && exec {PYTHON} -c '{code}' {tmp_path}"
+        done = subprocess.run([*namespace, "sh", "-c", command], capture_output=True, text=True, timeout=100, cwd=ROOT)
+        assert done.returncode == 0, done.stderr[-4000:]
+
+    return run
