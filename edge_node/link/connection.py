@@ -99,8 +99,8 @@ class Connection:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
+        self._client = client  # before its thread runs: the listener publishes as soon as the broker has accepted
         client.loop_start()
-        self._client = client
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> bool:
         """Hand a message over; False when not connected or too much is under way."""
