@@ -15,7 +15,7 @@ from edge_node.engine.base import Array, TensorSpec
 from edge_node.engine.feeds import shape_text
 from edge_node.errors import BadInput
 from edge_node.pipeline.inputs import Prepared
-from edge_node.pipeline.tensors import dequantize
+from edge_node.pipeline.tensors import dequantize, real_value
 from protos.bundle import Output
 from protos.result import Anomaly, Classified, Tensor
 from protos.result import Output as Result
@@ -64,15 +64,15 @@ class Classification:
         del prepared
         raw = outputs[self._spec.name].reshape(-1)
         if self._activation == "none":
-            order = _best(raw, self._top_k)
-            scores = dequantize(raw[order], self._spec)
+            best = _best(raw, self._top_k)
+            scores = [real_value(raw[index], self._spec) for index in best]
         else:
             activated = activate(dequantize(raw, self._spec), self._activation)
-            order = _best(activated, self._top_k)
-            scores = activated[order]
+            best = _best(activated, self._top_k)
+            scores = [float(activated[index]) for index in best]
         return tuple(
             Classified(label_of(self._labels, index), round(score, DIGITS), index)
-            for index, score in zip(order.tolist(), scores.tolist(), strict=True)
+            for index, score in zip(best, scores, strict=True)
         )
 
 
@@ -150,11 +150,12 @@ def label_of(labels: Sequence[str], index: int) -> str:
     return labels[index] if 0 <= index < len(labels) else str(index)
 
 
-def _best(values: Array, count: int) -> NDArray[np.intp]:
+def _best(values: Array, count: int) -> list[int]:
     """Positions of the largest values, largest first, ties in order."""
     if count == 1:
-        return np.array([values.argmax()], np.intp)
-    return np.argsort(-values.astype(np.float32, copy=False), kind="stable")[:count]
+        return [int(values.argmax())]
+    order: list[int] = np.argsort(-values.astype(np.float32, copy=False), kind="stable")[:count].tolist()
+    return order
 
 
 def _tensor(values: Floats, name: str, limit: int) -> Tensor:
