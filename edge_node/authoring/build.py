@@ -1,6 +1,6 @@
 """A bundle folder made from raw model files: drafted, copied, given golden vectors, proven; named only when whole.
 
-    built = build(Order(name, files, output, answers), samples)
+    built = build(Order(name, files, output, answers), samples, prove)
 
 Everything is made in a folder beside the output and renamed at the end, so that a bundle that failed half-way is
 never there.
@@ -25,14 +25,15 @@ from edge_node.engine.proof import VariantProof
 from edge_node.errors import BadInput
 from edge_node.pipeline.bundle import open_variant, read_bundle
 from edge_node.pipeline.golden import Vector, make_vector, write_vector
-from edge_node.pipeline.prove import prove
 from edge_node.pipeline.runner import Runner, Sample
-from protos.bundle import MANIFEST, Agree, Golden, Manifest, Task
+from protos.bundle import MANIFEST, Agree, Golden, Manifest, Task, Variant
 
 MAX_GOLDEN = 32
 """Golden vectors that are made at most: each node runs them all before it serves."""
 
 Samples = Callable[[Runner], Iterable[Sample]]
+Prove = Callable[[Path, Sequence[Variant]], tuple[VariantProof, ...]]
+"""Proves variants of the bundle in a folder, in a process that they may take with them."""
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,13 @@ class Built:
         self.staging.rename(output)
 
 
-def build(order: Order, samples: Samples | None) -> Built:
+def build(order: Order, samples: Samples | None, prove: Prove) -> Built:
     """The bundle in a staging folder; the caller finishes it or removes it.
 
     Args:
         order: what is to be made.
         samples: gives the golden inputs for a loaded model; None: no golden vectors.
+        prove: how variants are proven.
 
     Raises:
         BadInput: the output is taken, a file is no model, or something cannot be known from the files.
@@ -86,9 +88,11 @@ def build(order: Order, samples: Samples | None) -> Built:
     try:
         manifest = _copied(manifest, order, staging)
         if samples is not None:
+            _write(manifest, staging)
+            _check_reference(*prove(staging, manifest.variants[:1]))
             manifest = _with_golden(manifest, order, models, staging, samples)
         _write(manifest, staging)
-        return Built(staging, tuple(models), manifest, prove(read_bundle(staging)))
+        return Built(staging, tuple(models), manifest, prove(staging, manifest.variants))
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
@@ -153,11 +157,16 @@ def _copied(manifest: Manifest, order: Order, staging: Path) -> Manifest:
     return msgspec.structs.replace(manifest, files=tuple(dict.fromkeys(others)))
 
 
+def _check_reference(proof: VariantProof) -> None:
+    """The golden answers are computed in this process: only by a model that has answered elsewhere."""
+    if proof.error:
+        raise BadInput(f"{proof.file}: {proof.error}")
+
+
 def _with_golden(
     manifest: Manifest, order: Order, models: Sequence[ModelFile], staging: Path, samples: Samples
 ) -> Manifest:
     """The manifest with its golden section, the vectors written: what the first variant answers is the reference."""
-    _write(manifest, staging)
     runner = open_variant(read_bundle(staging), manifest.variants[0].file)
     try:
         vectors = [make_vector(runner, sample) for sample in islice(samples(runner), MAX_GOLDEN)]

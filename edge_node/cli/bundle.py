@@ -74,12 +74,12 @@ def run_import(arguments: argparse.Namespace) -> int:
 def run_check(arguments: argparse.Namespace) -> int:
     """Verify a bundle folder."""
     from edge_node.authoring.check import problems
+    from edge_node.cli.proving import prove_apart
     from edge_node.pipeline.bundle import read_bundle
-    from edge_node.pipeline.prove import prove
 
     folder = Path(arguments.folder)
     bundle = read_bundle(folder)
-    proofs = prove(bundle)
+    proofs = prove_apart(folder, bundle.manifest.variants)
     present, links = _listing(folder)
     found = problems(bundle.manifest, present, links, proofs)
     if arguments.json:
@@ -103,6 +103,7 @@ def _listing(folder: Path) -> tuple[list[str], list[str]]:
 
 def _make(arguments: argparse.Namespace, name: str, files: tuple[Path, ...], labels: str | Path | None) -> int:
     from edge_node.authoring.build import build
+    from edge_node.cli.proving import prove_apart
 
     order = _order(arguments, name, files, Path(labels) if labels else None)
 
@@ -110,7 +111,7 @@ def _make(arguments: argparse.Namespace, name: str, files: tuple[Path, ...], lab
         return _golden_samples(arguments.golden, runner)
 
     try:
-        built = build(order, golden if arguments.golden else None)
+        built = build(order, golden if arguments.golden else None, prove_apart)
     except OSError as error:
         raise BadInput(f"{order.output} cannot be written ({error.strerror}): name another folder with -o") from None
     try:

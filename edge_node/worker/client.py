@@ -192,7 +192,8 @@ class ProcessWorker:
     def _fail_pending(self, reason: str) -> None:
         for pending, answer in self._pending.values():
             if not answer.done():
-                answer.set_exception(WorkerFailed(f"{doing(pending.request)}: {reason}"))
+                begun = doing(pending.request)
+                answer.set_exception(WorkerFailed(reason if reason.endswith(begun) else f"{begun}: {reason}"))
 
 
 async def _spawn(fd: int) -> Process:
