@@ -1,5 +1,6 @@
 """A deployment: which version and pipelines a selection of nodes should have, as YAML or JSON states it."""
 
+import re
 from typing import Literal
 
 import msgspec
@@ -10,6 +11,8 @@ from protos.strict import convert
 
 RESERVED = frozenset({"availability"})
 """No pipeline's name: `live/<site>/<node>/availability` is the node's own topic."""
+
+_VERSION = re.compile(r"[1-9][0-9]{0,8}")
 
 
 class Live(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -81,6 +84,6 @@ def model_version(reference: str) -> tuple[str, int]:
         ContractError: not of that form.
     """
     name, at, version = reference.rpartition("@")
-    if not at or not version.isascii() or not version.isdecimal() or int(version) < 1:
+    if not at or _VERSION.fullmatch(version) is None:
         raise ContractError(f"model {reference!r}: write name@version, for example mobilenet-v2@1")
     return checked_name(name, "model"), int(version)

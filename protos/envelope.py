@@ -67,7 +67,7 @@ def open_sealed(envelope: bytes, payload_type: str, trusted: frozenset[bytes]) -
         sealed = msgspec.json.decode(envelope, type=Envelope)
         payload = base64.b64decode(sealed.payload, validate=True)
         signatures = [(s.keyid, base64.b64decode(s.sig, validate=True)) for s in sealed.signatures]
-    except (msgspec.MsgspecError, ValueError) as error:  # not JSON, not the form, not base64
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # not JSON, not the form, not base64
         raise ContractError(f"not a signed document: {error}") from None
     if sealed.payload_type != payload_type:
         raise ContractError(f"a signed {sealed.payload_type!r} where a {payload_type!r} belongs")

@@ -85,7 +85,7 @@ def read_manifest(content: bytes) -> tuple[BundleFile, ...]:
         raise ContractError(f"a bundle's manifest of {len(content)} bytes; at most {MAX_MANIFEST} are allowed")
     try:
         manifest = msgspec.json.decode(content, type=OciManifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(f"not an OCI manifest: {error}") from None
     if manifest.artifact_type != ARTIFACT_TYPE:
         raise ContractError(f"an artifact of type {manifest.artifact_type!r}, not a bundle ({ARTIFACT_TYPE})")

@@ -12,6 +12,7 @@ from coordinator.registry.records import Version
 from protos.deployment import Deployment, parse_deployment
 from protos.fleet.v1 import deployment_pb2, model_pb2, node_pb2
 from protos.reported import Facts
+from protos.topics import MAX_PAYLOAD
 
 _OUTCOMES = {
     Outcome.CREATED: deployment_pb2.ApplyDeploymentReply.OUTCOME_CREATED,
@@ -41,9 +42,11 @@ def registration_from_wire(request: node_pb2.RegisterNodeRequest) -> Registratio
     Raises:
         BadInput: its facts are none.
     """
+    if len(request.facts_json) > MAX_PAYLOAD:
+        raise BadInput(f"facts_json has {len(request.facts_json)} characters; at most {MAX_PAYLOAD} are taken")
     try:
         facts = msgspec.json.decode(request.facts_json or "{}", type=Facts)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BadInput(f"facts_json: {error}") from None
     return Registration(request.node_id, request.name, request.site, dict(request.labels), facts)
 
@@ -76,7 +79,7 @@ def spec_from_wire(spec_json: str) -> Deployment:
     """
     try:
         document = msgspec.json.decode(spec_json)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BadInput(f"the deployment is not JSON: {error}") from None
     return parse_deployment(document, "deployment")
 

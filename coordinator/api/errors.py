@@ -24,6 +24,9 @@ CODES: tuple[tuple[type[Exception], StatusCode], ...] = (
 )
 """The first that fits."""
 
+MAX_DETAILS = 1000
+"""Characters of a status message: gRPC's trailers hold 8 KiB, escapes included."""
+
 log = logging.getLogger(__name__)
 
 if TYPE_CHECKING:  # generic in the type stubs only
@@ -53,9 +56,7 @@ class ErrorsToStatus(grpc.aio.ServerInterceptor):
 
 def _wrapped(handler: Handler, method: str) -> Handler:
     coders = (handler.request_deserializer, handler.response_serializer)
-    if handler.response_streaming:
-        if handler.request_streaming:
-            return grpc.stream_stream_rpc_method_handler(_guarded_stream(handler.stream_stream, method), *coders)
+    if handler.response_streaming:  # no method streams both ways
         return grpc.unary_stream_rpc_method_handler(_guarded_stream(handler.unary_stream, method), *coders)
     if handler.request_streaming:
         return grpc.stream_unary_rpc_method_handler(_guarded_reply(handler.stream_unary, method), *coders)
@@ -92,4 +93,12 @@ async def _abort(context: Context, error: Exception, method: str) -> NoReturn:
     if code is StatusCode.INTERNAL:
         log.error("%s failed", method, exc_info=error)
         await context.abort(code, "the coordinator failed on this request: its log says more")
-    await context.abort(code, " ".join(str(error).splitlines()))
+    await context.abort(code, _line(str(error)))
+
+
+def _line(text: str) -> str:
+    """One line, without the middle of what is too long to travel."""
+    line = " ".join(text.splitlines())
+    if len(line) <= MAX_DETAILS:
+        return line
+    return f"{line[: MAX_DETAILS // 4]} … {line[-MAX_DETAILS // 4 :]}"

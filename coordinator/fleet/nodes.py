@@ -23,6 +23,7 @@ from protos.topics import Topics
 
 OWN_LABELS = frozenset({"site", "name"})
 """Selectors see these beside a node's labels, so no label may be called that."""
+MAX_LABELS = 64
 
 
 @dataclass(frozen=True)
@@ -175,6 +176,8 @@ def _check(registration: Registration) -> None:
         raise BadInput(f"{registration.node!r} is not a node's id")
     _name(registration.name, "name")
     _name(registration.site, "site")
+    if len(registration.labels) > MAX_LABELS:
+        raise BadInput(f"{len(registration.labels)} labels; a node has at most {MAX_LABELS}")
     for key, value in registration.labels.items():
         check_label(key, value)
         if key in OWN_LABELS:

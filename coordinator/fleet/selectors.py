@@ -21,6 +21,7 @@ _KEY = re.compile(rf"(?:(?P<domain>{_DOMAIN})/)?{_PART}")
 _VALUE = re.compile(rf"(?:{_PART})?")
 _SPECIAL = frozenset({"=", "==", "!=", "!", ",", "(", ")"})
 _MAX_DOMAIN = 253
+_MAX_LENGTH = 4096
 _EXAMPLE = "write for example site=store-12,camera in (left,right),!retired"
 
 
@@ -71,6 +72,8 @@ def parse_selector(text: str) -> Selector:
     Raises:
         BadInput: what is wrong, and at which place.
     """
+    if len(text) > _MAX_LENGTH:
+        raise BadInput(f"a selector of {len(text)} characters; at most {_MAX_LENGTH} are read: use a label")
     reader = _Reader(text, _TOKEN.findall(text) if text.strip() else [])
     if not reader.tokens:
         return Selector()
