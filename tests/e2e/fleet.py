@@ -56,12 +56,11 @@ class Fleet:
     children: list[Child] = field(default_factory=list)
 
     def start(self, name: str, *command: str) -> Child:
-        """Start a command in the background."""
+        """Start a command in the background; ours are found first."""
+        found = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
         log = self.folder / f"{name}-{len(self.children)}.log"
         with log.open("wb") as out:
-            process = subprocess.Popen(
-                [str(BIN / command[0]), *command[1:]], stdout=out, stderr=subprocess.STDOUT, cwd=self.folder
-            )
+            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=self.folder, env=found)
         child = Child(process, log)
         self.children.append(child)
         return child
@@ -93,14 +92,14 @@ class Fleet:
         self.address, self.broker_port = spoken[1], int(spoken[2])
         return child
 
-    def node(self, source: str, *options: str, name: str = "cam-3") -> Child:
-        """Start a node that is told where the coordinator is."""
-        return self.searching_node(source, "--coordinator", self.address, *options, name=name)
+    def node(self, source: str, *options: str, name: str = "cam-3", under: tuple[str, ...] = ()) -> Child:
+        """Start a node that is told where the coordinator is, `under` another command if one is given."""
+        return self.searching_node(source, "--coordinator", self.address, *options, name=name, under=under)
 
-    def searching_node(self, source: str, *options: str, name: str = "cam-3") -> Child:
+    def searching_node(self, source: str, *options: str, name: str = "cam-3", under: tuple[str, ...] = ()) -> Child:
         """Start a node."""
         itself = ("--name", name, "--site", "store-12", "--state-dir", str(self.folder / name))
-        return self.start(name, "edge-node", "run", *itself, "--source", source, *options)
+        return self.start(name, *under, "edge-node", "run", *itself, "--source", source, *options)
 
     def status(self, name: str = "cam-3") -> dict[str, Any]:
         """The node's status document; empty while it does not answer."""
@@ -149,10 +148,10 @@ CLIP = f"shelf={INSPECTION.parent / 'clip' / 'line.mp4'},loop=true"
 """The demo's belt as a source that plays for ever; 10 frames a second, a small model: quick to push and to prove."""
 
 
-def serving_node(fleet: Fleet, *options: str, source: str = CLIP) -> Child:
+def serving_node(fleet: Fleet, *options: str, source: str = CLIP, under: tuple[str, ...] = ()) -> Child:
     """A node, with a coordinator that runs already, once it serves version 1 of the demo's model."""
     fleet.run("edgectl", "model", "push", str(INSPECTION))
-    node = fleet.node(source, *options)
+    node = fleet.node(source, *options, under=under)
     until(lambda: fleet.status().get("link", {}).get("connected"), "the node to be connected")
     fleet.run("edgectl", "deployment", "apply", str(deployment(fleet, "inspection@1")))
     until(lambda: fleet.serving() == {"shelf": 1}, "version 1 to serve")
