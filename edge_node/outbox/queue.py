@@ -217,12 +217,15 @@ class Outbox:
         try:
             self._mend()
             committed = self._commit(drafts, refused)
+            self._say(committed)
             self._tend()
         except sqlite3.DatabaseError as error:
             if not is_corrupt(error):
                 self._report_disk(error)
-            else:
-                committed = committed or self._begin_again(drafts, refused, error)
+            elif not committed:
+                self._say(self._begin_again(drafts, refused, error))
+
+    def _say(self, committed: Sequence[Committed]) -> None:
         if committed:
             self._loop.call_soon_threadsafe(self._announce, committed)
 
