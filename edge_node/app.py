@@ -30,7 +30,7 @@ from edge_node.supervisor.actual import Facts
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.contact import Contact, Ears
 from edge_node.supervisor.contexts import Contexts, pipeline_settings
-from edge_node.supervisor.control import StatusSocket, socket_folder, state_lock
+from edge_node.supervisor.control import StatusSocket, socket_folder, state_lock, usable
 from edge_node.supervisor.desired import DesiredFile, LastGoodFile
 from edge_node.supervisor.device import Device
 from edge_node.supervisor.identity import Identity, IdentityFile
@@ -108,12 +108,12 @@ class Agent:
             Refused: another agent runs on the state folder.
         """
         check_addresses(self._config)
-        self._folder.mkdir(parents=True, exist_ok=True)
         with state_lock(self._folder), socket_folder(self._folder) as self._sockets:
             socket = StatusSocket(self._folder, lambda: msgspec.json.encode(self.status()))
             try:
-                await self._open()
-                await socket.open()
+                with usable(self._folder):
+                    await self._open()
+                    await socket.open()
                 await self._work()
             finally:
                 await socket.close()

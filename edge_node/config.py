@@ -84,7 +84,7 @@ def read_config(file: Path | None, overrides: dict[str, object]) -> NodeConfig:
 
     Args:
         file: a TOML file, or None.
-        overrides: keys of `NodeConfig`; None values are left out, `sources` are merged by name.
+        overrides: keys of `NodeConfig`; None values are left out, `sources` and `live` are merged key by key.
 
     Raises:
         BadInput: no such file, not TOML, an unknown key (the nearest is named), a bad name.
@@ -94,6 +94,8 @@ def read_config(file: Path | None, overrides: dict[str, object]) -> NodeConfig:
     sources = {**document.get("sources", {}), **given.pop("sources", {})}  # type: ignore[dict-item]
     where = "the command line" if file is None else str(file)
     merged = {**document, **given, "sources": sources}
+    if "live" in given:
+        merged["live"] = {**document.get("live", {}), **given["live"]}  # type: ignore[dict-item]
     for key in ("name", "site"):
         if key not in merged:
             raise BadInput(f"the node has no {key}: give --{key}, or {key} in an edge-node.toml")

@@ -35,6 +35,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--live-broker", metavar="URL", help="another broker for live results: mqtt://HOST:PORT")
     parser.add_argument("--live-username", metavar="NAME", help="for --live-broker")
     parser.add_argument("--live-password-file", metavar="FILE", help="for --live-broker")
+    parser.add_argument("--live-ca-file", metavar="FILE", help="for --live-broker mqtts://HOST:PORT")
     parser.add_argument("--state-dir", metavar="D", help="where the node keeps its state")
     parser.add_argument("--isolation", choices=("process", "thread"), help="of capture and workers (process)")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
@@ -122,14 +123,13 @@ def _number(text: str, value: str) -> float:
 
 
 def _live(arguments: argparse.Namespace) -> dict[str, str] | None:
-    if arguments.live_broker is None:
-        return None
     keys = {
         "url": arguments.live_broker,
         "username": arguments.live_username,
         "password_file": arguments.live_password_file,
+        "ca_file": arguments.live_ca_file,
     }
-    return {key: value for key, value in keys.items() if value is not None}
+    return {key: value for key, value in keys.items() if value is not None} or None
 
 
 async def _until_signalled(agent: "Agent") -> None:

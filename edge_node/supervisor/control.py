@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from edge_node.errors import Refused, Unreachable
+from edge_node.errors import BadInput, Refused, Unreachable
 
 SOCKET = "agent.sock"
 LOCK = "agent.lock"
@@ -24,13 +24,31 @@ LONGEST_NAME = 80
 
 
 @contextlib.contextmanager
+def usable(folder: Path) -> Iterator[None]:
+    """Say in one line where a state folder cannot be used.
+
+    Raises:
+        BadInput: what the system says of it.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise BadInput(f"the state folder {folder} cannot be used ({reason}): give another with --state-dir") from None
+
+
+@contextlib.contextmanager
 def state_lock(folder: Path) -> Iterator[None]:
-    """Hold a state folder for this agent alone.
+    """Hold a state folder, which is made where there is none, for this agent alone.
 
     Raises:
         Refused: another agent has it.
+        BadInput: it cannot be made or written.
     """
-    with (folder / LOCK).open("w") as file:
+    with usable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / LOCK).open("w")
+    with lock as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -45,7 +63,8 @@ def socket_folder(folder: Path) -> Iterator[Path]:
     """A folder for the sockets of captures: inside the state folder where its path is short enough."""
     inside = folder / "run"
     if len(os.fsencode(inside)) <= LONGEST_PATH - LONGEST_NAME:
-        inside.mkdir(exist_ok=True, mode=0o700)
+        with usable(folder):
+            inside.mkdir(exist_ok=True, mode=0o700)
         yield inside
         return
     with tempfile.TemporaryDirectory(prefix="nearfield-") as outside:

@@ -111,6 +111,26 @@ def test_a_broker_that_refuses_is_one_line_and_the_node_runs_on(tmp_path: Path) 
         assert "Traceback" not in node.output()
 
 
+@pytest.mark.needs("mosquitto_pub")
+def test_an_older_document_that_a_broker_has_retained_is_noted_once_and_harmless(tmp_path: Path) -> None:
+    with fleet(tmp_path) as world:
+        world.coordinate()
+        node = serving_node(world)
+        topic, older = next(item for item in world.retained().items() if item[0].endswith("/desired"))
+        changed = deployment(world, "inspection@1")
+        changed.write_text(LIVE, encoding="utf-8")
+        world.run("edgectl", "deployment", "apply", "shelf.yaml")
+        until(lambda: world.status()["revision"] == 3, "the newer document to be followed")
+        publish = ["mosquitto_pub", "-p", str(world.broker_port), "-t", topic, "-q", "1", "-r", "-s"]
+        for _ in range(3):
+            subprocess.run(publish, input=older, check=True, timeout=20)
+        until(lambda: "is older than the adopted" in node.output(), "the old document to be noted")
+        results_flow(world)
+        assert node.output().count("is older than the adopted") == 1
+        assert (world.status()["revision"], world.status()["refusal"]) == (3, "")
+        assert "older" not in world.run("edgectl", "node", "show", "cam-3")
+
+
 # -- live results elsewhere ------------------------------------------------------------------------------------------
 
 

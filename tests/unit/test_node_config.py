@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_node.config import read_config
+from edge_node.config import LiveSink, read_config
 from edge_node.errors import BadInput
 
 
@@ -27,6 +27,18 @@ def test_a_number_out_of_its_bounds_is_refused_by_its_key(text: str, key: str, t
         read_config(file, {"name": "cam", "site": "store"})
     assert str(refusal.value).startswith(str(file))
     assert "\n" not in str(refusal.value)
+
+
+def test_what_the_command_line_says_of_the_live_broker_goes_on_top_of_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "edge-node.toml"
+    file.write_text("[live]\nurl = 'mqtt://127.0.0.1:1'\nusername = 'file'", encoding="utf-8")
+    config = read_config(file, {"name": "cam", "site": "store", "live": {"username": "line"}})
+    assert config.live == LiveSink("mqtt://127.0.0.1:1", "line")
+
+
+def test_a_user_name_without_a_live_broker_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"url.* at `live`"):
+        read_config(None, {"name": "cam", "site": "store", "live": {"username": "line"}})
 
 
 @pytest.mark.parametrize("threads", [1, 256])

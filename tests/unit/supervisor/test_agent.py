@@ -67,6 +67,7 @@ def test_a_wrong_label_is_refused() -> None:
             1,
             "live.password_file /no",
         ),
+        (["run", "--name", "c", "--site", "s", "--state-dir", "/proc/c"], 1, "the state folder /proc/c cannot be used"),
         (["status", "--state-dir", "/nowhere"], 3, "no agent answers"),
     ],
 )

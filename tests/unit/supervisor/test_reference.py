@@ -1,15 +1,21 @@
 """docs/reference/node.md names every key that there is, with its default, and no other."""
 
+import argparse
 import re
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
 
+from edge_node.cli import run
+from edge_node.cli import status as status_command
 from edge_node.config import LiveSink, NodeConfig, OutboxLimits, Source
 from edge_node.supervisor import status
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "node.md").read_text(encoding="utf-8")
+
+KEY = re.compile(r"`(\w+)`")
 
 
 def section(heading: str) -> str:
@@ -41,10 +47,24 @@ def test_every_key_of_the_configuration_is_documented_with_its_default(kind: typ
             assert documented[name] == f"`{value}`"
 
 
-def test_every_key_of_the_status_document_is_documented() -> None:
+@pytest.mark.parametrize("command", [run, status_command])
+def test_every_option_of_a_command_is_documented_and_no_other(command: ModuleType) -> None:
+    name = command.__name__.rpartition(".")[2]
+    parser = argparse.ArgumentParser()
+    subparsers = parser.add_subparsers()
+    command.register(subparsers)
+    options = {option for action in subparsers.choices[name]._actions for option in action.option_strings}
+    documented = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", section(f"## `edge-node {name}`")))
+    assert documented == options - {"-h", "--help"}
+
+
+def test_every_key_of_the_status_document_is_documented_and_no_other() -> None:
     text = section("## The status document")
     named = set(re.findall(r"`(\w+)`", text))
-    assert {field.encode_name for field in msgspec.structs.fields(status.StatusDocument)} <= named
+    rows = {
+        key for cells in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \|", text, re.MULTILINE) for key in KEY.findall(cells)
+    }
+    assert rows == {field.encode_name for field in msgspec.structs.fields(status.StatusDocument)}
     parts: tuple[type[msgspec.Struct], ...] = (
         status.StepStatus,
         status.PipelineReport,
