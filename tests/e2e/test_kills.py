@@ -126,3 +126,4 @@ def test_whoever_dies_what_the_agent_accepted_is_stored_once_and_as_it_was(tmp_p
         assert found.accepted >= 1000
         assert len(missed) >= 200, "the control arm has what came during the outage: the kills prove nothing"
         assert control.heard <= set(map(id_of, stored(running.results))), "what was seen live is in the store"
+        assert not [child.log.name for child in running.world.children if "Traceback" in child.output()]

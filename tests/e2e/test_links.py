@@ -131,6 +131,27 @@ def test_an_older_document_that_a_broker_has_retained_is_noted_once_and_harmless
         assert "older" not in world.run("edgectl", "node", "show", "cam-3")
 
 
+def test_a_coordinator_restored_from_a_backup_is_followed_again(tmp_path: Path) -> None:
+    """Given a node that stays connected to a broker of its own, when the coordinator forgets, then its epoch rises."""
+    with fleet(tmp_path) as world, mosquitto(tmp_path) as broker:
+        options = ("--broker", f"mqtt://127.0.0.1:{broker.port}")
+        coordinator = world.coordinate(*options, port=free_port())
+        serving_node(world)
+        coordinator.stop()
+        shutil.copytree(tmp_path / "coord", tmp_path / "backup")
+        coordinator = world.coordinate(*options)
+        deployment(world, "inspection@1").write_text(LIVE, encoding="utf-8")
+        world.run("edgectl", "deployment", "apply", "shelf.yaml")
+        until(lambda: world.status()["revision"] == 3, "the newer document to be followed")
+        coordinator.stop()
+        shutil.rmtree(tmp_path / "coord")
+        shutil.copytree(tmp_path / "backup", tmp_path / "coord")
+        world.coordinate(*options)
+        until(lambda: world.status()["epoch"] == 2, "the document of a new epoch")
+        assert world.status()["refusal"] == ""
+        results_flow(world)
+
+
 # -- live results elsewhere ------------------------------------------------------------------------------------------
 
 
