@@ -305,7 +305,7 @@ class Agent:
             now=time.monotonic(),
             sources=frozenset(self._config.sources),
             coordinator=self.device.fetcher is not None,
-            troubles=self.device.troubles(),
+            troubles=self.device.look_at_sources(),
         )
 
     def _on_planned(self) -> None:

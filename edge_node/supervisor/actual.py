@@ -52,7 +52,7 @@ class Actual:
 
     `known` bundles have something on the disk, `complete` ones everything; `verified` ones were hashed since they
     were last loaded. `last_good` is the version of each deployment that has passed its probation. `failing` says of
-    pipelines that answer no frame why, by name.
+    pipelines that answer no frame why, by name; `unusable` are the captured sources that cannot give any.
     """
 
     known: frozenset[Digest] = frozenset()
@@ -65,6 +65,7 @@ class Actual:
     pipelines: Mapping[str, RunningPipeline] = field(default_factory=dict)
     last_good: Mapping[str, DesiredDeployment] = field(default_factory=dict)
     failing: Mapping[str, str] = field(default_factory=dict)
+    unusable: frozenset[str] = frozenset()
     failures: Mapping[str, Failure] = field(default_factory=dict)
 
 
@@ -77,4 +78,4 @@ class Facts:
     coordinator: bool = False
     """whether an address to fetch from is known"""
     troubles: Mapping[str, str] = field(default_factory=dict)
-    """what is wrong with captured sources, by name"""
+    """what is wrong with captured sources, by name; see `sources`"""

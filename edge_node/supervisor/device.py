@@ -1,9 +1,11 @@
 """What the node has and does, live: the mutable side that `Actual` is a snapshot of.
 
-Only `effects.py` and the worker's death change it, always on the event loop. No decision is taken here.
+Only `effects.py`, the worker's death and a look at the sources change it, always on the event loop. No decision is
+taken here.
 """
 
 import contextlib
+import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -18,10 +20,13 @@ from edge_node.supervisor.blame import blamed
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.desired import LastGoodFile
 from edge_node.supervisor.failing import failing
+from edge_node.supervisor.sources import trouble_text, troubles_after, unusable
 from edge_node.supervisor.steps import BUNDLE, WORKER, Step, session_subject
 from edge_node.worker.messages import Worker
 from protos.desired import DesiredDeployment
 from protos.digest import Digest
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,8 @@ class Device:
     pipelines: dict[str, RunningPipeline] = field(default_factory=dict)
     last_good: dict[str, DesiredDeployment] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
+    troubles: dict[str, str] = field(default_factory=dict)
+    """what is wrong with captured sources, by name, as `look_at_sources` found it"""
     worker_deaths: int = 0
     taken_in_before: int = 0
     """bytes from sources that are no longer captured"""
@@ -90,13 +97,20 @@ class Device:
             pipelines=dict(self.pipelines),
             last_good=dict(self.last_good),
             failing=failing(() if status is None else status.pipelines, self.pipelines),
+            unusable=unusable(self.troubles),
             failures=dict(self.failures),
         )
 
-    def troubles(self) -> dict[str, str]:
-        """What is wrong with captured sources, by name."""
+    def look_at_sources(self) -> dict[str, str]:
+        """What is wrong with captured sources, by name; what is new is logged, once."""
         states = {name: capture.report.state for name, capture in self.captures.items()}
-        return {name: state for name, state in states.items() if state.startswith(("failed", "lost"))}
+        before, self.troubles = self.troubles, troubles_after(self.troubles, states)
+        for name, trouble in self.troubles.items():
+            if before.get(name) != trouble:
+                log.warning("%s", trouble_text(name, trouble))
+        for name in before.keys() & states.keys() - self.troubles.keys():
+            log.info("source %r gives frames again", name)
+        return dict(self.troubles)
 
     def taken_in(self) -> int:
         """Bytes that came from sources since the start, encoded."""

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 from edge_node.supervisor.actual import Actual, Facts, Session
 from edge_node.supervisor.intent import Intent, held_back, intent
 from edge_node.supervisor.probation import probation
+from edge_node.supervisor.sources import ENDED, trouble_text
 from edge_node.supervisor.steps import (
     Forget,
     Remove,
@@ -96,7 +97,8 @@ def _place(deployment: str, pipeline: Pipeline, session: Session, actual: Actual
     if (running.settings, running.session, running.deployment) != (pipeline, session, deployment):
         return [*missing, Switch(deployment, pipeline, session)]
     if source in facts.troubles:
-        missing.append(Wait(deployment, f"source {source!r}: {facts.troubles[source]}", failed=True))
+        trouble = facts.troubles[source]
+        missing.append(Wait(deployment, trouble_text(source, trouble), failed=trouble != ENDED))
     if pipeline.name in actual.failing:
         missing.append(
             Wait(deployment, f"pipeline {pipeline.name!r} fails: {actual.failing[pipeline.name]}", failed=True)

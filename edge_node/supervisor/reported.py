@@ -69,8 +69,7 @@ def phase_of(target: DesiredDeployment, actual: Actual, plan: Sequence[Step]) ->
     waits = [step for step in steps if isinstance(step, Wait)]
     failures = [wait.reason for wait in waits if wait.failed]
     reasons = failures or [wait.reason for wait in waits]
-    fails = any(pipeline.name in actual.failing for pipeline in target.pipelines)
-    if _runs(target, actual) and not fails:
+    if _runs(target, actual) and not _fails(target, actual):
         return "running", "; ".join(reasons)
     if failures:
         return "failed", "; ".join(failures)
@@ -85,6 +84,12 @@ def _runs(target: DesiredDeployment, actual: Actual) -> bool:
         one is not None and one.session == session and one.settings == pipeline
         for one, pipeline in zip(running, target.pipelines, strict=True)
     )
+
+
+def _fails(target: DesiredDeployment, actual: Actual) -> bool:
+    """Whether a pipeline answers no frame, or none gets any."""
+    blind = all(pipeline.source in actual.unusable for pipeline in target.pipelines)
+    return blind or any(pipeline.name in actual.failing for pipeline in target.pipelines)
 
 
 def _proof_of(target: DesiredDeployment, actual: Actual) -> VariantProof | None:
