@@ -3,6 +3,7 @@
 The one boundary where an error becomes one line on standard error and an exit code is `main`.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = app(args=hoisted(given), prog_name="edgectl", standalone_mode=False)
+        sys.stdout.flush()
         return code if isinstance(code, int) else Exit.DONE
     except NearfieldError as error:
         print(f"edgectl: {error}", file=sys.stderr)
@@ -62,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     except (KeyboardInterrupt, typer.Abort):
         return Exit.FAILED
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # whoever read has enough; Python would complain at exit of what it could not write
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.DONE
 
 
