@@ -5,25 +5,47 @@ import asyncio
 import logging
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
 from coordinator import __version__
 from coordinator.config import CoordinatorConfig, read_config
-from coordinator.errors import BadInput, Exit, NearfieldError
+from coordinator.errors import Exit, NearfieldError, WrongUsage
 from coordinator.folder import Folder, make_folder
+from protos.errors import ContractError
+from protos.strict import convert
 
-OPTIONS: tuple[tuple[str, type, str], ...] = (
+MAX_PORT = 65535
+
+
+def port(text: str) -> int:
+    """A port's number, as argparse reads it."""
+    if not (text.isascii() and text.isdecimal() and int(text) <= MAX_PORT):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a port: write a number from 0 to {MAX_PORT} (0: any free one)"
+        )
+    return int(text)
+
+
+OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("host", str, "loopback address of the gRPC API (default 127.0.0.1)"),
-    ("port", int, "port of the gRPC API (default 7070; 0: any free one)"),
+    ("port", port, "port of the gRPC API (default 7070; 0: any free one)"),
     ("broker", str, "URL of an MQTT broker; without it the coordinator runs its own"),
-    ("broker-port", int, "port of the own broker (default 1883; 0: any free one)"),
+    ("broker-port", port, "port of the own broker (default 1883; 0: any free one)"),
     ("database", str, "SQLAlchemy URL for control data (default: SQLite in the folder)"),
     ("results-database", str, "SQLAlchemy URL for results (default: SQLite in the folder)"),
     ("log-level", str, "debug, info, warning or error"),
 )
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers a wrong command line in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(Exit.USAGE, f"{self.prog}: {message}. See {self.prog} --help\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,12 +56,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NearfieldError as error:
         print(f"edge-coordinator: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # a full disk, a folder that cannot be written: the system's words and the file say it
+        print(f"edge-coordinator: {error.filename or parsed.dir}: {error.strerror or error}", file=sys.stderr)
+        return Exit.FAILED
     except KeyboardInterrupt:
         return Exit.FAILED
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="edge-coordinator", description="Keeps models, tells nodes what to run.")
+    parser = _Parser(prog="edge-coordinator", description="Keeps models, tells nodes what to run.")
     parser.add_argument("--version", action="version", version=f"edge-coordinator {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, run, text in (("init", _init, "make a coordinator's folder"), ("serve", _serve, "run a coordinator")):
@@ -89,7 +114,7 @@ async def _run(config: CoordinatorConfig, folder: Path) -> None:
     await starting
     try:
         print(
-            f"coordinator {coordinator.address} · broker {coordinator.broker_url} ({coordinator.broker_kind})",
+            f"coordinator {coordinator.address} · broker {coordinator.broker_url} ({coordinator.broker_words})",
             flush=True,
         )
         assert coordinator.failed is not None  # it has started
@@ -110,9 +135,9 @@ def _with_options(config: CoordinatorConfig, parsed: argparse.Namespace) -> Coor
         key: value for key in CoordinatorConfig.__struct_fields__ if (value := getattr(parsed, key, None)) is not None
     }
     try:
-        return msgspec.convert(msgspec.to_builtins(config) | given, CoordinatorConfig)
-    except msgspec.ValidationError as error:
-        raise BadInput(f"the command line: {error}") from None
+        return convert(msgspec.to_builtins(config) | given, CoordinatorConfig, "the command line")
+    except ContractError as error:
+        raise WrongUsage(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from coordinator import __version__
 from coordinator.api.artifact_service import ArtifactService
 from coordinator.api.deployment_service import DeploymentService as DeploymentApi
-from coordinator.api.facts import CoordinatorFacts
+from coordinator.api.facts import BrokerLink, CoordinatorFacts
 from coordinator.api.model_service import ModelService
 from coordinator.api.node_service import NodeService as NodeApi
 from coordinator.api.result_service import ResultService
@@ -37,7 +37,7 @@ from coordinator.fleet.controller import SUBSCRIBED, Controller
 from coordinator.fleet.deployments import DeploymentService
 from coordinator.fleet.nodes import NodeService
 from coordinator.fleet.reports import ReportService
-from coordinator.folder import Folder, read_signing_key
+from coordinator.folder import Folder, held, read_signing_key
 from coordinator.link.broker import BrokerClient, Handler, broker_of
 from coordinator.link.discovery import Announcement
 from coordinator.link.own_broker import own_broker
@@ -45,7 +45,6 @@ from coordinator.registry.blobs import Blobs
 from coordinator.registry.service import Registry
 from coordinator.registry.tidying import tidy_daily
 from coordinator.results.ingest import Collector
-from coordinator.results.query import Query
 from coordinator.results.tail import TailHub
 from protos.broker_url import Broker, parse_broker_url
 from protos.envelope import DESIRED, key_id, public_bytes, seal
@@ -80,10 +79,17 @@ class Coordinator:
         self._topics = Topics(config.topic_prefix)
         self._parts = AsyncExitStack()
         self._api: ApiServer | None = None
+        self._link: BrokerClient | None = None
         self.broker_url = ""
         """where nodes and subscribers connect; known after `start`"""
         self.broker_kind: Literal["managed", "embedded", "external"] = "external"
         self.failed: asyncio.Future[None] | None = None
+
+    @property
+    def broker_words(self) -> str:
+        """What kind of broker it is, and that an external one has not answered yet."""
+        waiting = self.broker_kind == "external" and not (self._link and self._link.connected)
+        return f"{self.broker_kind}, not connected yet" if waiting else self.broker_kind
 
     @property
     def address(self) -> str:
@@ -109,10 +115,11 @@ class Coordinator:
 
     async def _start(self) -> None:
         key = read_signing_key(self._folder)
+        self._parts.enter_context(held(self._folder))
         store, results = await self._open_store(), await self._open_results()
         blobs, hub = Blobs(self._folder.bundles), TailHub()
         await asyncio.to_thread(blobs.prepare)
-        client = BrokerClient(await self._start_broker())
+        client = self._link = BrokerClient(await self._start_broker())
         controller = self._controller(store, client, key)
         client.on_connected = controller.on_connected
         collector = Collector(
@@ -130,7 +137,9 @@ class Coordinator:
         services.append((artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactService(blobs, registry)))
         services.append((model_pb2_grpc.add_ModelServiceServicer_to_server, ModelService(registry)))
         services.append((result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results.query, hub)))
-        system = SystemService(facts, lambda: take_census(store), lambda: results.query.count(Query()).results)
+        system = SystemService(
+            facts, lambda: BrokerLink(client.connected, client.state), lambda: take_census(store), results.query
+        )
         services.append((system_pb2_grpc.add_SystemServiceServicer_to_server, system))
         await self._start_api(services)
         self._parts.callback(hub.close)  # first of all: whoever watches results would hold the API up

@@ -5,7 +5,7 @@ Keys are documented in docs/reference/coordinator.md.
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -19,6 +19,9 @@ DEFAULT_GRPC_PORT = 7070
 DEFAULT_BROKER_PORT = 1883
 
 
+Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+
+
 class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything that the coordinator reads from outside.
 
@@ -28,14 +31,14 @@ class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     """
 
     host: str = "127.0.0.1"
-    port: int = DEFAULT_GRPC_PORT
+    port: Port = DEFAULT_GRPC_PORT
     database: str | None = None
     results_database: str | None = None
     broker: str | None = None
     broker_username: str | None = None
     broker_password_file: str | None = None
     broker_ca_file: str | None = None
-    broker_port: int = DEFAULT_BROKER_PORT
+    broker_port: Port = DEFAULT_BROKER_PORT
     own_broker: Literal["auto", "mosquitto", "embedded"] = "auto"
     topic_prefix: str = DEFAULT_PREFIX
     results_retention_days: int = 30

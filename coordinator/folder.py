@@ -1,12 +1,16 @@
 """The coordinator's folder: configuration, keys, database files and blobs, made by `edge-coordinator init`.
 
-`coordinator.toml` · `keys/signing.key` (raw Ed25519, base64, mode 0600) · `coordinator.db` · `results.db` · `bundles/`
+`coordinator.toml` · `keys/signing.key` (raw Ed25519, base64, mode 0600) · `coordinator.db` · `results.db` ·
+`bundles/` · `coordinator.lock` (held by the one that serves)
 """
 
 import base64
 import binascii
+import fcntl
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +53,11 @@ class Folder:
         return self.root / "bundles"
 
     @property
+    def lock(self) -> Path:
+        """Locked while a coordinator serves from the folder."""
+        return self.root / "coordinator.lock"
+
+    @property
     def broker(self) -> Path:
         """The own broker's files."""
         return self.root / "broker"
@@ -67,7 +76,7 @@ def make_folder(folder: Folder, config: CoordinatorConfig) -> bool:
         key = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()) + b"\n"
         _write_new(folder.signing_key, key, 0o600)
     except OSError as error:
-        raise BadInput(f"{error.filename}: {error.strerror}") from None
+        raise BadInput(f"{error.filename or folder.root}: {error.strerror}") from None
     if not is_new and config != CoordinatorConfig():
         _check_same(folder, config)
     return is_new
@@ -91,6 +100,30 @@ def read_signing_key(folder: Folder) -> Ed25519PrivateKey:
         raise BadInput(f"{file}: {error.strerror}") from None
     except (binascii.Error, ValueError):
         raise BadInput(f"{file} is not a signing key: restore it from your backup") from None
+
+
+@contextmanager
+def held(folder: Folder) -> Iterator[None]:
+    """The folder belongs to this coordinator for the block. The system gives it back however the process ends, so
+    that a lock file that was left behind blocks nobody.
+
+    Raises:
+        Refused: another coordinator serves from it.
+        BadInput: it cannot be written.
+    """
+    try:
+        file = folder.lock.open("ab")
+    except OSError as error:
+        raise BadInput(f"{folder.lock}: {error.strerror}: a coordinator writes into its folder") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Refused(
+                f"another coordinator serves from {folder.root}: stop that one, or make another folder with "
+                "edge-coordinator init"
+            ) from None
+        yield
 
 
 def config_toml(config: CoordinatorConfig) -> str:

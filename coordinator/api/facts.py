@@ -15,3 +15,11 @@ class CoordinatorFacts:
     topic_prefix: str
     trusted_keys: tuple[bytes, ...]
     started_at: datetime
+
+
+@dataclass(frozen=True)
+class BrokerLink:
+    """The coordinator's own connection to the broker; `state` says in one line why there is none."""
+
+    connected: bool
+    state: str

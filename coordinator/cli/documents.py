@@ -86,6 +86,8 @@ def status_document(status: system_pb2.SystemStatus) -> Document:
         "version": status.version,
         "broker_url": status.broker_url,
         "broker_kind": status.broker_kind,
+        "broker_connected": status.broker_connected,
+        "broker_state": status.broker_state,
         "topic_prefix": status.topic_prefix,
         "epoch": status.epoch,
         "nodes": status.nodes,

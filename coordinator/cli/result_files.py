@@ -3,6 +3,7 @@
 A file appears under its name when it is whole: a query that breaks off leaves nothing that looks like an answer.
 """
 
+import contextlib
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -31,7 +32,8 @@ def export(events: Iterable[bytes], file: Path, write: Writer) -> int:
     except OSError as error:
         raise BadInput(f"{file}: {error.strerror}: choose another file with -o") from None
     finally:
-        unfinished.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # where it cannot be removed, it could not be made either
+            unfinished.unlink()
     return count
 
 

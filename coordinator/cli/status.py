@@ -23,6 +23,7 @@ def status(as_json: AsJson = False) -> None:
                 "broker",
                 f"{document['broker_url']} ({document['broker_kind']}), topics below {document['topic_prefix']}",
             ),
+            ("connected", "yes" if document["broker_connected"] else f"no: {document['broker_state']}"),
             ("nodes", f"{document['nodes_online']} of {document['nodes']} online"),
             ("deployments", document["deployments"]),
             ("results", document["results"]),

@@ -8,6 +8,7 @@ from importlib.resources import as_file, files
 
 import sqlalchemy as sa
 
+from coordinator.db.engine import answering
 from coordinator.errors import Refused
 
 CONTROL = "control"
@@ -17,6 +18,7 @@ def upgrade(engine: sa.Engine, tables: str) -> None:
     """Apply what is missing of `migrations/<tables>`; nothing where the schema is the newest.
 
     Raises:
+        Unreachable: the database does not answer, or has no room.
         Refused: the database was written by a newer version of Nearfield.
     """
     from alembic import command
@@ -28,7 +30,8 @@ def upgrade(engine: sa.Engine, tables: str) -> None:
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.attributes.update(connection=connection, version_table=f"nearfield_{tables}_schema")
         try:
-            command.upgrade(config, "head")
+            with answering(engine):
+                command.upgrade(config, "head")
         except CommandError as error:
             where = engine.url.render_as_string(hide_password=True)
             raise Refused(f"database {where} has a schema that this version does not know: {error}") from None

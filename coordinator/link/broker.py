@@ -61,6 +61,7 @@ class BrokerClient:
         self._over = threading.Event()
         self._failed = 0
         self._refused = False
+        self._ending = False
         self.state = f"not connected to {broker.safe_url}"
         """One line for people: connected, or why not."""
 
@@ -105,7 +106,7 @@ class BrokerClient:
     ) -> None:
         self._refused = code.is_failure
         if self._refused:
-            self._say(
+            self._warn(
                 f"the broker at {self._broker.safe_url} refuses the connection: {str(code).lower()}: check its "
                 "user name, password and access rules"
             )
@@ -114,7 +115,8 @@ class BrokerClient:
         self._over.clear()
         if self._handlers:
             client.subscribe([(topic_filter, qos) for topic_filter, (qos, _) in self._handlers.items()])
-        self._say(f"connected to {self._broker.safe_url}")
+        self.state = f"connected to {self._broker.safe_url}"
+        log.info("%s", self.state)
         if self.on_connected is not None and self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
                 self._loop.call_soon_threadsafe(self.on_connected)
@@ -124,12 +126,12 @@ class BrokerClient:
     ) -> None:
         self._over.set()
         if not self._refused:
-            self._say(f"lost the connection to the broker at {self._broker.safe_url}: {str(code).lower()}")
+            self._warn(f"lost the connection to the broker at {self._broker.safe_url}: {str(code).lower()}")
         self._delay_next(client)
 
     def _not_reached(self, client: Client, _data: Any) -> None:
         self._refused = False
-        self._say(f"cannot reach the broker at {self._broker.safe_url}: nobody answers or TLS fails")
+        self._warn(f"cannot reach the broker at {self._broker.safe_url}: nobody answers or TLS fails; trying on")
         self._delay_next(client)
 
     def _delay_next(self, client: Client) -> None:
@@ -140,13 +142,15 @@ class BrokerClient:
 
     def _end(self, client: Client) -> None:
         self._over.clear()
+        self._ending = True
         if client.disconnect() == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._over.wait(FAREWELL_S):
             _cut(client)
         client.loop_stop()
 
-    def _say(self, state: str) -> None:
-        if state != self.state:
-            log.info("%s", state)
+    def _warn(self, state: str) -> None:
+        """Once, however often it is tried again: without a broker no node hears of anything."""
+        if state != self.state and not self._ending:
+            log.warning("%s", state)
         self.state = state
 
 

@@ -296,7 +296,11 @@ def test_init_keeps_keys_and_configuration_that_are_there(tmp_path: Path) -> Non
         (("serve", "--database", "mysql://h/d"), lambda _: None, 1, "'mysql' is not supported"),
         (("serve", "--database", "postgresql://h@127.0.0.1:1/d"), lambda _: None, 3, "postgresql://h@127.0.0.1:1/d"),
         (("serve", "--broker", "http://h"), lambda _: None, 1, "is not a broker URL"),
-        (("serve", "--log-level", "loud"), lambda _: None, 1, "'loud'"),
+        (("serve", "--log-level", "loud"), lambda _: None, 2, "'loud'"),
+        (("serve", "--port", "99999"), lambda _: None, 2, "'99999' is not a port: write a number from 0 to 65535"),
+        (("init", "--broker-port", "-1"), lambda _: None, 2, "--broker-port: '-1' is not a port"),
+        (("serve",), lambda folder: (folder / "coordinator.toml").write_text("port = 65536"), 1, "65535"),
+        (("serve",), lambda folder: (folder / "coordinator.lock").mkdir(), 1, "coordinator.lock: Is a directory"),
     ],
 )
 def test_what_a_person_did_wrong_is_one_line(

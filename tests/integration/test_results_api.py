@@ -165,3 +165,12 @@ def test_events_travel_in_messages_of_bounded_size() -> None:
     assert list(split([b"aa", b"bb", b"cccccccc", b"d"], 4)) == [[b"aa", b"bb"], [b"cccccccc"], [b"d"]]
     assert list(split([], 4)) == []
     assert Filter().select([]) == []
+
+
+def test_an_export_to_where_no_file_can_be_is_one_line(
+    coordinator: Coordinator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "plain").touch()
+    place = tmp_path / "plain" / "r.csv"
+    assert edgectl(coordinator, "export", "--format", "csv", "-o", str(place)) == Exit.FAILED
+    assert capsys.readouterr().err == f"edgectl: {place}: Not a directory: choose another file with -o\n"

@@ -40,6 +40,8 @@ class SystemStatus(google.protobuf.message.Message):
     DEPLOYMENTS_FIELD_NUMBER: builtins.int
     RESULTS_FIELD_NUMBER: builtins.int
     STARTED_AT_FIELD_NUMBER: builtins.int
+    BROKER_CONNECTED_FIELD_NUMBER: builtins.int
+    BROKER_STATE_FIELD_NUMBER: builtins.int
     version: builtins.str
     broker_url: builtins.str
     broker_kind: builtins.str
@@ -51,6 +53,9 @@ class SystemStatus(google.protobuf.message.Message):
     deployments: builtins.int
     results: builtins.int
     started_at: builtins.str
+    broker_connected: builtins.bool
+    """The coordinator's own connection to the broker, and in one line why there is none."""
+    broker_state: builtins.str
     def __init__(
         self,
         *,
@@ -64,7 +69,9 @@ class SystemStatus(google.protobuf.message.Message):
         deployments: builtins.int = ...,
         results: builtins.int = ...,
         started_at: builtins.str = ...,
+        broker_connected: builtins.bool = ...,
+        broker_state: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["broker_kind", b"broker_kind", "broker_url", b"broker_url", "deployments", b"deployments", "epoch", b"epoch", "nodes", b"nodes", "nodes_online", b"nodes_online", "results", b"results", "started_at", b"started_at", "topic_prefix", b"topic_prefix", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["broker_connected", b"broker_connected", "broker_kind", b"broker_kind", "broker_state", b"broker_state", "broker_url", b"broker_url", "deployments", b"deployments", "epoch", b"epoch", "nodes", b"nodes", "nodes_online", b"nodes_online", "results", b"results", "started_at", b"started_at", "topic_prefix", b"topic_prefix", "version", b"version"]) -> None: ...
 
 Global___SystemStatus: typing_extensions.TypeAlias = SystemStatus
