@@ -19,6 +19,7 @@ from coordinator.errors import Exit, NearfieldError
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Typer brings its own click; only the classes made of it are public."""
 COORDINATOR = "--coordinator"
+STDOUT = 1
 
 app = typer.Typer(name="edgectl", no_args_is_help=True, pretty_exceptions_enable=False)
 model_init.mount(model.app)
@@ -64,8 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return Exit.USAGE
     except (KeyboardInterrupt, typer.Abort):
         return Exit.FAILED
-    except BrokenPipeError:  # whoever read has enough; Python would complain at exit of what it could not write
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (BrokenPipeError, SystemExit) as ending:
+        if not isinstance(ending.__context__ if isinstance(ending, SystemExit) else ending, BrokenPipeError):
+            raise
+        # Whoever read has enough (typer calls that exit 1); Python would complain at exit of what it could not write.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
         return Exit.DONE
 
 
