@@ -17,6 +17,7 @@ import msgspec
 
 from edge_node import __version__
 from edge_node.capture.handle import Capture, open_capture
+from edge_node.capture.kinds import check_urls
 from edge_node.config import NodeConfig
 from edge_node.engine.installed import engine_versions
 from edge_node.errors import Refused
@@ -104,10 +105,12 @@ class Agent:
         """Run until `stop`.
 
         Raises:
+            WrongUsage: an address or a source's url is none.
             BadInput: the configuration or a file of the state folder cannot be used.
             Refused: another agent runs on the state folder.
         """
         check_addresses(self._config)
+        check_urls({name: source.url for name, source in self._config.sources.items()})
         with state_lock(self._folder), socket_folder(self._folder) as self._sockets:
             socket = StatusSocket(self._folder, lambda: msgspec.json.encode(self.status()))
             try:

@@ -7,11 +7,11 @@ docs/reference/node.md.
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
-from edge_node.errors import BadInput
+from edge_node.errors import BadInput, WrongUsage
 from protos.errors import ContractError
 from protos.identity import checked_name
 from protos.strict import convert
@@ -88,26 +88,33 @@ def read_config(file: Path | None, overrides: dict[str, object]) -> NodeConfig:
 
     Raises:
         BadInput: no such file, not TOML, an unknown key (the nearest is named), a bad name.
+        WrongUsage: the same where there is no file, so that it came from the command line.
     """
     document = {} if file is None else _toml(file)
     given = {key: value for key, value in overrides.items() if value is not None}
-    sources = {**document.get("sources", {}), **given.pop("sources", {})}  # type: ignore[dict-item]
-    where = "the command line" if file is None else str(file)
-    merged = {**document, **given, "sources": sources}
-    if "live" in given:
-        merged["live"] = {**document.get("live", {}), **given["live"]}  # type: ignore[dict-item]
+    merged = {**document, **given}
+    for key in ("sources", "live"):
+        if key in given and isinstance(before := document.get(key, {}), dict):
+            merged[key] = {**before, **given[key]}  # type: ignore[dict-item]
     for key in ("name", "site"):
         if key not in merged:
-            raise BadInput(f"the node has no {key}: give --{key}, or {key} in an edge-node.toml")
+            raise WrongUsage(f"the node has no {key}: give --{key}, or {key} in an edge-node.toml")
     merged.setdefault("state_dir", str(default_state_dir(str(merged["name"]))))
     try:
-        config = convert(merged, NodeConfig, where)
-        checked_name(config.name, "node name")
-        checked_name(config.site, "site")
-        for name in config.sources:
-            checked_name(name, "source name")
+        return _checked(merged, "the command line" if file is None else str(file))
     except ContractError as error:
-        raise BadInput(str(error)) from None
+        wrong = WrongUsage if file is None else BadInput
+        raise wrong(str(error)) from None
+
+
+def _checked(document: dict[str, Any], where: str) -> NodeConfig:
+    if isinstance(sources := document.get("sources", {}), dict):
+        for name, source in sources.items():  # one by one, for the complaint to name the source
+            convert(source, Source, f"{where}: sources.{name}")
+            checked_name(name, "source name")
+    config = convert(document, NodeConfig, where)
+    checked_name(config.name, "node name")
+    checked_name(config.site, "site")
     return config
 
 

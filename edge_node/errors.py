@@ -23,6 +23,12 @@ class BadInput(NearfieldError):
     """A file, document or value that cannot be used."""
 
 
+class WrongUsage(BadInput):
+    """An argument or option that is wrong, or missing."""
+
+    exit_code = Exit.USAGE
+
+
 class Unreachable(NearfieldError):
     """Nobody answers at an address."""
 

@@ -10,9 +10,9 @@ from edge_node.authoring.kinds import InputAnswers, answered_input
 from edge_node.authoring.toml import manifest_toml
 from edge_node.engine.base import TensorSpec
 from edge_node.engine.feeds import shape_text
-from edge_node.errors import BadInput
+from edge_node.errors import BadInput, WrongUsage
 from edge_node.pipeline.manifest import manifest_for
-from protos.bundle import Agree, Golden, Input, Manifest, Output, Slo, Task, Variant, parse_manifest
+from protos.bundle import MANIFEST, Agree, Golden, Input, Manifest, Output, Slo, Task, Variant, parse_manifest
 from protos.errors import ContractError
 
 
@@ -39,14 +39,16 @@ def draft(name: str, files: Sequence[ModelFile], answers: Answers) -> Manifest:
     """The manifest of one model with these files as its variants.
 
     Raises:
-        BadInput: the files are of different networks, something cannot be known from them, or an answer is no value
-            of its key.
+        BadInput: the files are of different networks, or an answer is no value of its key.
+        WrongUsage: something cannot be known from the files; names the option that says it.
     """
     first = files[0]
     for other in files[1:]:
         check_same_network(first, other)
     try:
         inputs, task, outputs = _answered(first, answers)
+    except WrongUsage as error:
+        raise WrongUsage(f"{first.file}: {error}") from None
     except BadInput as error:
         raise BadInput(f"{first.file}: {error}") from None
     manifest = Manifest(
@@ -60,7 +62,8 @@ def draft(name: str, files: Sequence[ModelFile], answers: Answers) -> Manifest:
     try:
         return parse_manifest(manifest_toml(manifest))
     except ContractError as error:
-        raise BadInput(str(error)) from None
+        complaint = str(error).removeprefix(f"{MANIFEST}: ")  # which nobody has written yet
+        raise BadInput(f"{first.file}: an answer about it cannot be: {complaint}") from None
 
 
 def _answered(file: ModelFile, answers: Answers) -> tuple[tuple[Input, ...], Task, tuple[Output, ...]]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_node.engine.base import TensorSpec
 from edge_node.engine.feeds import shape_text
-from edge_node.errors import BadInput
+from edge_node.errors import WrongUsage
 from protos.bundle import Manifest, Output, Task
 
 DECODED = (Task.CLASSIFICATION, Task.DETECTION, Task.ANOMALY, Task.TENSOR)
@@ -47,14 +47,14 @@ def answered_outputs(
         answers: the author's.
 
     Raises:
-        BadInput: the task cannot be known; names the option that says it.
+        WrongUsage: the task cannot be known; names the option that says it.
     """
     if answers.task is None and guess.task is Task.TENSOR:
         shapes = ", ".join(f"{spec.name} {shape_text(spec.shape)}" for spec in results)
-        raise BadInput(f"the outputs ({shapes}) do not say what they mean: --task {' | '.join(DECODED)}")
+        raise WrongUsage(f"the outputs ({shapes}) do not say what they mean: --task {' | '.join(DECODED)}")
     task = answers.task or guess.task
     if task not in DECODED:
-        raise BadInput(f"the task {task} has no postprocessing yet: use --task tensor to get the raw values")
+        raise WrongUsage(f"the task {task} has no postprocessing yet: use --task tensor to get the raw values")
     if task is Task.TENSOR:
         several = len(results) > 1
         return task, tuple(Output(decode="tensor", name=spec.name if several else None) for spec in results)
@@ -73,7 +73,7 @@ def background_of(classes: int, answers: OutputAnswers) -> int | None:
     """The class index that is no object.
 
     Raises:
-        BadInput: neither the label file nor an option says it.
+        WrongUsage: neither the label file nor an option says it.
     """
     if answers.background is not None:
         return None if answers.background == "none" else answers.background
@@ -82,7 +82,7 @@ def background_of(classes: int, answers: OutputAnswers) -> int | None:
         return 0 if lines[0].lower() in ("background", "???") else None
     if len(lines) == classes - 1:
         return 0 if lines else None
-    raise BadInput(
+    raise WrongUsage(
         f"the detector gives {classes} classes: say --background 0 where the first is no object, --background none "
         f"where all are, or give --labels with {classes} lines"
     )
@@ -101,7 +101,7 @@ def _answered(output: Output, guess: Manifest, results: Sequence[TensorSpec], an
         return output
     if guess.task is not Task.DETECTION and answers.head is None:
         shapes = ", ".join(shape_text(spec.shape) for spec in results)
-        raise BadInput(f"outputs {shapes} are no detection head that is known: say --head, or use --task tensor")
+        raise WrongUsage(f"outputs {shapes} are no detection head that is known: say --head, or use --task tensor")
     return msgspec.structs.replace(output, background=_background(output.head, results, answers))
 
 

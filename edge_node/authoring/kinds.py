@@ -11,7 +11,7 @@ import msgspec
 
 from edge_node.engine.base import TensorSpec
 from edge_node.engine.feeds import shape_text
-from edge_node.errors import BadInput
+from edge_node.errors import WrongUsage
 from protos.bundle import Input
 
 Kind = Literal["image", "audio", "series", "tensor"]
@@ -40,19 +40,19 @@ def answered_input(guess: Input, spec: TensorSpec, answers: InputAnswers) -> Inp
     """The manifest's input for a tensor.
 
     Raises:
-        BadInput: what the tensor is cannot be known from the file; names the option that says it.
+        WrongUsage: what the tensor is cannot be known from the file; names the option that says it.
     """
     if spec.name in answers.constants:
         return Input(name=guess.name, kind="constant", value=answers.constants[spec.name])
     if guess.kind in ("state", "constant"):
         return guess
     if spec.shape in ((), (1,)):
-        raise BadInput(f"the input {spec.name!r} is one {spec.dtype}: say its value: --constant {spec.name}=VALUE")
+        raise WrongUsage(f"the input {spec.name!r} is one {spec.dtype}: say its value: --constant {spec.name}=VALUE")
     kind = answers.kind or guess.kind
     if kind == "image":
         return _image(guess, spec, answers)
     if answers.kind is None:
-        raise BadInput(
+        raise WrongUsage(
             f"the input {spec.name!r} is {spec.dtype} {shape_text(spec.shape)}: say what it is: --kind image | audio | "
             "series | tensor"
         )
@@ -63,7 +63,7 @@ def answered_input(guess: Input, spec: TensorSpec, answers: InputAnswers) -> Inp
 
 def _image(guess: Input, spec: TensorSpec, answers: InputAnswers) -> Input:
     if spec.dtype.startswith("float") and answers.mean is None and answers.std is None:
-        raise BadInput(
+        raise WrongUsage(
             f"the input {spec.name!r} is {spec.dtype} and the file does not say how pixels become its values: "
             "--mean 0 --std 255 for 0..1, --mean 127.5 --std 127.5 for -1..1, --mean 0 --std 1 for 0..255"
         )
@@ -76,9 +76,9 @@ def _audio(guess: Input, spec: TensorSpec, answers: InputAnswers) -> Input:
     width = spec.shape[-1]
     window = answers.window or (width - answers.context if width else None)
     if answers.rate is None or window is None:
-        raise BadInput(f"the input {spec.name!r} is audio: say --rate in Hz and --window in samples")
+        raise WrongUsage(f"the input {spec.name!r} is audio: say --rate in Hz and --window in samples")
     if width is not None and width != window + answers.context:
-        raise BadInput(
+        raise WrongUsage(
             f"the input {spec.name!r} takes {width} samples, not --window {window} and --context {answers.context}"
         )
     return Input(name=guess.name, kind="audio", rate=answers.rate, window=window, context=answers.context)
@@ -86,11 +86,11 @@ def _audio(guess: Input, spec: TensorSpec, answers: InputAnswers) -> Input:
 
 def _series(guess: Input, spec: TensorSpec, answers: InputAnswers) -> Input:
     if answers.window is None:
-        raise BadInput(f"the input {spec.name!r} is a series: say --window, the rows of one step")
+        raise WrongUsage(f"the input {spec.name!r} is a series: say --window, the rows of one step")
     size = elements(spec)
     features = answers.features or (size // answers.window if size else None)
     if features is None or (size is not None and size != answers.window * features):
-        raise BadInput(
+        raise WrongUsage(
             f"the input {spec.name!r} takes {shape_text(spec.shape)}, not --window {answers.window} rows of "
             f"--features {features or '?'}"
         )

@@ -1,10 +1,11 @@
 """Decides what kind of source a url is, and how it may be shown. Looks at no disk: the caller says what is a folder."""
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 from urllib.parse import urlsplit
 
-from edge_node.errors import BadInput
+from edge_node.errors import BadInput, WrongUsage
 
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 RTSP_SCHEMES = frozenset({"rtsp", "rtsps"})
@@ -41,6 +42,19 @@ def kind_of(url: str, *, is_folder: bool) -> Kind:
     if is_folder:
         return Kind.FOLDER
     return Kind.PHOTO if _suffix(url) in PHOTO_SUFFIXES else Kind.VIDEO
+
+
+def check_urls(urls: Mapping[str, str]) -> None:
+    """Look at the urls of all sources, by name.
+
+    Raises:
+        WrongUsage: one is of no kind.
+    """
+    for name, url in urls.items():
+        try:
+            kind_of(url, is_folder=False)
+        except BadInput as error:
+            raise WrongUsage(f"sources.{name}: {error}") from None
 
 
 def shown(url: str) -> str:

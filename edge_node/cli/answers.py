@@ -5,7 +5,7 @@ import argparse
 from edge_node.authoring.draft import Answers
 from edge_node.authoring.heads import OutputAnswers
 from edge_node.authoring.kinds import InputAnswers
-from edge_node.errors import BadInput
+from edge_node.errors import WrongUsage
 from protos.bundle import Task
 
 
@@ -30,9 +30,9 @@ def refuse_answers(arguments: argparse.Namespace, allowed: frozenset[str], inste
     """Return if no answer was given but those allowed.
 
     Raises:
-        BadInput: one was; what it says is stated elsewhere already.
+        WrongUsage: one was; what it says is stated elsewhere already.
     """
     names = {*InputAnswers.__dataclass_fields__, *OutputAnswers.__dataclass_fields__, "constant"}
     given = [key for key in sorted(names - allowed) if vars(arguments).get(key) not in (None, [])]
     if given:
-        raise BadInput(f"--{given[0].replace('_', '-')} is not taken here: {instead}")
+        raise WrongUsage(f"--{given[0].replace('_', '-')} is not taken here: {instead}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_node.cli.options import add_answers, positive_number
+from edge_node.cli.options import add_answers, number, positive, positive_number
 from edge_node.cli.table import table
 from edge_node.errors import BadInput, Exit, Refused
 
@@ -36,7 +36,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     triton = commands.add_parser("import", help="make a bundle from a Triton-style model repository")
     triton.add_argument("repository", help="<repository>/<model>/<version>/model.*, or one model's folder")
     triton.add_argument("--model", help="which model of the repository")
-    triton.add_argument("--version", type=int, help="which version (the newest)")
+    triton.add_argument("--version", type=positive, help="which version (the newest)")
     triton.add_argument("--name", help="of the bundle (that of the model)")
     _add_making(triton)
     triton.set_defaults(run=run_import)
@@ -49,7 +49,7 @@ def _add_making(parser: argparse.ArgumentParser) -> None:
         "--golden", nargs="+", default=[], metavar="I", help="inputs that every device must answer alike"
     )
     parser.add_argument("--agree", choices=("top1", "boxes", "values"), help="how answers are compared")
-    parser.add_argument("--tolerance", type=float, metavar="T", help="how much they may differ")
+    parser.add_argument("--tolerance", type=number, metavar="T", help="how much they may differ")
     parser.add_argument("--p95-ms", type=positive_number, default=50.0, metavar="MS", help="the latency target (50)")
     parser.add_argument("--force", action="store_true", help="write the bundle though its variants disagree")
     parser.add_argument("--json", action="store_true", help="the manifest and the proofs as a JSON document")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from edge_node.authoring.draft import ModelFile, draft
 from edge_node.cli.answers import answers_of, refuse_answers
-from edge_node.engine.catalog import find, for_file, survey
-from edge_node.errors import BadInput
+from edge_node.engine.catalog import engine_name, find, survey
+from edge_node.errors import BadInput, WrongUsage
 from edge_node.pipeline.bundle import Bundle, open_variant, read_bundle, read_labels
 from edge_node.pipeline.manifest import name_of
 from edge_node.pipeline.postprocess import Options
@@ -36,7 +36,7 @@ def load(arguments: argparse.Namespace) -> Runner:
 def _from_bundle(folder: Path, arguments: argparse.Namespace) -> Runner:
     refuse_answers(arguments, OVERRIDES, f"{folder / MANIFEST} says it")
     if arguments.manifest:
-        raise BadInput(f"--manifest is not taken here: {folder} has its own {MANIFEST}")
+        raise WrongUsage(f"--manifest is not taken here: {folder} has its own {MANIFEST}")
     bundle = read_bundle(folder)
     variant = chosen_variant(bundle, arguments.variant, arguments.engine, _usable)
     return open_variant(bundle, variant.file, threads=arguments.threads, options=_overrides(arguments))
@@ -64,8 +64,8 @@ def chosen_variant(bundle: Bundle, file: str | None, engine: str | None, usable:
 
 def _from_file(path: Path, arguments: argparse.Namespace) -> Runner:
     if arguments.variant:
-        raise BadInput(f"{path} is one file, without variants: --variant is for bundles")
-    engine = find(arguments.engine) if arguments.engine else for_file(path)
+        raise WrongUsage(f"{path} is one file, without variants: --variant is for bundles")
+    engine = find(_engine_of(path, arguments.engine))
     lines = read_labels(Path(arguments.labels)) if arguments.labels else ()
     session = engine.open(path, threads=arguments.threads)
     try:
@@ -79,6 +79,14 @@ def _from_file(path: Path, arguments: argparse.Namespace) -> Runner:
     except BadInput:
         session.close()
         raise
+
+
+def _engine_of(path: Path, asked: str | None) -> str:
+    """The engine of a file, which follows from its suffix."""
+    runs = engine_name(path)
+    if asked not in (None, runs):
+        raise WrongUsage(f"--engine {asked} does not run {path.suffix} files, {runs} does: leave --engine away")
+    return runs
 
 
 def _read_manifest(path: Path) -> Manifest:

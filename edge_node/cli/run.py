@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_node.config import NodeConfig, read_config
-from edge_node.errors import BadInput, Exit
+from edge_node.errors import Exit, WrongUsage
 
 if TYPE_CHECKING:
     from edge_node.app import Agent
@@ -60,7 +60,7 @@ def configured(arguments: argparse.Namespace) -> NodeConfig:
     """The configuration of a command line.
 
     Raises:
-        BadInput: what is wrong with it.
+        BadInput, WrongUsage: what is wrong with it.
     """
     overrides: dict[str, object] = {
         "name": arguments.name,
@@ -82,12 +82,12 @@ def parse_source(text: str) -> tuple[str, dict[str, object]]:
     """The name and the keys of `NAME=URL[,option=value…]`.
 
     Raises:
-        BadInput: not of that form, or an option that there is not.
+        WrongUsage: not of that form, or an option that there is not.
     """
     name, equals, rest = text.partition("=")
     url, *options = rest.split(",")
     if not (name and equals and url):
-        raise BadInput(f"--source {text!r}: write NAME=URL, for example shelf=/dev/video0,fps=5")
+        raise WrongUsage(f"--source {text!r}: write NAME=URL, for example shelf=/dev/video0,fps=5")
     return name, {"url": url, **dict(_option(text, option) for option in options)}
 
 
@@ -95,11 +95,11 @@ def parse_label(text: str) -> tuple[str, str]:
     """The key and value of `KEY=VALUE`.
 
     Raises:
-        BadInput: not of that form.
+        WrongUsage: not of that form.
     """
     key, equals, value = text.partition("=")
     if not (key and equals):
-        raise BadInput(f"--label {text!r}: write KEY=VALUE, for example site=store-12")
+        raise WrongUsage(f"--label {text!r}: write KEY=VALUE, for example site=store-12")
     return key, value
 
 
@@ -107,11 +107,11 @@ def _option(text: str, option: str) -> tuple[str, object]:
     key, _, value = option.partition("=")
     if key not in SOURCE_OPTIONS:
         nearest: Sequence[str] = difflib.get_close_matches(key, SOURCE_OPTIONS, n=1) or SOURCE_OPTIONS
-        raise BadInput(f"--source {text!r}: unknown option {key!r}; did you mean {' or '.join(nearest)}?")
+        raise WrongUsage(f"--source {text!r}: unknown option {key!r}; did you mean {' or '.join(nearest)}?")
     if key == "fps":
         return key, _number(text, value)
     if value not in ("true", "false"):
-        raise BadInput(f"--source {text!r}: {key} is true or false, not {value!r}")
+        raise WrongUsage(f"--source {text!r}: {key} is true or false, not {value!r}")
     return key, value == "true"
 
 
@@ -119,7 +119,7 @@ def _number(text: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise BadInput(f"--source {text!r}: fps is a number, not {value!r}") from None
+        raise WrongUsage(f"--source {text!r}: fps is a number, not {value!r}") from None
 
 
 def _live(arguments: argparse.Namespace) -> dict[str, str] | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from edge_node.config import default_state_dir
-from edge_node.errors import BadInput, Exit
+from edge_node.errors import Exit, WrongUsage
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -42,4 +42,4 @@ def _folder(arguments: argparse.Namespace) -> Path:
     if len(folders) == 1:
         return folders[0]
     running = ", ".join(folder.name for folder in folders) or "none"
-    raise BadInput(f"which node? Say --name or --state-dir (with agents in the usual place: {running})")
+    raise WrongUsage(f"which node? Say --name or --state-dir (with agents in the usual place: {running})")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from edge_node.config import LiveSink, NodeConfig
-from edge_node.errors import BadInput, Refused
+from edge_node.errors import BadInput, Refused, WrongUsage
 from protos.broker_url import Broker, is_loopback, parse_broker_url
 from protos.errors import ContractError
 
@@ -12,14 +12,17 @@ def check_addresses(config: NodeConfig) -> None:
     """Look at every address that a node is configured with, and at the files that go with it.
 
     Raises:
-        BadInput, Refused: as the functions below.
+        WrongUsage, Refused: as the functions below; what a person configured is theirs to correct.
     """
-    if config.coordinator is not None:
-        coordinator_address(config.coordinator)
-    if config.broker is not None:
-        uplink_broker(config.broker)
-    if config.live is not None:
-        live_broker(config.live)
+    try:
+        if config.coordinator is not None:
+            coordinator_address(config.coordinator)
+        if config.broker is not None:
+            uplink_broker(config.broker)
+        if config.live is not None:
+            live_broker(config.live)
+    except BadInput as error:
+        raise WrongUsage(str(error)) from None
 
 
 def coordinator_address(text: str) -> str:
