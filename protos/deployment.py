@@ -1,7 +1,8 @@
 """A deployment: which version and pipelines a selection of nodes should have, as YAML or JSON states it."""
 
+import math
 import re
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -20,7 +21,7 @@ class Live(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
 
     enabled: bool = True
     qos: Literal[0, 1] = 0
-    state: tuple[Literal["label", "count", "present"], ...] = ()
+    state: Annotated[tuple[Literal["label", "count", "present"], ...], msgspec.Meta(max_length=3)] = ()
 
 
 class Pipeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -69,12 +70,20 @@ def parse_deployment(document: object, where: str) -> Deployment:
                 f"{where}: a pipeline cannot be named {pipeline.name!r}: that is a live topic of the node"
             )
         checked_name(pipeline.source, f"{where}: pipeline {pipeline.name!r}: source")
-        if pipeline.fps is not None and pipeline.fps <= 0:
-            raise ContractError(f"{where}: pipeline {pipeline.name!r}: fps must be above 0")
+        _check_numbers(pipeline, f"{where}: pipeline {pipeline.name!r}")
     names = [pipeline.name for pipeline in deployment.pipelines]
     if len(set(names)) != len(names):
         raise ContractError(f"{where}: two pipelines have the same name")
     return deployment
+
+
+def _check_numbers(pipeline: Pipeline, where: str) -> None:
+    numbers = {"fps": pipeline.fps, "score_threshold": pipeline.score_threshold, "threshold": pipeline.threshold}
+    for key, value in numbers.items():
+        if value is not None and not math.isfinite(value):
+            raise ContractError(f"{where}: {key} must be a finite number")
+    if pipeline.fps is not None and pipeline.fps <= 0:
+        raise ContractError(f"{where}: fps must be above 0")
 
 
 def model_version(reference: str) -> tuple[str, int]:

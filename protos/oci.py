@@ -60,7 +60,7 @@ def write_manifest(files: Iterable[BundleFile]) -> bytes:
     """The manifest of these files; its digest identifies the bundle.
 
     Raises:
-        ContractError: a path leaves the bundle or stands twice.
+        ContractError: a path leaves the bundle or stands twice, or there are more files than a manifest lists.
     """
     ordered = sorted(files, key=lambda file: file.path)
     _check_paths(file.path for file in ordered)
@@ -72,7 +72,9 @@ def write_manifest(files: Iterable[BundleFile]) -> bytes:
     manifest = OciManifest(
         media_type=MANIFEST_MEDIA_TYPE, artifact_type=ARTIFACT_TYPE, config=empty, layers=layers, schema_version=2
     )
-    return msgspec.json.encode(manifest, order="sorted")
+    content = msgspec.json.encode(manifest, order="sorted")
+    _check_size(content)
+    return content
 
 
 def read_manifest(content: bytes) -> tuple[BundleFile, ...]:
@@ -81,8 +83,7 @@ def read_manifest(content: bytes) -> tuple[BundleFile, ...]:
     Raises:
         ContractError: too large, not a manifest, not a bundle's, a bad digest, or a path that leaves the bundle.
     """
-    if len(content) > MAX_MANIFEST:
-        raise ContractError(f"a bundle's manifest of {len(content)} bytes; at most {MAX_MANIFEST} are allowed")
+    _check_size(content)
     try:
         manifest = msgspec.json.decode(content, type=OciManifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -99,6 +100,13 @@ def _file(layer: Descriptor) -> BundleFile:
     if path is None or layer.size < 0:
         raise ContractError(f"a layer of the manifest has no {TITLE} or a negative size")
     return BundleFile(path, checked_digest(layer.digest), layer.size)
+
+
+def _check_size(content: bytes) -> None:
+    if len(content) > MAX_MANIFEST:
+        raise ContractError(
+            f"a bundle's manifest of {len(content)} bytes; at most {MAX_MANIFEST} are allowed, some 4000 files"
+        )
 
 
 def _check_paths(paths: Iterable[str]) -> None:

@@ -54,6 +54,7 @@ def read_bundle(folder: Path) -> LocalBundle:
         raise BadInput(f"{folder} is not a folder: give the folder that has the {MANIFEST}")
     if not (folder / MANIFEST).is_file():
         raise BadInput(f"{folder} has no {MANIFEST}: make a bundle with edgectl model init")
+    _refuse_link(folder / MANIFEST)
     try:
         manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
         files = tuple(_local_file(path, folder) for path in _paths(folder))

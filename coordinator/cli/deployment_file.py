@@ -2,6 +2,7 @@
 
 import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,8 @@ def read_deployment_file(file: Path) -> dict[str, Any]:
 
 def _text(file: Path, where: str) -> str:
     try:
-        content = sys.stdin.buffer.read(MAX_BYTES + 1) if where == "standard input" else file.read_bytes()
+        with nullcontext(sys.stdin.buffer) if where == "standard input" else file.open("rb") as opened:
+            content = opened.read(MAX_BYTES + 1)
         if len(content) > MAX_BYTES:
             raise BadInput(f"{where} has more than {MAX_BYTES} bytes: is it a deployment?")
         return content.decode()
@@ -63,7 +65,7 @@ def _document(text: str, where: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise BadInput(f"{where}{line}: {error.problem or error.context}") from None
-    except (yaml.YAMLError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2024-99-99, a number of 5000 digits
         raise BadInput(f"{where} is not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(document, dict):
         raise BadInput(f"{where} is not a deployment: it needs name, selector, model and pipelines")

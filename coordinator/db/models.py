@@ -1,17 +1,14 @@
 """Rows of models and their versions."""
 
 from collections.abc import Collection, Iterable
-from itertools import islice
 
 import sqlalchemy as sa
 
+from coordinator.db.portions import portions
 from coordinator.db.tables import deployments, models, version_files, versions
 from coordinator.registry.records import Version
 from protos.digest import Digest
 from protos.oci import BundleFile
-
-MAX_ASKED = 10_000
-"""Digests in one query; databases bound the number of parameters."""
 
 
 class VersionRows:
@@ -79,8 +76,8 @@ class VersionRows:
 
     def referenced(self, digests: Iterable[Digest]) -> Collection[Digest]:
         """Those of the digests that some version, or a file of one, has."""
-        wanted, found = iter(digests), set[Digest]()
-        while some := list(islice(wanted, MAX_ASKED)):
+        found: set[Digest] = set()
+        for some in portions(digests):
             query = sa.union(
                 sa.select(versions.c.digest).where(versions.c.digest.in_(some)),
                 sa.select(version_files.c.digest).where(version_files.c.digest.in_(some)),

@@ -1,10 +1,11 @@
 """Rows of nodes and of their newest desired documents."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import msgspec
 import sqlalchemy as sa
 
+from coordinator.db.portions import portions
 from coordinator.db.tables import desired, nodes
 from coordinator.db.upsert import upsert
 from coordinator.fleet.presence import Connection, Presence
@@ -29,6 +30,12 @@ class NodeRows:
         row = self._connection.execute(sa.select(nodes).where(nodes.c.id == node)).mappings().one_or_none()
         return None if row is None else _node(row)
 
+    def named(self, site: str, name: str) -> Node | None:
+        """One node by what it is called."""
+        query = sa.select(nodes).where(nodes.c.site == site, nodes.c.name == name)
+        row = self._connection.execute(query).mappings().one_or_none()
+        return None if row is None else _node(row)
+
     def put(self, node: Node) -> None:
         """Store a node, new or known."""
         upsert(self._connection, nodes, _row(node))
@@ -48,6 +55,14 @@ class DocumentRows:
         """All documents."""
         found = (_issued(row) for row in self._connection.execute(sa.select(desired)).mappings())
         return {issued.node: issued for issued in found}
+
+    def of(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, Issued]:
+        """The documents of these nodes."""
+        found: dict[NodeId, Issued] = {}
+        for some in portions(nodes):
+            rows = self._connection.execute(sa.select(desired).where(desired.c.node.in_(some))).mappings()
+            found.update((row["node"], _issued(row)) for row in rows)
+        return found
 
     def get(self, node: NodeId) -> Issued | None:
         """The document of one node."""

@@ -5,6 +5,7 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from coordinator.db.portions import portions
 from coordinator.db.tables import forgotten, stale_topics
 from coordinator.db.upsert import upsert
 from protos.identity import NodeId
@@ -23,7 +24,8 @@ class RetainedRows:
 
     def keep(self, topics: Collection[str]) -> None:
         """These topics are in use again."""
-        self._connection.execute(sa.delete(stale_topics).where(stale_topics.c.topic.in_(list(topics))))
+        for some in portions(topics):
+            self._connection.execute(sa.delete(stale_topics).where(stale_topics.c.topic.in_(some)))
 
     def pending(self) -> tuple[str, ...]:
         """The topics that are still to be cleared."""
@@ -32,7 +34,8 @@ class RetainedRows:
 
     def cleared(self, topics: Collection[str]) -> None:
         """These topics were cleared."""
-        self._set(stale_topics.c.topic.in_(list(topics)), cleared=True)
+        for some in portions(topics):
+            self._set(stale_topics.c.topic.in_(some), cleared=True)
 
     def reopen(self, node: NodeId) -> None:
         """The node may have written to its topics again: all of them must be cleared once more."""

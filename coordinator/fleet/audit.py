@@ -30,8 +30,7 @@ class Audit:
     def documents(self, nodes: Collection[NodeId]) -> dict[NodeId, bytes]:
         """The newest documents of these nodes."""
         with self._store.read() as tx:
-            found = (tx.documents.get(node) for node in nodes)
-            return {issued.node: issued.payload for issued in found if issued is not None}
+            return {node: issued.payload for node, issued in tx.documents.of(nodes).items()}
 
     def absent(self) -> tuple[NodeId, ...]:
         """The nodes that are offline."""

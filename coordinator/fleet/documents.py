@@ -25,14 +25,14 @@ class Change:
 
 
 def changes(
-    tx: Transaction, nodes: Iterable[Node], deployments: Sequence[Applied], now: datetime
+    tx: Transaction, nodes: Sequence[Node], deployments: Sequence[Applied], now: datetime
 ) -> tuple[Change, ...]:
     """The documents that these nodes should have under these deployments (the oldest first) and have not.
 
     Raises:
         Refused: a document would be larger than a message may be.
     """
-    held, epoch, issued_at = tx.documents.all(), tx.epoch(), rfc3339(now)
+    held, epoch, issued_at = tx.documents.of(node.id for node in nodes), tx.epoch(), rfc3339(now)
     wanted = (
         (node, next_document(node, compile_node(node, deployments), held.get(node.id), epoch, issued_at))
         for node in nodes
@@ -47,8 +47,9 @@ def changes(
 def issue(tx: Transaction, changed: Iterable[Change], topics: Topics) -> tuple[NodeId, ...]:
     """Store documents, and note which retained live topics nobody writes any more; whose documents they are."""
     issued = tuple(change.issued for change in changed)
+    held = tx.documents.of(document.node for document in issued)
     for document in issued:
-        before, current = tx.documents.get(document.node), live_topics(decode(document), topics)
+        before, current = held.get(document.node), live_topics(decode(document), topics)
         if before is not None:
             tx.retained.add(document.node, live_topics(decode(before), topics) - current)
         tx.retained.keep(current)

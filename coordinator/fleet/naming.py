@@ -23,14 +23,13 @@ def find_node(reference: str, nodes: Iterable[Node]) -> Node:
     return found[0]
 
 
-def check_free(wanted: Node, nodes: Iterable[Node]) -> None:
-    """Nobody else is called what the node is to be called.
+def check_free(wanted: Node, holder: Node | None) -> None:
+    """Nobody else is called what the node is to be called; `holder` is who is called that now.
 
     Raises:
         Conflict: another id holds that site and name.
     """
-    holder = next((node for node in nodes if node.full_name == wanted.full_name and node.id != wanted.id), None)
-    if holder is not None:
+    if holder is not None and holder.id != wanted.id:
         raise Conflict(
             f"the name {wanted.full_name} belongs to another node ({holder.id[:12]}…): choose another name, or "
             f"remove that one with edgectl node delete {wanted.full_name}"

@@ -81,7 +81,7 @@ class NodeService:
         _check(registration)
         with self._store.write() as tx:
             node = self._admitted(tx, registration)
-            check_free(node, tx.nodes.all())
+            check_free(node, tx.nodes.named(node.site, node.name))
             tx.nodes.put(node)
             changed = self._issue(tx, node)
         self._on_changed(changed)
@@ -119,10 +119,9 @@ class NodeService:
             Conflict: another node has that name, or deployments clash at the new one.
         """
         with self._store.write() as tx:
-            nodes = tx.nodes.all()
-            node = find_node(reference, nodes)
+            node = find_node(reference, tx.nodes.all())
             renamed = replace(node, name=_name(name, "name"), site=_name(site, "site") if site else node.site)
-            check_free(renamed, nodes)
+            check_free(renamed, tx.nodes.named(renamed.site, renamed.name))
             _check_no_new_clash(tx, node, renamed)
             tx.nodes.put(renamed)
             changed = self._issue(tx, renamed)

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 
 from coordinator.errors import BadInput
 
@@ -66,6 +67,7 @@ class Selector:
         return all(requirement.holds(labels) for requirement in self.requirements)
 
 
+@lru_cache(maxsize=1024)
 def parse_selector(text: str) -> Selector:
     """The selector that the text states.
 

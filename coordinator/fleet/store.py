@@ -19,6 +19,9 @@ class Nodes(Protocol):
     def get(self, node: NodeId) -> Node | None:
         """One node by its id."""
 
+    def named(self, site: str, name: str) -> Node | None:
+        """One node by what it is called."""
+
     def put(self, node: Node) -> None:
         """Store a node, new or known."""
 
@@ -47,6 +50,9 @@ class Documents(Protocol):
 
     def all(self) -> Mapping[NodeId, Issued]:
         """All documents."""
+
+    def of(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, Issued]:
+        """The documents of these nodes."""
 
     def get(self, node: NodeId) -> Issued | None:
         """The document of one node."""

@@ -10,7 +10,6 @@ from protos.bundle import MANIFEST, Manifest, golden_files, missing_files, parse
 from protos.errors import ContractError
 from protos.oci import BundleFile
 
-MAX_FILES = 10_000
 MAX_FILE = 4 * 1024**3
 """No file of a bundle is larger, in bytes."""
 MAX_BUNDLE = 8 * 1024**3
@@ -23,11 +22,11 @@ def model_toml_of(files: Sequence[BundleFile]) -> BundleFile:
 
     Raises:
         BadInput: there is none.
-        Refused: too many files, or too large.
+        Refused: too large. (How many files there may be is bounded by the size of a manifest.)
     """
     total = sum(file.size for file in files)
-    if len(files) > MAX_FILES or total > MAX_BUNDLE:
-        raise Refused(f"a bundle of {len(files)} files, {total} bytes; at most {MAX_FILES} and {MAX_BUNDLE} are taken")
+    if total > MAX_BUNDLE:
+        raise Refused(f"a bundle of {total} bytes; at most {MAX_BUNDLE} are taken")
     for file in files:
         check_size(file.path, file.size)
     found = next((file for file in files if file.path == MANIFEST), None)

@@ -190,9 +190,13 @@ async def test_a_version_in_use_is_not_deleted_and_its_deployments_are_named(
         (lambda bundle: (bundle / "model.toml").write_text(TOML.replace("engine", "engin")), "did you mean 'engine'"),
         (lambda bundle: (bundle / "model.toml").write_bytes(b"\xff"), "is not UTF-8 text"),
         (lambda bundle: (bundle / "link").symlink_to("/etc/passwd"), "link is not a plain file"),
+        (
+            lambda bundle: (bundle / "model.toml").unlink() or (bundle / "model.toml").symlink_to("/etc/passwd"),
+            "model.toml is not a plain file",
+        ),
         (lambda bundle: (bundle / "golden" / "loop").symlink_to(bundle), "loop is not a plain file"),
     ],
-    ids=["no manifest", "missing file", "typo", "not text", "link", "link to a folder"],
+    ids=["no manifest", "missing file", "typo", "not text", "link", "linked manifest", "link to a folder"],
 )
 async def test_a_folder_that_is_no_bundle_is_refused_before_anything_is_sent(
     spoil: Any, complaint: str, run: Printed, bundle: Path

@@ -39,6 +39,11 @@ def test_a_good_file_is_read_as_it_stands(tmp_path: Path) -> None:
         (GOOD.replace("name: shelf\nsel", "name: Shelf!\nsel"), r"line 1: name 'Shelf!' is not a name"),
         (GOOD + "    fps: fast\n", r"Expected `float \| null`, got `str`"),
         (GOOD + "    fps: 0\n", "fps must be above 0"),
+        (GOOD + "    fps: .nan\n", "fps must be a finite number"),
+        (GOOD + "    threshold: .inf\n", "threshold must be a finite number"),
+        (GOOD + f"    priority: {'9' * 5000}\n", "is not YAML: Exceeds the limit"),
+        (GOOD.replace("name: shelf\nsel", "name: 2024-99-99\nsel"), "is not YAML: month must be in"),
+        (GOOD + f"    live: {{state: [{'label,' * 15_000}]}}\n", "length <= 3"),
         (GOOD + "  - name: shelf\n    source: door\n", "two pipelines have the same name"),
         (GOOD + "name: again\n", "line 7: the key 'name' stands twice"),
         (GOOD.replace("- name", "-\tname"), "line 5"),
@@ -70,3 +75,8 @@ def test_any_text_is_a_deployment_or_is_refused_in_one_line(text: str, tmp_path:
         read(text, tmp_path)
     except BadInput as error:
         assert "\n" not in str(error)  # noqa: PT017 - any text may also be fine
+
+
+def test_a_file_without_an_end_is_not_read_to_it() -> None:
+    with pytest.raises(BadInput, match="/dev/zero has more than 262144 bytes"):
+        read_deployment_file(Path("/dev/zero"))

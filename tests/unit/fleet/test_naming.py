@@ -32,8 +32,12 @@ def test_a_name_that_nobody_has_is_not_found() -> None:
 def test_a_name_that_another_id_holds_is_refused_with_what_to_do() -> None:
     newcomer = replace(UNIQUE, name="cam-3")
     with pytest.raises(Conflict, match="edgectl node delete store-12/cam-3"):
-        check_free(newcomer, NODES)
+        check_free(newcomer, HERE)
 
 
 def test_a_node_may_keep_its_own_name() -> None:
-    check_free(replace(HERE, labels={"new": "label"}), NODES)
+    check_free(replace(HERE, labels={"new": "label"}), HERE)
+
+
+def test_a_name_that_nobody_holds_is_free() -> None:
+    check_free(HERE, None)

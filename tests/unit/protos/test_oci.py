@@ -99,3 +99,8 @@ def test_any_bytes_are_a_manifest_or_the_contract_error(content: bytes) -> None:
         assert read_manifest(content) is not None
     except ContractError:
         assert content != write_manifest(FILES)
+
+
+def test_more_files_than_a_manifest_lists_are_refused_before_anything_is_pushed() -> None:
+    with pytest.raises(ContractError, match="at most 1048576 are allowed, some 4000 files"):
+        write_manifest(BundleFile(f"{number}.npz", digest_of(b""), 0) for number in range(10_000))
