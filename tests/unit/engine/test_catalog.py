@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,8 @@ def test_the_preferred_package_wins_and_another_is_named(monkeypatch: pytest.Mon
 def test_kept_proofs_and_sessions_speak_of_the_same_versions() -> None:
     for name, version in installed.engine_versions().items():
         assert importlib.import_module(catalog.MODULES[name]).create().version == version
+
+
+def test_versions_are_those_of_the_packages_metadata() -> None:
+    for found in installed.installed_engines():
+        assert found.version == metadata.version(found.distribution)
