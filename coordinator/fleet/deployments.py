@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from coordinator.errors import Conflict, NotFound
 from coordinator.fleet.desired import compile_node, selected
-from coordinator.fleet.documents import changes, issue
+from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.explain import diff_of, warnings_for
 from coordinator.fleet.progress import NodeProgress, progress_of
 from coordinator.fleet.records import Applied, Node
@@ -76,7 +76,7 @@ class DeploymentService:
             matched = selected(wanted, nodes)
             deployments = _with(tx.deployments.all(), wanted)
             _check_no_clash(spec, matched, deployments)
-            changed = changes(tx, nodes, deployments, self._now())
+            changed = checked(changes(tx, nodes, deployments, self._now()))
             if not dry_run:
                 tx.deployments.put(wanted)
                 issued = issue(tx, changed, self._topics)

@@ -27,21 +27,25 @@ class Change:
 def changes(
     tx: Transaction, nodes: Sequence[Node], deployments: Sequence[Applied], now: datetime
 ) -> tuple[Change, ...]:
-    """The documents that these nodes should have under these deployments (the oldest first) and have not.
-
-    Raises:
-        Refused: a document would be larger than a message may be.
-    """
+    """The documents that these nodes should have under these deployments (the oldest first) and have not."""
     held, epoch, issued_at = tx.documents.of(node.id for node in nodes), tx.epoch(), rfc3339(now)
     wanted = (
         (node, next_document(node, compile_node(node, deployments), held.get(node.id), epoch, issued_at))
         for node in nodes
     )
-    found = tuple(Change(node, issued) for node, issued in wanted if issued is not None)
-    for change in found:
+    return tuple(Change(node, issued) for node, issued in wanted if issued is not None)
+
+
+def checked(changed: tuple[Change, ...]) -> tuple[Change, ...]:
+    """The changes themselves, where a person asked for them; what is issued anew by itself is never refused.
+
+    Raises:
+        Refused: a document would be larger than a message may be.
+    """
+    for change in changed:
         if len(change.issued.payload) > MAX_DOCUMENT:
             raise Refused(f"node {change.node.full_name}: more deployments than one message holds: use fewer pipelines")
-    return found
+    return changed
 
 
 def issue(tx: Transaction, changed: Iterable[Change], topics: Topics) -> tuple[NodeId, ...]:

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from coordinator.errors import BadInput, Conflict, Refused
 from coordinator.fleet.desired import compile_node, decode
-from coordinator.fleet.documents import changes, issue
+from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.naming import check_free, find_node
 from coordinator.fleet.records import Issued, Node
 from coordinator.fleet.retained import control_topics, live_topics
@@ -149,7 +149,8 @@ class NodeService:
         return node.id, len(topics)
 
     def _issue(self, tx: Transaction, node: Node) -> tuple[NodeId, ...]:
-        return issue(tx, changes(tx, (node,), tx.deployments.all(), self._now()), self._topics)
+        changed = checked(changes(tx, (node,), tx.deployments.all(), self._now()))
+        return issue(tx, changed, self._topics)
 
     def _admitted(self, tx: Transaction, registration: Registration) -> Node:
         known = tx.nodes.get(NodeId(registration.node)) if registration.node else None

@@ -225,6 +225,16 @@ async def test_a_node_that_never_stops_talking_does_not_keep_documents_back(worl
         await until(lambda: world.retained(chatty))
 
 
+async def test_documents_that_grew_too_large_by_themselves_do_not_end_the_coordinator(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = world.register().id
+    monkeypatch.setattr("coordinator.fleet.documents.MAX_DOCUMENT", 1)
+    async with world.running():
+        world.says(node, Kind.HELLO, world.hello(node, digest_of(b"of tomorrow"), revision=9))
+        await until(lambda: (one := world.retained(node)) and one.epoch == 2)
+
+
 async def test_a_document_that_changes_while_its_older_one_is_published_is_published_too(world: World) -> None:
     node = world.register().id
 
