@@ -19,9 +19,12 @@ from coordinator.errors import Exit, NearfieldError
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
 """Typer brings its own click; only the classes made of it are public."""
 COORDINATOR = "--coordinator"
+VARIABLE = "NEARFIELD_COORDINATOR"
+PYDANTICS_PREFIX = "Value error, "
+"""Stands in some of Typer's complaints, which come from there."""
 STDOUT = 1
 
-app = typer.Typer(name="edgectl", no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(name="edgectl", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 model_init.mount(model.app)
 app.add_typer(model.app, name="model")
 app.add_typer(deployment.app, name="deployment")
@@ -39,14 +42,17 @@ def _print_version(wanted: bool) -> None:
 
 @app.callback()
 def edgectl(
+    context: typer.Context,
     coordinator: Annotated[
-        str, typer.Option(COORDINATOR, envvar="NEARFIELD_COORDINATOR", metavar="HOST:PORT", help="Where it is.")
+        str, typer.Option(COORDINATOR, envvar=VARIABLE, metavar="HOST:PORT", help="Where it is.")
     ] = client.DEFAULT_ADDRESS,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
 ) -> None:
     """Administers a Nearfield coordinator."""
+    source = context.get_parameter_source("coordinator")
+    client.named_by.set(VARIABLE if source is not None and source.name == "ENVIRONMENT" else COORDINATOR)
     client.address.set(coordinator)
 
 
@@ -61,7 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"edgectl: {error}", file=sys.stderr)
         return error.exit_code
     except USAGE_ERROR as error:
-        print(_usage(error), file=sys.stderr)
+        asked_nothing = type(error).__name__ == "NoArgsIsHelpError"
+        print(error if asked_nothing else _usage(error), file=sys.stdout if asked_nothing else sys.stderr)
         return Exit.USAGE
     except (KeyboardInterrupt, typer.Abort):
         return Exit.FAILED
@@ -88,9 +95,8 @@ def hoisted(arguments: Sequence[str]) -> list[str]:
 
 
 def _usage(error: Exception) -> str:
-    """One line for a wrong command line; the help itself where nothing was asked for."""
+    """One line for a wrong command line."""
     context, message = getattr(error, "ctx", None), getattr(error, "format_message", error.__str__)()
-    if not message or type(error).__name__ == "NoArgsIsHelpError":
-        return str(context.get_help()) if context is not None else message
     command = context.command_path if context is not None else "edgectl"
-    return f"{command}: {' '.join(str(message).split())} See {command} --help"
+    said = " ".join(str(message).replace(PYDANTICS_PREFIX, "").split()).rstrip(".")
+    return f"{command}: {said}. See {command} --help"

@@ -13,7 +13,7 @@ import grpc
 from grpc import StatusCode
 
 from coordinator.config import DEFAULT_GRPC_PORT
-from coordinator.errors import BadInput, Conflict, NearfieldError, NotFound, Refused, Unreachable
+from coordinator.errors import BadInput, Conflict, NearfieldError, NotFound, Refused, Unreachable, WrongUsage
 from protos.broker_url import is_loopback
 
 DEFAULT_ADDRESS = f"127.0.0.1:{DEFAULT_GRPC_PORT}"
@@ -25,6 +25,8 @@ OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", 64
 
 address: ContextVar[str] = ContextVar("address", default=DEFAULT_ADDRESS)
 """host:port of the coordinator, of --coordinator or NEARFIELD_COORDINATOR."""
+named_by: ContextVar[str] = ContextVar("named_by", default="--coordinator")
+"""Which of the two it was."""
 
 ERRORS: dict[StatusCode, type[NearfieldError]] = {
     StatusCode.INVALID_ARGUMENT: BadInput,
@@ -40,7 +42,7 @@ def connect() -> Iterator[grpc.Channel]:
     """A channel to the coordinator; what goes wrong on it is raised as one of our errors.
 
     Raises:
-        BadInput: the address is none.
+        WrongUsage: the address is none.
         Unreachable, Refused, NotFound, …: as the coordinator says.
     """
     target = checked_address(address.get())
@@ -60,14 +62,16 @@ def checked_address(text: str) -> str:
     """The address itself.
 
     Raises:
-        BadInput: not host:port.
+        WrongUsage: not host:port.
         Refused: not on the loopback interface.
     """
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isascii() or not port.isdecimal() or not 0 < int(port) < 65536:
-        raise BadInput(f"--coordinator {text!r}: write host:port, for example {DEFAULT_ADDRESS}")
+        raise WrongUsage(f"{named_by.get()} {text!r}: write host:port, for example {DEFAULT_ADDRESS}")
     if not is_loopback(host.strip("[]")):
-        raise Refused(f"--coordinator {text}: until identities exist only this machine's loopback interface is dialled")
+        raise Refused(
+            f"{named_by.get()} {text}: until identities exist only this machine's loopback interface is dialled"
+        )
     return text
 
 

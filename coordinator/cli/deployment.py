@@ -19,7 +19,7 @@ from protos.fleet.v1.deployment_pb2 import (
 )
 from protos.fleet.v1.deployment_pb2_grpc import DeploymentServiceStub
 
-app = typer.Typer(help="Deployments: which nodes run which model version.", no_args_is_help=True)
+app = typer.Typer(help="Deployments: which nodes run which model version.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("apply")

@@ -54,7 +54,7 @@ def _text(file: Path, where: str) -> str:
             raise BadInput(f"{where} has more than {MAX_BYTES} bytes: is it a deployment?")
         return content.decode()
     except OSError as error:
-        raise BadInput(f"{where}: {error.strerror}") from None
+        raise BadInput(f"{where}: {error.strerror}: give a deployment's YAML file, or - for standard input") from None
     except UnicodeDecodeError:
         raise BadInput(f"{where} is not UTF-8 text") from None
 

@@ -16,12 +16,12 @@ from coordinator.cli.documents import version_document
 from coordinator.cli.options import AsJson
 from coordinator.cli.output import age_text, print_fields, print_json, print_table, size_text
 from coordinator.cli.push import Moved, push
-from coordinator.errors import BadInput, Exit
+from coordinator.errors import Exit, WrongUsage
 from protos.digest import checked_digest, short
 from protos.fleet.v1.model_pb2 import GetVersionRequest, ListModelsRequest
 from protos.fleet.v1.model_pb2_grpc import ModelServiceStub
 
-app = typer.Typer(help="Models and their versions.", no_args_is_help=True)
+app = typer.Typer(help="Models and their versions.", no_args_is_help=True, rich_markup_mode=None)
 
 Reference = Annotated[str, typer.Argument(metavar="MODEL[@VERSION]", help="without @VERSION: the newest")]
 
@@ -38,6 +38,10 @@ def push_bundle(folder: Annotated[Path, typer.Argument(metavar="FOLDER")], as_js
     what = f"{reply.version.model} version {reply.version.version}"
     said = f"{what} · {reply.version.digest}" if reply.created else f"nothing new: this content already is {what}"
     print(said)
+    if reply.created:
+        print(
+            f"next: model: {reply.version.model}@{reply.version.version} in a YAML file, edgectl deployment apply FILE"
+        )
 
 
 @app.command("list")
@@ -94,13 +98,15 @@ def show_model(reference: Reference, as_json: AsJson = False) -> None:
 def verify_model(reference: Reference, as_json: AsJson = False) -> None:
     """Read every file of a version again and compare its digest."""
     with connect() as channel:
-        reply = call(_stub(channel).VerifyVersion, _wanted(reference), LONG_CALL_S)
+        version = call(_stub(channel).GetVersion, _wanted(reference))
+        wanted = GetVersionRequest(model=version.model, version=version.version)
+        reply = call(_stub(channel).VerifyVersion, wanted, LONG_CALL_S)
     if as_json:
         print_json({"intact": reply.intact, "problems": list(reply.problems)})
     elif reply.intact:
-        print(f"{reference}: intact")
+        print(f"{version.model}@{version.version}: intact, {len(version.files)} files")
     for problem in () if as_json else reply.problems:
-        print(f"{reference}: {problem}", file=sys.stderr)
+        print(f"{version.model}@{version.version}: {problem}", file=sys.stderr)
     if not reply.intact:
         raise typer.Exit(Exit.FAILED)
 
@@ -110,7 +116,7 @@ def delete_model(reference: Annotated[str, typer.Argument(metavar="MODEL@VERSION
     """Delete a version that no deployment uses."""
     wanted = _wanted(reference)
     if not wanted.version:
-        raise BadInput(f"{reference!r}: say which version, for example {reference}@1")
+        raise WrongUsage(f"{reference!r}: say which version, for example {reference}@1")
     with connect() as channel:
         freed = call(_stub(channel).DeleteVersion, wanted).freed
     if as_json:
@@ -126,7 +132,7 @@ def _stub(channel: object) -> ModelServiceStub:
 def _wanted(reference: str) -> GetVersionRequest:
     model, at, version = reference.partition("@")
     if at and not (version.isascii() and version.isdecimal() and 0 < int(version) < 2**31):
-        raise BadInput(f"{reference!r}: write MODEL@VERSION, for example mobilenet-v2@1")
+        raise WrongUsage(f"{reference!r}: write MODEL@VERSION, for example mobilenet-v2@1")
     return GetVersionRequest(model=model, version=int(version) if at else 0)
 
 

@@ -11,7 +11,7 @@ from coordinator.cli.output import age_text, print_fields, print_json, print_tab
 from protos.fleet.v1.node_pb2 import GetNodeRequest, ListNodesRequest, RenameNodeRequest
 from protos.fleet.v1.node_pb2_grpc import NodeServiceStub
 
-app = typer.Typer(help="Nodes.", no_args_is_help=True)
+app = typer.Typer(help="Nodes.", no_args_is_help=True, rich_markup_mode=None)
 
 Reference = Annotated[str, typer.Argument(metavar="NODE", help="id, SITE/NAME, or NAME where only one site has it")]
 Selector = Annotated[str, typer.Option("--selector", "-l", help="Label selector, for example site=store-12,!test.")]

@@ -20,7 +20,7 @@ from coordinator.cli.times import moment
 from protos.fleet.v1 import result_pb2 as pb
 from protos.fleet.v1.result_pb2_grpc import ResultServiceStub
 
-app = typer.Typer(help="Results: watch, query, export.", no_args_is_help=True)
+app = typer.Typer(help="Results: watch, query, export.", no_args_is_help=True, rich_markup_mode=None)
 
 
 class Format(StrEnum):

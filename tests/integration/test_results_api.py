@@ -107,7 +107,7 @@ def test_counting_tells_what_was_dropped(coordinator: Coordinator, capsys: pytes
 def test_a_time_that_is_none_is_one_line(
     coordinator: Coordinator, since: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert edgectl(coordinator, "query", "--since", since) == Exit.FAILED
+    assert edgectl(coordinator, "query", "--since", since) == Exit.USAGE
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "write a duration like 5m" in said

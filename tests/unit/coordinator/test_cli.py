@@ -30,14 +30,17 @@ def test_the_coordinator_may_be_named_anywhere(given: list[str], hoisted_to: lis
         (["node", "list", "--jsn"], 2, "No such option: --jsn"),
         (["nodes"], 2, "No such command 'nodes'"),
         (["model", "push"], 2, "Missing argument 'FOLDER'"),
-        (["status", "--coordinator", "nowhere"], 1, "write host:port"),
-        (["status", "--coordinator", "127.0.0.1:99999"], 1, "write host:port"),
+        (["status", "--coordinator", "nowhere"], 2, "write host:port"),
+        (["status", "--coordinator", "127.0.0.1:99999"], 2, "write host:port"),
         (["status", "--coordinator", "192.0.2.1:7070"], 4, "loopback"),
         (["status", "--coordinator", "127.0.0.1:1"], 3, "start one with edge-coordinator serve"),
         (["model", "push", "/absent"], 1, "/absent is not a folder"),
-        (["model", "show", "m@x"], 1, "write MODEL@VERSION"),
-        (["model", "delete", "m"], 1, "say which version"),
-        (["deployment", "apply", "/absent.yaml"], 1, "/absent.yaml: No such file or directory"),
+        (["model", "show", "m@x"], 2, "write MODEL@VERSION"),
+        (["model", "delete", "m"], 2, "say which version"),
+        (["deployment", "apply", "/absent.yaml"], 1, "/absent.yaml: No such file or directory: give a deployment's"),
+        (["results", "query", "--since", "5x"], 2, "--since '5x': write a duration"),
+        (["results", "query", "--limit", "-1"], 2, "greater than or equal to 0. See edgectl results query --help"),
+        (["results", "export", "-o", "f", "--format", "xls"], 2, "'--format': 'xls' is not one of 'jsonl', 'csv',"),
     ],
 )
 def test_what_a_person_did_wrong_is_one_line_and_an_exit_code(
@@ -48,6 +51,25 @@ def test_what_a_person_did_wrong_is_one_line_and_an_exit_code(
     assert complaint in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+def test_an_address_of_the_environment_is_named_as_that(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NEARFIELD_COORDINATOR", "::")
+    assert main(["status"]) == 2
+    assert capsys.readouterr().err.startswith("edgectl: NEARFIELD_COORDINATOR '::': write host:port")
+
+
+@pytest.mark.parametrize("arguments", [[], ["node"]])
+def test_a_command_line_that_asks_for_nothing_gets_the_help_once(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out.count("Usage:") == 1
+    assert "<bool>" not in printed.out
+    assert printed.err == ""
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["model", "--help"], ["--version"]])
