@@ -120,6 +120,15 @@ class Device:
         """Remember a failure, and hold its subject back for a while."""
         self.failures[subject] = failed_again(self.failures.get(subject), reason, self.clock())
 
+    def hold_back_failing(self) -> None:
+        """Remember what answers no frame as one remembers a failed step, unless it is held back already."""
+        actual = self.actual()
+        for pipeline, why in actual.failing.items():
+            subject = session_subject(actual.pipelines[pipeline].session)
+            known = self.failures.get(subject)
+            if known is None or known.retry_at <= self.clock():
+                self.fail(subject, f"pipeline {pipeline!r} fails: {why}")
+
     def worker_died(self, reason: str, under_way: Collection[Step]) -> None:
         """The worker is gone and everything that it held; hold back what it died of."""
         for session in blamed(self.actual(), under_way):

@@ -6,19 +6,18 @@ An effect that fails raises one of `edge_node.errors`, `ContractError` or `OSErr
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from edge_node.engine.proof import VariantProof
 from edge_node.engine.select import Choice, choose
 from edge_node.errors import Unreachable, WorkerFailed
 from edge_node.store.fetch import fetch_bundle
 from edge_node.supervisor import steps
 from edge_node.supervisor.actual import RunningPipeline, Session
 from edge_node.supervisor.device import Device, Loaded
+from edge_node.supervisor.rounds import proven_in_rounds
 from edge_node.supervisor.steps import session_subject
 from edge_node.worker.messages import PipelineRun, Worker
-from protos.bundle import MANIFEST, Variant, parse_manifest
+from protos.bundle import MANIFEST, parse_manifest
 
 
 async def fetch(device: Device, step: steps.Fetch) -> None:
@@ -49,15 +48,11 @@ async def remove(device: Device, step: steps.Remove) -> None:
 
 
 async def prove(device: Device, step: steps.Prove) -> None:
-    """Try each variant, or the pinned one, in a worker of its own, and choose."""
+    """Try each variant, or the pinned one, and choose."""
     folder = device.bundles.folder(step.digest)
     manifest = parse_manifest(await asyncio.to_thread((folder / MANIFEST).read_text, "utf-8"))
     wanted = [variant for variant in manifest.variants if step.variant in (None, variant.file)]
-    proofs = [await _tried(device, folder, variant) for variant in wanted]
-    found = tuple(proof for proof in proofs if isinstance(proof, VariantProof))
-    crashed = [proof for proof in proofs if isinstance(proof, WorkerFailed)]
-    if crashed and not any(proof.agrees for proof in found):
-        raise crashed[0]
+    found = await proven_in_rounds(device.new_worker, folder, wanted, device.threads)
     key = (step.digest, step.variant)
     device.choices.keep(key, choose(found, previous=device.choices.previous(key), pin=step.variant))
 
@@ -171,20 +166,6 @@ EFFECTS: dict[type[steps.Step], Effect] = {
     steps.Promote: promote,
     steps.Forget: forget,
 }
-
-
-async def _tried(device: Device, folder: Path, variant: Variant) -> VariantProof | WorkerFailed:
-    """The variant's proof, or how the worker that tried it ended: a model that crashes costs only itself."""
-    worker = device.new_worker()
-    try:
-        await worker.start_worker()
-        (proof,) = await worker.prove(folder, variant.file, device.threads)
-    except WorkerFailed as error:
-        return error
-    else:
-        return proof
-    finally:
-        await worker.close()
 
 
 def _worker(device: Device) -> Worker:

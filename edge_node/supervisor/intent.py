@@ -3,6 +3,7 @@
 The rules:
 - What is missing is fetched, verified, proven and loaded beside what serves; then the pipelines switch.
 - Until then what runs goes on; where nothing runs and the version cannot come soon, the last good one is loaded.
+- A version that is loaded and answers no frame is relieved by the last good one, as long as a failed step would wait.
 - With the strategy "stop_first" what serves is stopped and unloaded before the new version is proven and loaded, and
   comes back where that fails.
 """
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 
 from edge_node.engine.select import NoChoice
 from edge_node.supervisor.actual import Actual, Facts, Session
-from edge_node.supervisor.steps import Fetch, Load, Prove, StartWorker, Step, Verify, Wait
+from edge_node.supervisor.steps import Fetch, Load, Prove, StartWorker, Step, Verify, Wait, session_subject
 from protos.desired import DesiredDeployment
 
 
@@ -36,7 +37,7 @@ def intent(target: DesiredDeployment, actual: Actual, facts: Facts) -> Intent:
     own = chosen_session(target, actual)
     wanted = frozenset() if own is None else frozenset({own})
     if ahead is None:
-        return Intent(target, (), own, wanted)
+        return _relieved(target, own, actual, facts) or Intent(target, (), own, wanted)
     if target.strategy == "stop_first" and isinstance(ahead, StartWorker | Prove | Load):
         return Intent(target, (ahead,), None, wanted, alone=True)
     serving = serving_session(target, actual)
@@ -86,6 +87,21 @@ def _next_step(target: DesiredDeployment, actual: Actual, facts: Facts) -> Step 
         refused = actual.choices.get((digest, target.variant))
         return Prove(name, digest, target.variant) if refused is None else Wait(name, refused.reason, failed=True)
     return Load(name, session) if actual.worker else StartWorker(name)
+
+
+def _relieved(target: DesiredDeployment, own: Session | None, actual: Actual, facts: Facts) -> Intent | None:
+    """The version is loaded and fails: have the last good one serve for a while; None where all is well or no other is
+    there."""
+    failure = None if own is None else actual.failures.get(session_subject(own))
+    good = actual.last_good.get(target.name)
+    if own is None or failure is None or failure.retry_at <= facts.now or target.strategy == "stop_first":
+        return None
+    if good is None or good.digest == target.digest:
+        return None
+    waits = Wait(target.name, failure.reason, until=failure.retry_at, failed=True)
+    behind, session = toward(good, actual, facts), chosen_session(good, actual)
+    kept = frozenset({own}) if session is None else frozenset({own, session})
+    return Intent(target, (waits,), session, kept) if behind is None else Intent(target, (waits, behind), own, kept)
 
 
 def _falling_back(

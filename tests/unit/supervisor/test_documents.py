@@ -11,7 +11,7 @@ from edge_node.cli.status_text import status_text
 from edge_node.errors import BadInput, Refused
 from edge_node.link.coordinator import Registration
 from edge_node.store.trust import Adopted
-from edge_node.supervisor.actual import Actual
+from edge_node.supervisor.actual import Actual, Failure
 from edge_node.supervisor.backoff import LONGEST_S, failed_again
 from edge_node.supervisor.desired import DesiredFile, LastGoodFile
 from edge_node.supervisor.failing import IN_A_ROW, failing
@@ -30,7 +30,7 @@ from edge_node.supervisor.status import (
     plan_report,
     worker_report,
 )
-from edge_node.supervisor.steps import Load, Promote
+from edge_node.supervisor.steps import Load, Promote, Switch, session_subject
 from edge_node.worker.messages import PipelineStatus
 from protos.identity import NodeId
 from tests.unit.supervisor.world import FACTS, NODE, deployment, desired, digest, refused, session, settled
@@ -129,6 +129,29 @@ def test_a_version_that_answers_no_frame_does_not_pass_its_probation() -> None:
     assert [step for step in plan(wanted, second, later) if isinstance(step, Promote)]
     fails = replace(second, failing={"shelf": "no"})
     assert not [step for step in plan(wanted, fails, later) if isinstance(step, Promote)]
+
+
+def test_a_version_that_answers_no_frame_is_relieved_by_the_last_good_one_and_tried_again() -> None:
+    wanted = desired(deployment(2))
+    first, _ = settled(desired(deployment()), Actual())
+    second, _ = settled(wanted, first)
+    assert second.pipelines["shelf"].session == session(2)
+    fails = replace(second, failures={session_subject(session(2)): Failure("no", 1, FACTS.now + 1.0)})
+    relieved, steps = settled(wanted, fails)
+    assert relieved.pipelines["shelf"].session == session(1)
+    assert session(2) in relieved.sessions
+    assert [type(step) for step in steps][-1] is Switch
+    state = reported(NODE, Adopted(b"", digest(7), wanted), relieved, plan(wanted, relieved, FACTS), at="", refusal="")
+    assert [(one.phase, one.reason, one.serving_version) for one in state.deployments] == [("failed", "no", 1)]
+    later = replace(FACTS, now=FACTS.now + 2.0)
+    assert settled(wanted, relieved, later)[0].pipelines["shelf"].session == session(2)
+
+
+def test_without_a_better_version_one_that_answers_no_frame_stays() -> None:
+    wanted = desired(deployment())
+    running, _ = settled(wanted, Actual())
+    fails = replace(running, failures={session_subject(session()): Failure("no", 1, FACTS.now + 1.0)})
+    assert settled(wanted, fails)[0].pipelines["shelf"].session == session()
 
 
 def test_a_pending_deployment_is_reported_with_the_step_ahead() -> None:

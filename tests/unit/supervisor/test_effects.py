@@ -45,7 +45,9 @@ class RecordingWorker:
     async def start_worker(self) -> None:
         self.told.append("start worker")
 
-    async def prove(self, bundle: Path, variant: str | None, threads: int) -> tuple[VariantProof, ...]:
+    async def prove(
+        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False
+    ) -> tuple[VariantProof, ...]:
         assert variant is not None
         if variant in self.crash_on:
             raise WorkerFailed(f"killed by SIGSEGV while proving {variant}")
