@@ -205,7 +205,7 @@ class Coordinator:
         deployments = DeploymentService(store, self._topics, utc_now, on_changed)
         return [
             (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments)),
-            (node_pb2_grpc.add_NodeServiceServicer_to_server, NodeApi(nodes, facts)),
+            (node_pb2_grpc.add_NodeServiceServicer_to_server, NodeApi(nodes, facts, utc_now)),
         ]
 
     async def _start_api(self, services: list[Service]) -> None:

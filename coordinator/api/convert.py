@@ -1,6 +1,7 @@
 """Our types and protobuf's, nowhere else."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import msgspec
 
@@ -8,6 +9,7 @@ from coordinator.errors import BadInput
 from coordinator.fleet.deployments import Application, DeploymentDetails, Outcome
 from coordinator.fleet.documents import rfc3339
 from coordinator.fleet.nodes import NodeDetails, Registration
+from coordinator.fleet.presence import Presence
 from coordinator.registry.records import Version
 from protos.deployment import Deployment, parse_deployment
 from protos.fleet.v1 import deployment_pb2, model_pb2, node_pb2
@@ -51,16 +53,17 @@ def registration_from_wire(request: node_pb2.RegisterNodeRequest) -> Registratio
     return Registration(request.node_id, request.name, request.site, dict(request.labels), facts)
 
 
-def node_to_wire(details: NodeDetails) -> node_pb2.Node:
-    """A node."""
+def node_to_wire(details: NodeDetails, now: datetime) -> node_pb2.Node:
+    """A node. One that is online is seen now: the broker hears it, also while it has nothing to report."""
     node, issued = details.node, details.issued
+    seen = now if node.connection.presence is Presence.ONLINE else node.last_seen
     return node_pb2.Node(
         node_id=node.id,
         name=node.name,
         site=node.site,
         labels=dict(node.labels),
         presence=node.connection.presence,
-        last_seen=rfc3339(node.last_seen) if node.last_seen else "",
+        last_seen=rfc3339(seen) if seen else "",
         desired_epoch=issued.epoch if issued else 0,
         desired_revision=issued.revision if issued else 0,
         reported_revision=node.reported.revision if node.reported else 0,

@@ -1,6 +1,8 @@
 """NodeService: first contact of nodes, and their administration."""
 
 import asyncio
+from collections.abc import Callable
+from datetime import datetime
 
 from coordinator.api.convert import node_to_wire, registration_from_wire
 from coordinator.api.errors import Context
@@ -13,9 +15,10 @@ from protos.fleet.v1.node_pb2_grpc import NodeServiceServicer
 class NodeService(NodeServiceServicer):
     """Converts, asks the fleet, converts."""
 
-    def __init__(self, nodes: Nodes, facts: CoordinatorFacts) -> None:
+    def __init__(self, nodes: Nodes, facts: CoordinatorFacts, now: Callable[[], datetime]) -> None:
         self._nodes = nodes
         self._facts = facts
+        self._now = now
 
     async def RegisterNode(self, request: pb.RegisterNodeRequest, context: Context) -> pb.RegisterNodeReply:
         """Give a node its id, the broker's address and the key to pin."""
@@ -32,18 +35,18 @@ class NodeService(NodeServiceServicer):
     async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> pb.ListNodesReply:
         """The nodes that a selector matches."""
         found = await asyncio.to_thread(self._nodes.list, request.selector)
-        return pb.ListNodesReply(nodes=[node_to_wire(details) for details in found])
+        return pb.ListNodesReply(nodes=[node_to_wire(details, self._now()) for details in found])
 
     async def GetNode(self, request: pb.GetNodeRequest, context: Context) -> pb.Node:
         """One node."""
-        return node_to_wire(await asyncio.to_thread(self._nodes.show, request.node))
+        return node_to_wire(await asyncio.to_thread(self._nodes.show, request.node), self._now())
 
     async def RenameNode(self, request: pb.RenameNodeRequest, context: Context) -> pb.Node:
         """Call a node otherwise."""
         details = await asyncio.to_thread(self._nodes.rename, request.node, request.name, request.site)
-        return node_to_wire(details)
+        return node_to_wire(details, self._now())
 
-    async def DeleteNode(self, request: pb.GetNodeRequest, context: Context) -> pb.DeleteNodeReply:
+    async def DeleteNode(self, request: pb.DeleteNodeRequest, context: Context) -> pb.DeleteNodeReply:
         """Forget a node."""
-        node, cleared = await asyncio.to_thread(self._nodes.delete, request.node)
+        node, cleared = await asyncio.to_thread(self._nodes.delete, request.node, force=request.force)
         return pb.DeleteNodeReply(node_id=node, cleared_topics=cleared)

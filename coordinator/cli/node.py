@@ -8,7 +8,7 @@ from coordinator.cli.client import call, connect
 from coordinator.cli.documents import Document, node_document
 from coordinator.cli.options import AsJson
 from coordinator.cli.output import age_text, print_fields, print_json, print_table
-from protos.fleet.v1.node_pb2 import GetNodeRequest, ListNodesRequest, RenameNodeRequest
+from protos.fleet.v1.node_pb2 import DeleteNodeRequest, GetNodeRequest, ListNodesRequest, RenameNodeRequest
 from protos.fleet.v1.node_pb2_grpc import NodeServiceStub
 
 app = typer.Typer(help="Nodes.", no_args_is_help=True, rich_markup_mode=None)
@@ -77,14 +77,19 @@ def rename_node(
 
 
 @app.command("delete")
-def delete_node(node: Reference, as_json: AsJson = False) -> None:
+def delete_node(
+    node: Reference,
+    force: Annotated[bool, typer.Option("--force", help="Also while it is online.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Forget a node and clear its retained messages; its results stay."""
     with connect() as channel:
-        reply = call(_stub(channel).DeleteNode, GetNodeRequest(node=node))
+        reply = call(_stub(channel).DeleteNode, DeleteNodeRequest(node=node, force=force))
     if as_json:
         print_json({"id": reply.node_id, "cleared_topics": reply.cleared_topics})
     else:
         print(f"{node} is deleted ({reply.node_id}); {reply.cleared_topics} retained topics are cleared")
+        print("to bring it back: stop its agent, remove its state folder, start it again (docs/reference/edgectl.md)")
 
 
 def _stub(channel: object) -> NodeServiceStub:

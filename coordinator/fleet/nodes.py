@@ -12,6 +12,7 @@ from coordinator.errors import BadInput, Conflict, Refused
 from coordinator.fleet.desired import compile_node, decode
 from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.naming import check_free, find_node
+from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Issued, Node
 from coordinator.fleet.retained import control_topics, live_topics
 from coordinator.fleet.selectors import check_label, parse_selector
@@ -129,15 +130,17 @@ class NodeService:
         self._on_changed(changed)
         return details
 
-    def delete(self, reference: str) -> tuple[NodeId, int]:
+    def delete(self, reference: str, *, force: bool = False) -> tuple[NodeId, int]:
         """Forget a node; its id, and how many retained topics are to be cleared.
 
         Raises:
             NotFound: no node is called that.
             BadInput: several are.
+            Conflict: it is online, and `force` is not given.
         """
         with self._store.write() as tx:
             node = find_node(reference, tx.nodes.all())
+            _check_may_go(node, force=force)
             issued = tx.documents.get(node.id)
             topics = control_topics(node.id, self._topics)
             if issued is not None:
@@ -189,6 +192,14 @@ def _name(text: str, what: str) -> str:
         return checked_name(text, what)
     except ContractError as error:
         raise BadInput(str(error)) from None
+
+
+def _check_may_go(node: Node, *, force: bool) -> None:
+    if node.connection.presence is Presence.ONLINE and not force:
+        raise Conflict(
+            f"node {node.full_name} is online: stop its agent first, or delete it with --force (it then goes on "
+            "working, and its results are not taken any more)"
+        )
 
 
 def _check_no_new_clash(tx: Transaction, before: Node, after: Node) -> None:

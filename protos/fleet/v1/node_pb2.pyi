@@ -235,6 +235,24 @@ class RenameNodeRequest(google.protobuf.message.Message):
 Global___RenameNodeRequest: typing_extensions.TypeAlias = RenameNodeRequest
 
 @typing.final
+class DeleteNodeRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NODE_FIELD_NUMBER: builtins.int
+    FORCE_FIELD_NUMBER: builtins.int
+    node: builtins.str
+    force: builtins.bool
+    def __init__(
+        self,
+        *,
+        node: builtins.str = ...,
+        force: builtins.bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["force", b"force", "node", b"node"]) -> None: ...
+
+Global___DeleteNodeRequest: typing_extensions.TypeAlias = DeleteNodeRequest
+
+@typing.final
 class DeleteNodeReply(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 

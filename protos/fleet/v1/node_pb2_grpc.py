@@ -57,7 +57,7 @@ class NodeServiceStub(object):
                 _registered_method=True)
         self.DeleteNode = channel.unary_unary(
                 '/nearfield.fleet.v1.NodeService/DeleteNode',
-                request_serializer=protos_dot_fleet_dot_v1_dot_node__pb2.GetNodeRequest.SerializeToString,
+                request_serializer=protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeRequest.SerializeToString,
                 response_deserializer=protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeReply.FromString,
                 _registered_method=True)
 
@@ -94,7 +94,7 @@ class NodeServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def DeleteNode(self, request, context):
-        """Forgets the node and clears its retained messages. Its results stay.
+        """Forgets the node and clears its retained messages. Its results stay. Refused while it is online, unless forced.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -125,7 +125,7 @@ def add_NodeServiceServicer_to_server(servicer, server):
             ),
             'DeleteNode': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteNode,
-                    request_deserializer=protos_dot_fleet_dot_v1_dot_node__pb2.GetNodeRequest.FromString,
+                    request_deserializer=protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeRequest.FromString,
                     response_serializer=protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeReply.SerializeToString,
             ),
     }
@@ -263,7 +263,7 @@ class NodeService(object):
             request,
             target,
             '/nearfield.fleet.v1.NodeService/DeleteNode',
-            protos_dot_fleet_dot_v1_dot_node__pb2.GetNodeRequest.SerializeToString,
+            protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeRequest.SerializeToString,
             protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeReply.FromString,
             options,
             channel_credentials,

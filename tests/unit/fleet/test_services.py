@@ -3,18 +3,22 @@
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Literal
 
 import msgspec
 import pytest
 
+from coordinator.api.convert import node_to_wire
 from coordinator.db.control import ControlStore
 from coordinator.errors import BadInput, Conflict, NotFound, Refused
 from coordinator.fleet.admitted import AdmittedNodes
 from coordinator.fleet.deployments import DeploymentService, Outcome
+from coordinator.fleet.documents import rfc3339
 from coordinator.fleet.nodes import NodeService, Registration
+from coordinator.fleet.reports import ReportService
 from protos.deployment import Deployment, Pipeline
 from protos.identity import NodeId
-from protos.reported import Facts
+from protos.reported import Facts, Status
 from protos.topics import Topics
 from tests.unit.fleet.examples import NOW
 
@@ -81,6 +85,26 @@ def test_a_node_that_was_deleted_cannot_come_back_under_its_id(fleet: Fleet) -> 
     fleet.nodes.delete("cam-3")
     with pytest.raises(Refused, match="was deleted on this coordinator: remove its state folder"):
         fleet.register(node=node)
+
+
+def test_a_node_that_is_online_is_deleted_only_by_force(fleet: Fleet) -> None:
+    node = fleet.register()
+    reports = ReportService(fleet.store, TOPICS, lambda: NOW)
+    reports.status(node, Status("online", "c1"))
+    with pytest.raises(Conflict, match="store-12/cam-3 is online: stop its agent first, or delete it with --force"):
+        fleet.nodes.delete("cam-3")
+    fleet.nodes.delete("cam-3", force=True)
+    other = fleet.register("cam-4")
+    reports.status(other, Status("online", "c2"))
+    reports.status(other, Status("offline", "c2"))
+    fleet.nodes.delete("cam-4")
+
+
+@pytest.mark.parametrize(("state", "seen"), [("online", NOW + timedelta(hours=1)), ("offline", NOW)])
+def test_a_node_that_is_online_is_seen_now(fleet: Fleet, state: Literal["online", "offline"], seen: datetime) -> None:
+    ReportService(fleet.store, TOPICS, lambda: NOW).status(fleet.register(), Status(state, "c1"))
+    wire = node_to_wire(fleet.nodes.show("cam-3"), NOW + timedelta(hours=1))
+    assert wire.last_seen == rfc3339(seen)
 
 
 def test_results_of_a_deleted_node_are_not_taken_and_all_others_are(fleet: Fleet) -> None:
