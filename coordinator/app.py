@@ -133,7 +133,7 @@ class Coordinator:
         facts = self._facts(public_bytes(key))
         registry = Registry(store, blobs, utc_now)
         self._background(tidy_daily(registry), "registry")
-        services = self._services(store, controller.wake, facts)
+        services = self._services(store, controller.wake, facts, registry)
         services.append((artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactService(blobs, registry)))
         services.append((model_pb2_grpc.add_ModelServiceServicer_to_server, ModelService(registry)))
         services.append((result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results.query, hub)))
@@ -200,9 +200,10 @@ class Coordinator:
         store: ControlStore,
         on_changed: Callable[[Collection[NodeId]], None],
         facts: CoordinatorFacts,
+        registry: Registry,
     ) -> list[Service]:
         nodes = NodeService(store, self._topics, utc_now, os.urandom, on_changed)
-        deployments = DeploymentService(store, self._topics, utc_now, on_changed)
+        deployments = DeploymentService(store, self._topics, utc_now, on_changed, registry.manifest_of)
         return [
             (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments)),
             (node_pb2_grpc.add_NodeServiceServicer_to_server, NodeApi(nodes, facts, utc_now)),

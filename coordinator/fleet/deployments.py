@@ -9,10 +9,12 @@ from coordinator.errors import Conflict, NotFound
 from coordinator.fleet.desired import compile_node, selected
 from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.explain import diff_of, warnings_for
+from coordinator.fleet.fitting import check_variant, misfits
 from coordinator.fleet.progress import NodeProgress, progress_of
 from coordinator.fleet.records import Applied, Node
 from coordinator.fleet.selectors import parse_selector
 from coordinator.fleet.store import Store, Transaction
+from protos.bundle import Manifest
 from protos.deployment import Deployment, model_version
 from protos.identity import NodeId
 from protos.topics import Topics
@@ -46,7 +48,9 @@ class DeploymentDetails:
 
 
 class DeploymentService:
-    """Every method may be called from any thread; the arguments are those of `NodeService`."""
+    """Every method may be called from any thread; the arguments are those of `NodeService`, and `manifest_of`: the
+    `model.toml` of a model's version.
+    """
 
     def __init__(
         self,
@@ -54,11 +58,13 @@ class DeploymentService:
         topics: Topics,
         now: Callable[[], datetime],
         on_changed: Callable[[Collection[NodeId]], None],
+        manifest_of: Callable[[str, int], Manifest],
     ) -> None:
         self._store = store
         self._topics = topics
         self._now = now
         self._on_changed = on_changed
+        self._manifest_of = manifest_of
 
     def apply(self, spec: Deployment, *, dry_run: bool) -> Application:
         """Make the deployment what the specification says; with `dry_run` only tell what would change.
@@ -67,8 +73,10 @@ class DeploymentService:
             BadInput: the selector is none.
             NotFound: there is no such model version.
             Conflict: a pipeline's name is taken on a node.
-            Refused: a node's document would grow beyond a message.
+            Refused: the bundle has no such variant, or a node's document would grow beyond a message.
         """
+        manifest = self._manifest_of(*model_version(spec.model))
+        check_variant(spec, manifest)
         issued: tuple[NodeId, ...] = ()
         with self._store.read() if dry_run else self._store.write() as tx:
             before, nodes = tx.deployments.get(spec.name), tx.nodes.all()
@@ -86,7 +94,7 @@ class DeploymentService:
             diff=diff_of(before.spec if before else None, spec),
             nodes=tuple(change.node.full_name for change in changed),
             matched=tuple(node.full_name for node in matched),
-            warnings=warnings_for(spec, matched),
+            warnings=(*warnings_for(spec, matched), *misfits(spec, manifest)),
         )
 
     def list(self) -> tuple[DeploymentDetails, ...]:

@@ -10,6 +10,7 @@ from coordinator.registry.admission import admit, model_toml_of
 from coordinator.registry.blobs import Blobs
 from coordinator.registry.expiry import expired
 from coordinator.registry.records import Store, Version
+from protos.bundle import Manifest, parse_manifest
 from protos.digest import Digest, digest_of
 from protos.errors import ContractError
 from protos.oci import BundleFile, read_manifest
@@ -88,6 +89,14 @@ class Registry:
             used_by = tx.versions.used_by(model, version.version)
         toml = self._blobs.read(model_toml_of(version.files).digest)
         return VersionDetails(version, _text(toml), used_by)
+
+    def manifest_of(self, model: str, number: int) -> Manifest:
+        """What a version's `model.toml` says.
+
+        Raises:
+            NotFound: there is no such version.
+        """
+        return parse_manifest(self.show(model, number).model_toml)
 
     def verify(self, model: str, number: int) -> tuple[str, ...]:
         """Read every blob of a version again; one line for each that is missing or differs.

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from coordinator.fleet.records import Applied, Node
 from coordinator.registry.records import Version
+from protos.bundle import Manifest, Task, Variant
 from protos.deployment import Deployment, Live, Pipeline
 from protos.digest import digest_of
 from protos.identity import NodeId
@@ -12,6 +13,7 @@ from protos.reported import Facts
 
 NOW = datetime(2026, 5, 1, 10, tzinfo=UTC)
 DIGEST = digest_of(b"bundle")
+MANIFEST = Manifest("m", Task.CLASSIFICATION, (Variant("m.onnx", "onnxruntime"), Variant("m.tflite", "litert")))
 
 
 def a_node(name: str = "cam-3", site: str = "store-12", **labels: str) -> Node:

@@ -23,7 +23,7 @@ from protos.digest import Digest, digest_of
 from protos.identity import NodeId, stream_id
 from protos.reported import Facts, Hello, Reported, Status
 from protos.topics import Kind, Topics
-from tests.unit.fleet.examples import NOW
+from tests.unit.fleet.examples import MANIFEST, NOW
 
 TOPICS = Topics()
 SPEC = Deployment("shelf", "site=store-12", "m@1", (Pipeline("shelf", "shelf", live=Live(state=("label",))),))
@@ -60,7 +60,9 @@ class World:
             Audit(store, TOPICS, lambda: NOW), ReportService(store, TOPICS, lambda: NOW), self.broker, bytes, TOPICS
         )
         self.nodes = NodeService(store, TOPICS, lambda: NOW, lambda count: b"\x01" * count, self.controller.wake)
-        self.deployments = DeploymentService(store, TOPICS, lambda: NOW, self.controller.wake)
+        self.deployments = DeploymentService(
+            store, TOPICS, lambda: NOW, self.controller.wake, lambda _model, _version: MANIFEST
+        )
 
     def register(self, name: str = "cam-3", node: str = "") -> Node:
         """A node."""

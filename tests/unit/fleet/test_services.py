@@ -20,7 +20,7 @@ from protos.deployment import Deployment, Pipeline
 from protos.identity import NodeId
 from protos.reported import Facts, Status
 from protos.topics import Topics
-from tests.unit.fleet.examples import NOW
+from tests.unit.fleet.examples import MANIFEST, NOW
 
 TOPICS = Topics()
 SPEC = Deployment("shelf", "site=store-12", "m@1", (Pipeline("shelf", "shelf"),))
@@ -35,7 +35,9 @@ class Fleet:
         self._ids = iter(range(1, 100))
         self._ticks = count()
         self.nodes = NodeService(store, TOPICS, self._now, self._random, self._on_changed)
-        self.deployments = DeploymentService(store, TOPICS, self._now, self._on_changed)
+        self.deployments = DeploymentService(
+            store, TOPICS, self._now, self._on_changed, lambda _model, _version: MANIFEST
+        )
 
     def register(self, name: str = "cam-3", site: str = "store-12", node: str = "", **labels: str) -> NodeId:
         """A node's id."""
@@ -208,6 +210,20 @@ def test_a_node_that_registers_into_a_clash_runs_the_older_deployment_and_the_ot
 def test_an_unknown_version_is_not_found(fleet: Fleet) -> None:
     with pytest.raises(NotFound, match="no model version m@2: see edgectl model list"):
         fleet.deployments.apply(msgspec.structs.replace(SPEC, model="m@2"), dry_run=False)
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+def test_a_variant_that_the_bundle_does_not_have_is_refused_with_those_that_it_has(fleet: Fleet, dry_run: bool) -> None:
+    with pytest.raises(Refused, match=r"m@1 has no variant 'foo\.onnx'; it has: m\.onnx, m\.tflite"):
+        fleet.deployments.apply(msgspec.structs.replace(SPEC, variant="foo.onnx"), dry_run=dry_run)
+
+
+def test_an_override_that_does_not_fit_the_task_is_warned_of(fleet: Fleet) -> None:
+    fleet.register()
+    spec = msgspec.structs.replace(SPEC, pipelines=(Pipeline("shelf", "shelf", threshold=3, top_k=2),))
+    assert fleet.deployments.apply(spec, dry_run=True).warnings == (
+        "pipeline 'shelf': threshold changes nothing: it is for anomaly, and m@1 does classification",
+    )
 
 
 def test_a_selector_that_is_none_is_refused(fleet: Fleet) -> None:
