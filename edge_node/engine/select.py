@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 
+import msgspec
+
 from edge_node.engine.proof import VariantProof
 
 STICKY = 0.10
@@ -17,7 +19,7 @@ STICKY = 0.10
 
 @dataclass(frozen=True)
 class Choice:
-    """The variant that serves: its newest proof, and why this one."""
+    """The variant that serves: its first proof with the median of the latencies of all, and why this one."""
 
     proof: VariantProof
     reason: str
@@ -34,7 +36,8 @@ def choose(proofs: Sequence[VariantProof], *, previous: str | None = None, pin: 
     """The variant to serve.
 
     Args:
-        proofs: oldest first; several of one file are repeated measurements, and each must agree.
+        proofs: oldest first; several of one file are repeated measurements, and each must agree. Where they were taken
+            in turns (see `supervisor.rounds`), what else the device did meanwhile does not decide.
         previous: the file that served before.
         pin: the file that the deployment asks for.
     """
@@ -46,7 +49,7 @@ def choose(proofs: Sequence[VariantProof], *, previous: str | None = None, pin: 
     if not agreeing:
         return NoChoice("; ".join(_complaint(tries) for tries in candidates.values()) or "the bundle has no variants")
     if pin is not None:
-        return Choice(agreeing[pin][-1], "pinned")
+        return Choice(_summed(agreeing[pin]), "pinned")
     return _fastest(agreeing, previous)
 
 
@@ -55,11 +58,16 @@ def _fastest(agreeing: dict[str, list[VariantProof]], previous: str | None) -> C
     best = min(p95, key=lambda file: p95[file])
     if previous in p95 and best != previous and p95[best] > (1 - STICKY) * p95[previous]:
         return Choice(
-            agreeing[previous][-1], f"kept: {best} at {p95[best]:.2f} ms is not 10 % under {p95[previous]:.2f} ms"
+            _summed(agreeing[previous]), f"kept: {best} at {p95[best]:.2f} ms is not 10 % under {p95[previous]:.2f} ms"
         )
     if len(p95) == 1:
-        return Choice(agreeing[best][-1], "the only variant that agrees")
-    return Choice(agreeing[best][-1], f"the fastest of {len(p95)} that agree: p95 {p95[best]:.2f} ms")
+        return Choice(_summed(agreeing[best]), "the only variant that agrees")
+    return Choice(_summed(agreeing[best]), f"the fastest of {len(p95)} that agree: p95 {p95[best]:.2f} ms")
+
+
+def _summed(tries: Sequence[VariantProof]) -> VariantProof:
+    p50_ms, p95_ms = (median(getattr(proof, key) for proof in tries) for key in ("p50_ms", "p95_ms"))
+    return msgspec.structs.replace(tries[0], p50_ms=p50_ms, p95_ms=p95_ms)
 
 
 def _by_file(proofs: Sequence[VariantProof]) -> dict[str, list[VariantProof]]:

@@ -5,11 +5,11 @@ from collections.abc import Callable, Sequence
 
 from edge_node.pipeline.runner import Runner
 
-LEAST_RUNS = 5
+RUNS, LEAST_RUNS = 30, 5
 
 
 def measure_latency(
-    runner: Runner, *, runs: int = 30, budget_s: float = 2.0, clock: Callable[[], float] = time.perf_counter
+    runner: Runner, *, runs: int = RUNS, budget_s: float = 2.0, clock: Callable[[], float] = time.perf_counter
 ) -> list[float]:
     """Milliseconds of single runs of the runner's example, preprocessing included; the runner is reset afterwards.
 

@@ -19,7 +19,7 @@ from edge_node.pipeline.bundle import Bundle, open_variant
 from edge_node.pipeline.decoders import decoder_for
 from edge_node.pipeline.golden import Floats, outputs_of, read_vector
 from edge_node.pipeline.inputs import Prepared
-from edge_node.pipeline.latency import measure_latency, percentile
+from edge_node.pipeline.latency import RUNS, measure_latency, percentile
 from edge_node.pipeline.postprocess import output_named
 from edge_node.pipeline.runner import Runner
 from protos.bundle import Agree, Variant
@@ -29,8 +29,15 @@ Outputs = tuple[Floats, ...]
 """Of one vector, in the model's order."""
 
 
-def prove(bundle: Bundle, *, variant: str | None = None, threads: int = 1) -> tuple[VariantProof, ...]:
+AGAIN_RUNS = 10
+
+
+def prove(
+    bundle: Bundle, *, variant: str | None = None, threads: int = 1, again: bool = False
+) -> tuple[VariantProof, ...]:
     """Try the bundle's variants on this device: all, or the one named. What fails is said in its proof.
+
+    With `again` they are measured only, in fewer runs: golden vectors do not change their mind.
 
     Raises:
         BadInput: the bundle has no variant of that name.
@@ -39,10 +46,10 @@ def prove(bundle: Bundle, *, variant: str | None = None, threads: int = 1) -> tu
     if not wanted:
         names = ", ".join(one.file for one in bundle.manifest.variants)
         raise BadInput(f"{bundle.folder} has no variant {variant!r}: it has {names}")
-    return tuple(prove_variant(bundle, one, threads=threads) for one in wanted)
+    return tuple(prove_variant(bundle, one, threads=threads, again=again) for one in wanted)
 
 
-def prove_variant(bundle: Bundle, variant: Variant, *, threads: int = 1) -> VariantProof:
+def prove_variant(bundle: Bundle, variant: Variant, *, threads: int = 1, again: bool = False) -> VariantProof:
     """Load, compare and measure one variant."""
     proof = VariantProof(variant.file, variant.engine, "", "", threads, vectors=0, agrees=False)
     try:
@@ -52,8 +59,8 @@ def prove_variant(bundle: Bundle, variant: Variant, *, threads: int = 1) -> Vari
         with closing(open_variant(bundle, variant.file, threads=threads)) as runner:
             load_ms = (time.perf_counter() - begun) * 1e3
             proof = msgspec.structs.replace(proof, accelerator=runner.session.accelerator, load_ms=load_ms)
-            proof = _compared(proof, runner, bundle)
-            return _measured(proof, runner)
+            proof = msgspec.structs.replace(proof, agrees=True) if again else _compared(proof, runner, bundle)
+            return _measured(proof, runner, AGAIN_RUNS if again else RUNS)
     except NearfieldError as error:
         return msgspec.structs.replace(proof, error=str(error), agrees=False)
 
@@ -96,7 +103,7 @@ def _boxes(runner: Runner, outputs: Sequence[Outputs]) -> list[tuple[Detected, .
     return [decode(arrays, Prepared({})) for arrays in named]  # type: ignore[misc]
 
 
-def _measured(proof: VariantProof, runner: Runner) -> VariantProof:
+def _measured(proof: VariantProof, runner: Runner, runs: int) -> VariantProof:
     runner.warm()
-    taken = measure_latency(runner)
+    taken = measure_latency(runner, runs=runs)
     return msgspec.structs.replace(proof, p50_ms=percentile(taken, 50), p95_ms=percentile(taken, 95))

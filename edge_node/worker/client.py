@@ -81,9 +81,11 @@ class ProcessWorker:
             asyncio.create_task(self._watch(self._process), name="worker watch"),
         ]
 
-    async def prove(self, bundle: Path, variant: str | None, threads: int) -> tuple[VariantProof, ...]:
-        """Proofs of the variants that can or cannot run here."""
-        return (await self._ask(Prove(next(self._numbers), str(bundle), variant, threads))).proofs
+    async def prove(
+        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False
+    ) -> tuple[VariantProof, ...]:
+        """Proofs of the variants that can or cannot run here; `again`: measured only."""
+        return (await self._ask(Prove(next(self._numbers), str(bundle), variant, threads, again))).proofs
 
     async def load(self, session: str, bundle: Path, variant: str, threads: int, instances: int) -> float:
         """Load and warm; milliseconds that it took."""

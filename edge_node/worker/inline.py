@@ -46,9 +46,11 @@ class ThreadWorker:
         self._runtime = Runtime(self._observed)
         self._telling = asyncio.create_task(self._tell_status(self._runtime), name="worker status")
 
-    async def prove(self, bundle: Path, variant: str | None, threads: int) -> tuple[VariantProof, ...]:
-        """Proofs of the variants that can or cannot run here."""
-        return (await self._ask(Prove(0, str(bundle), variant, threads))).proofs
+    async def prove(
+        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False
+    ) -> tuple[VariantProof, ...]:
+        """Proofs of the variants that can or cannot run here; `again`: measured only."""
+        return (await self._ask(Prove(0, str(bundle), variant, threads, again))).proofs
 
     async def load(self, session: str, bundle: Path, variant: str, threads: int, instances: int) -> float:
         """Load and warm; milliseconds that it took."""

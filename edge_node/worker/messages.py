@@ -21,6 +21,8 @@ class Prove(msgspec.Struct, frozen=True, tag=True):
     bundle: str
     variant: str | None = None
     threads: int = 1
+    again: bool = False
+    """measure only, in fewer runs: the golden vectors were compared before"""
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
@@ -142,8 +144,10 @@ class Worker(Protocol):
     async def start_worker(self) -> None:
         """Start the process or thread."""
 
-    async def prove(self, bundle: Path, variant: str | None, threads: int) -> tuple[VariantProof, ...]:
-        """Proofs of the variants that can or cannot run here."""
+    async def prove(
+        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False
+    ) -> tuple[VariantProof, ...]:
+        """Proofs of the variants that can or cannot run here; `again`: measured only."""
 
     async def load(self, session: str, bundle: Path, variant: str, threads: int, instances: int) -> float:
         """Load and warm; milliseconds that it took."""

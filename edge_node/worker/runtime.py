@@ -48,10 +48,11 @@ class Runtime:
 
     def _carry_out(self, request: Request) -> Done:
         match request:
-            case messages.Prove(number, bundle, variant, threads):
+            case messages.Prove(number, bundle, variant, threads, again):
                 from edge_node.pipeline.prove import prove
 
-                return Done(number, proofs=prove(read_bundle(Path(bundle)), variant=variant, threads=threads))
+                found = read_bundle(Path(bundle))
+                return Done(number, proofs=prove(found, variant=variant, threads=threads, again=again))
             case messages.Load(number):
                 begun = time.perf_counter()
                 self._sessions.load(request)
