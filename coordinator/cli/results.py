@@ -11,12 +11,14 @@ from typing import Annotated
 import grpc
 import typer
 
-from coordinator.cli.client import LONG_CALL_S, call, connect
+from coordinator.cli.client import LONG_CALL_S, address, call, connect
+from coordinator.cli.known_nodes import hint_at_typos
 from coordinator.cli.output import print_json
 from coordinator.cli.result_files import WRITERS, write_jsonl
 from coordinator.cli.result_files import export as export_file
 from coordinator.cli.result_rows import HEADINGS, cells_of, line_of
 from coordinator.cli.times import moment
+from coordinator.errors import Unreachable
 from protos.fleet.v1 import result_pb2 as pb
 from protos.fleet.v1.result_pb2_grpc import ResultServiceStub
 
@@ -46,6 +48,7 @@ def tail(site: Site = "", node: Node = "", pipeline: Pipeline = "", model: Model
     """Results as they are committed, until interrupted."""
     request = pb.TailResultsRequest(filter=_filter(site, node, pipeline, model))
     with connect() as channel:
+        hint_at_typos(channel, request.filter)
         if not as_json:
             _say(line_of(HEADINGS))
         for batch in _results(channel).TailResults(request):
@@ -53,6 +56,9 @@ def tail(site: Site = "", node: Node = "", pipeline: Pipeline = "", model: Model
                 print(f"edgectl: {batch.dropped} results left out: this reader is too slow", file=sys.stderr)
             for event in batch.events:
                 _show(event, as_json)
+    raise Unreachable(
+        f"the coordinator at {address.get()} went away: what it takes in from now on is in edgectl results query"
+    )
 
 
 @app.command()
@@ -87,6 +93,7 @@ def count(
     """How many results are stored, and how many nodes had to drop."""
     request = _query(_filter(site, node, pipeline, model), since, until, 0)
     with connect() as channel:
+        hint_at_typos(channel, request.filter)
         reply = call(_results(channel).CountResults, request, LONG_CALL_S)
     if as_json:
         print_json({"results": reply.results, "dropped": reply.dropped})
@@ -138,6 +145,7 @@ def _query(wanted: pb.ResultFilter, since: str, until: str, limit: int) -> pb.Qu
 
 def _events(request: pb.QueryResultsRequest) -> Iterator[bytes]:
     with connect() as channel:
+        hint_at_typos(channel, request.filter)
         for batch in _results(channel).QueryResults(request, timeout=LONG_CALL_S):
             yield from batch.events
 
