@@ -1,28 +1,28 @@
 """`edge-node status`: what the agent does now, what it waits for and why."""
 
 import argparse
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from edge_node.config import default_state_dir
-from edge_node.errors import Exit, WrongUsage
+from edge_node.errors import Exit, Unreachable, WrongUsage
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the command."""
     parser = subparsers.add_parser("status", help="what the agent does now, what it waits for and why")
     parser.add_argument("--state-dir", type=Path, metavar="D", help="the node's state folder")
-    parser.add_argument("--name", help="the node's name, where it has the usual state folder")
+    parser.add_argument("--name", help="the node's name, where its state folder is in the usual place")
     parser.add_argument("--json", action="store_true", help="the whole document (docs/reference/node.md)")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Ask the agent and print its answer."""
-    from edge_node.supervisor.control import ask_status
-
-    document = ask_status(_folder(arguments))
+    document = _document(arguments.state_dir, arguments.name)
     if arguments.json:
         print(document.decode())
         return Exit.DONE
@@ -33,13 +33,44 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def _folder(arguments: argparse.Namespace) -> Path:
-    if arguments.state_dir is not None:
-        return Path(arguments.state_dir)
-    if arguments.name is not None:
-        return default_state_dir(arguments.name)
-    folders = sorted(path.parent for path in default_state_dir("x").parent.glob("*/agent.sock"))
-    if len(folders) == 1:
-        return folders[0]
-    running = ", ".join(folder.name for folder in folders) or "none"
-    raise WrongUsage(f"which node? Say --name or --state-dir (with agents in the usual place: {running})")
+def chosen(names: Mapping[Path, str], wanted: str | None) -> Path:
+    """The state folder of the agent that is meant: by today's name, else by the name that the folder was made for.
+
+    Args:
+        names: of the agents that run, by folder.
+        wanted: the name that was given; None where the only one is meant.
+
+    Raises:
+        Unreachable: there is none, or none of that name.
+        WrongUsage: there are several.
+    """
+    fitting = [folder for folder, name in names.items() if wanted in (None, name)]
+    fitting = fitting or [folder for folder in names if folder.name == wanted]
+    if len(fitting) == 1:
+        return fitting[0]
+    there = ", ".join(name if folder.name == name else f"{name} (on {folder})" for folder, name in names.items())
+    if fitting:
+        raise WrongUsage(f"which node? Say --name or --state-dir: in the usual place there are {there}")
+    who = "no agent" if wanted is None else f"no agent called {wanted!r}"
+    raise Unreachable(
+        f"{who} runs in the usual place (there: {there or 'none'}): start it with edge-node run, or say --state-dir"
+    )
+
+
+def _document(state_dir: Path | None, name: str | None) -> bytes:
+    from edge_node.supervisor.control import ask_status
+
+    if state_dir is not None:
+        return ask_status(state_dir)
+    documents = dict(_running(default_state_dir("x").parent))
+    names = {folder: str(msgspec.json.decode(document)["name"]) for folder, document in documents.items()}
+    return documents[chosen(names, name)]
+
+
+def _running(place: Path) -> Iterator[tuple[Path, bytes]]:
+    """The folders in a place on which an agent answers, with its document."""
+    from edge_node.supervisor.control import SOCKET, ask_status
+
+    for socket in sorted(place.glob(f"*/{SOCKET}")):
+        with contextlib.suppress(Unreachable):  # the socket of an agent that was killed
+            yield socket.parent, ask_status(socket.parent)
