@@ -59,7 +59,7 @@ class ResultsRepository:
         Raises:
             StoreFailed: the database refused.
         """
-        values = {"detail": detail.replace("\0", ""), "last_at": now}
+        values = {"detail": _storable(detail), "last_at": now}
         with self._transaction() as connection:
             statement = self._insert_into(alarms).values(
                 alarm=alarm.value, node=node, stream=stream, first_at=now, times=1, **values
@@ -87,6 +87,8 @@ class ResultsRepository:
         try:
             with writing(self._engine) as connection:
                 yield connection
+        except (sa.exc.DataError, sa.exc.IntegrityError):
+            raise  # about a value, not about the database: other messages can be stored
         except sa.exc.DBAPIError as error:
             raise StoreFailed(str(error.orig).strip().splitlines()[0]) from None
 
@@ -186,3 +188,8 @@ class ResultsRepository:
                 if not same_content(bytes(event), compared[row].event):
                     return compared[row].seq
         return None
+
+
+def _storable(text: str) -> str:
+    """The text without what PostgreSQL keeps in none: NUL, and halves of a surrogate pair."""
+    return text.encode("utf-8", "ignore").decode().replace("\0", "")

@@ -9,7 +9,8 @@ what is taken, `records` what is no result at all. After the commit each stream 
 acknowledgement, whether it moved or not: it tells a sender that skipped or repeats where to go on.
 
 Nothing here is needed after a crash: what was queued and not committed was not acknowledged, and comes again. A
-database that refuses is therefore answered by silence.
+database that refuses is therefore answered by silence. What nobody foresaw is looked for in one message: the group is
+tried again message by message, and the guilty one is unreadable, so that it stops its own stream and no other.
 """
 
 import logging
@@ -38,7 +39,7 @@ MAX_QUEUED_BYTES = 64 * 1024 * 1024
 GROUP_BYTES = 4 * 1024 * 1024
 """Messages in one transaction."""
 PAUSE_S = 1.0
-"""After a database has refused."""
+"""After a database has refused, or after what nobody foresaw."""
 TEND_S = 600.0
 """Between two looks at the retention."""
 ALARM_S = 60.0
@@ -108,7 +109,7 @@ class Collector:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.counts: Counter[str] = Counter()
-        """since the start: results, dropped, duplicates, beyond_gap, unreadable, shed"""
+        """since the start: results, dropped, duplicates, beyond_gap, unreadable, shed, failed"""
         self._store, self._publish, self._topics, self._key, self._hub = store, publish, topics, key, hub
         self._admits, self._now = admits, now
         self._queue: deque[tuple[NodeId, bytes]] = deque()
@@ -149,11 +150,19 @@ class Collector:
         while not self._stopping.is_set():
             messages = self._next_group()
             try:
-                self._collect(messages)
+                self._collect_or_part(messages)
                 self._tend()
-            except StoreFailed as error:
+            except NearfieldError as error:
                 log.error("results cannot be stored, nodes will send them again: %s", error)  # noqa: TRY400 (one line)
                 self._stopping.wait(PAUSE_S)
+            except Exception:  # without this thread nothing is stored any more, and nobody sees why
+                self._survive("the collector failed and goes on")
+
+    def _survive(self, what: str) -> None:
+        """Log an exception whole, count it, and pause; called while it is handled."""
+        log.exception(what)
+        self.counts["failed"] += 1
+        self._stopping.wait(PAUSE_S)
 
     def _next_group(self) -> list[tuple[NodeId, bytes]]:
         """What has come since the last commit, within the bound of one transaction."""
@@ -166,6 +175,27 @@ class Collector:
                 size += len(group[-1][1])
             self._queued_bytes -= size
         return group
+
+    def _collect_or_part(self, messages: Sequence[tuple[NodeId, bytes]]) -> None:
+        """Collect a group; where that fails on something in it, each message alone."""
+        try:
+            self._collect(messages)
+        except NearfieldError:
+            raise
+        except Exception:  # whatever it is, it is in one of the messages or it comes again below
+            self._survive(f"{len(messages)} messages cannot be collected together: trying each alone")
+            for node, payload in messages:
+                if not self._stopping.is_set():
+                    self._collect_alone(node, payload)
+
+    def _collect_alone(self, node: NodeId, payload: bytes) -> None:
+        try:
+            self._collect([(node, payload)])
+        except NearfieldError:
+            raise
+        except Exception as error:  # noqa: BLE001 (logged whole with its group; here it is one message's)
+            self.counts["unreadable"] += 1
+            self._raise_alarm(Alarm.UNREADABLE, node, "", f"a message that fails: {type(error).__name__}")
 
     def _collect(self, messages: Sequence[tuple[NodeId, bytes]]) -> None:
         streams: dict[StreamId, list[Arrival]] = {}

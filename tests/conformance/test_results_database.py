@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from msgspec.structs import replace
 
 from coordinator.db.engine import sqlite_url
 from coordinator.db.results_database import RESULTS, ResultsDatabase, open_results
@@ -228,7 +229,7 @@ def test_an_empty_database_answers_nothing(database: ResultsDatabase) -> None:
 def test_an_alarm_is_recorded_once_and_counted(database: ResultsDatabase) -> None:
     for minute in range(3):
         moment = NOW + timedelta(minutes=minute)
-        database.repository.record_alarm(Alarm.CONFLICT, NODE, STREAM, f"number {minute}\0", moment)
+        database.repository.record_alarm(Alarm.CONFLICT, NODE, STREAM, f"number {minute}\0\ud800", moment)
     with database.engine.connect() as connection:
         (row,) = connection.execute(sa.select(alarms)).all()
     assert (row.times, row.detail, row.first_at, row.last_at) == (3, "number 2", NOW, NOW + timedelta(minutes=2))
@@ -244,4 +245,11 @@ def test_a_database_that_refuses_is_one_line_and_nothing_is_half_stored(database
     assert "\n" not in str(refused.value)
     with database.engine.begin() as connection:
         connection.execute(sa.text(f"ALTER TABLE elsewhere RENAME TO {table}"))
+    assert store(database, result(2)).through == 2
+
+
+def test_a_value_that_the_database_cannot_keep_is_no_failure_of_the_database(database: ResultsDatabase) -> None:
+    store(database, result(1))
+    with pytest.raises((sa.exc.DataError, OverflowError)):
+        database.repository.commit({STREAM: [replace(at(1, 2), time_us=2**63)]}, NOW)
     assert store(database, result(2)).through == 2

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from coordinator.errors import Unreachable
 from coordinator.results import ingest
 from coordinator.results.ingest import Alarm, Collector, Outcome, StoreFailed
 from coordinator.results.records import Arrival
@@ -29,6 +30,7 @@ class World:
     def __init__(self) -> None:
         self.through: dict[StreamId, int] = {}
         self.failing = False
+        self.stumbles_over = b""
         self.alarms: list[Alarm] = []
         self.acked: list[Acked] = []
         self.heard = threading.Condition()
@@ -36,6 +38,9 @@ class World:
     def commit(self, streams: Mapping[StreamId, Sequence[Arrival]], now: datetime) -> list[Outcome]:
         if self.failing:
             raise StoreFailed("disk full")
+        events = [arrival.event for arrivals in streams.values() for arrival in arrivals]
+        if self.stumbles_over and any(self.stumbles_over in event for event in events):
+            raise OverflowError("too large for the column")
         outcomes = []
         for stream, arrivals in streams.items():
             taken = take(self.through.get(stream, 0), arrivals)
@@ -104,6 +109,60 @@ def test_a_store_that_refuses_is_answered_by_silence_and_then_goes_on(world: Wor
     collector.receive(DURABLE, message(result(1)), False)
     world.await_that(lambda: bool(world.acked))
     assert [acked.through for acked in world.acked] == [1]
+
+
+def test_a_message_that_the_store_stumbles_over_stops_its_own_stream_only(
+    world: World, collector: Collector, caplog: pytest.LogCaptureFixture
+) -> None:
+    world.stumbles_over = b"poison"
+    other = StreamId("7" * 32)
+    for _ in range(2):
+        collector.receive(DURABLE, message(result(1, label="poison")), False)
+    collector.receive(DURABLE, message(result(1, stream=other)), False)
+    collector.start()
+    world.await_that(lambda: bool(world.acked))
+    assert world.acked == [Acked(node=NODE, stream=other, through=1)]
+    assert world.alarms == [Alarm.UNREADABLE]
+    assert (collector.counts["failed"], collector.counts["unreadable"]) == (1, 2)
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_the_collector_survives_what_nobody_foresaw(
+    world: World, collector: Collector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = threading.Event()
+
+    def stumble(_: datetime) -> list[str]:
+        broken.set()
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(world, "drop_expired", stumble)
+    collector.receive(DURABLE, message(result(1)), False)
+    collector.start()
+    assert broken.wait(10)
+    collector.receive(DURABLE, message(result(2)), False)
+    world.await_that(lambda: bool(world.acked) and world.acked[-1].through == 2)
+    assert collector.counts["failed"] == 1
+
+
+def test_a_control_database_that_is_away_is_answered_by_silence(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "PAUSE_S", 0.01)
+    asked = threading.Event()
+
+    def admits(_: NodeId) -> bool:
+        if asked.is_set():
+            return True
+        asked.set()
+        raise Unreachable("database: no answer")
+
+    collector = Collector(world, world.publish, Topics(), KEY, TailHub(), admits=admits)
+    collector.start()
+    collector.receive(DURABLE, message(result(1)), False)
+    assert asked.wait(10)
+    collector.receive(DURABLE, message(result(1)), False)
+    world.await_that(lambda: bool(world.acked))
+    collector.stop()
+    assert (world.alarms, collector.counts["failed"]) == ([], 0)
 
 
 def test_garbage_is_one_alarm_and_hurts_nobody(world: World, collector: Collector) -> None:
