@@ -12,7 +12,7 @@ def device_facts(engines: Mapping[str, str], sources: Iterable[str]) -> Facts:
     """What this device is and has.
 
     Args:
-        engines: name → version of the engines that are installed.
+        engines: name → version of the engines that are installed; the stub, which runs no real model, is left out.
         sources: the names that the node's configuration knows.
     """
     return Facts(
@@ -21,6 +21,6 @@ def device_facts(engines: Mapping[str, str], sources: Iterable[str]) -> Facts:
         cores=system.cores(),
         memory_mb=(system.memory_kb() or 0) // 1024,
         agent_version=__version__,
-        engines=dict(engines),
+        engines={name: version for name, version in engines.items() if name != "stub"},
         sources=tuple(sorted(sources)),
     )

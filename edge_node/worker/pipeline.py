@@ -206,10 +206,10 @@ class Pipeline:
             with self._lock:
                 self._busy_since.pop(lane, None)
         latency = LatencyMs(
-            queue=(work.waited_s + begun - work.ready_at) * 1e3,
-            preprocess=work.prepare_s * 1e3,
-            infer=(inferred - begun) * 1e3,
-            postprocess=(time.perf_counter() - inferred) * 1e3,
+            queue=_ms(work.waited_s + begun - work.ready_at),
+            preprocess=_ms(work.prepare_s),
+            infer=_ms(inferred - begun),
+            postprocess=_ms(time.perf_counter() - inferred),
         )
         return Observation(
             pipeline=self.run.name,
@@ -238,6 +238,11 @@ class Pipeline:
             self._failed += 1
             self._failing += 1
             self._error = text if isinstance(error, NearfieldError) else f"{type(error).__name__}: {text}"
+
+
+def _ms(seconds: float) -> float:
+    """Milliseconds, to the microsecond: what is beyond is noise that would travel with every result."""
+    return round(seconds * 1e3, 3)
 
 
 def _time_s(frame: CapturedFrame) -> float:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import cast
 
+import msgspec
 import pytest
 
 from edge_node.capture.handle import open_capture
@@ -44,6 +45,7 @@ async def test_an_observation_says_what_was_seen_when_and_how_long_it_took(world
     assert (one.frame.width, one.frame.height) == (8, 8)
     assert one.captured_ns > 1_700_000_000 * 10**9
     assert one.latency_ms.infer >= 20
+    assert all(round(part, 3) == part for part in msgspec.structs.astuple(one.latency_ms))
     assert min(one.latency_ms.queue, one.latency_ms.preprocess, one.latency_ms.postprocess) >= 0
 
 

@@ -45,7 +45,7 @@ def test_the_free_space_of_a_folder_to_be_made_is_that_of_its_parents(tmp_path: 
 
 
 def test_facts_have_the_engines_and_sources_that_are_handed_in() -> None:
-    facts = device_facts({"litert": "2.3.0"}, ["b", "a"])
+    facts = device_facts({"litert": "2.3.0", "stub": "0.1.0"}, ["b", "a"])
     assert facts.engines == {"litert": "2.3.0"}
     assert facts.sources == ("a", "b")
     assert facts.memory_mb > 0
