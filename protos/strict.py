@@ -8,14 +8,17 @@ import msgspec
 from msgspec import inspect
 
 from protos.errors import ContractError
+from protos.wording import in_words
 
 T = TypeVar("T")
 
 # How msgspec words its complaints; the path begins with `$` and has `.field` and `[0]` or `[...]` steps.
 _UNKNOWN = re.compile(r"Object contains unknown field `(?P<key>.*?)`(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
 _NO_CHOICE = re.compile(r"Invalid enum value (?P<value>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
-_PLACE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
-_STEP = re.compile(r"\.(?P<field>[^.\[]+)|\[[^\]]*\]")
+_PLACE = re.compile(r"(?P<said>.*?)(?: - at `\$(?P<path>[^`]*)`)?", re.DOTALL)
+_STEP = re.compile(r"\.(?P<field>[^.\[]+)|\[(?P<item>[^\]]*)\]")
+_ANY_KEY, _AT = "[...]", " - at `$"
+_PLAIN = re.compile(r"[\w-]+")
 
 
 def convert(document: object, kind: type[T], where: str) -> T:
@@ -32,7 +35,8 @@ def convert(document: object, kind: type[T], where: str) -> T:
     try:
         return msgspec.convert(document, kind)
     except msgspec.ValidationError as error:
-        raise ContractError(f"{where}: {_explained(str(error), kind)}") from None
+        complaint = _with_key(str(error), document, kind)
+        raise ContractError(f"{where}: {_explained(complaint, kind)}") from None
 
 
 def _explained(complaint: str, kind: type) -> str:
@@ -43,7 +47,48 @@ def _explained(complaint: str, kind: type) -> str:
         value = choice["value"].strip("'")
         known = _choices(_type_at(kind, choice["path"] or ""))
         return f"unknown value {value!r}{_in(choice['path'])}; {_hint(value, known, 'values')}"
-    return _PLACE.sub(lambda place: f" at `{place['path']}`", complaint)
+    place = _PLACE.fullmatch(complaint)
+    assert place is not None  # it matches anything
+    return in_words(place["said"], (place["path"] or "").lstrip("."))
+
+
+def _with_key(complaint: str, document: Any, kind: type) -> str:
+    """The complaint with the key where msgspec writes `[...]`: it does not say which entry of a table it is about."""
+    said, at, path = complaint.rpartition(_AT)
+    before, any_key, rest = path.partition(_ANY_KEY)
+    if not at or not any_key:
+        return complaint
+    steps = list(_STEP.finditer(before))
+    try:
+        key = _culprit(complaint, document, kind, steps)
+    except (LookupError, TypeError, ValueError):  # the path is none: it is part of a strange key
+        return complaint
+    return f"{said}{at}{before}.{key}{rest}" if _PLAIN.fullmatch(key) else complaint
+
+
+def _culprit(complaint: str, document: Any, kind: type, steps: list["re.Match[str]"]) -> str:
+    """The first key of the table at the end of the steps whose entry alone causes the complaint."""
+    table = document
+    for step in steps:
+        table = table[step["field"] or int(step["item"])]
+    for key in table:
+        try:
+            msgspec.convert(_with_only(document, steps, key), kind)
+        except msgspec.ValidationError as error:
+            if str(error) == complaint:
+                return str(key)
+    return ""
+
+
+def _with_only(document: Any, steps: list["re.Match[str]"], key: object) -> Any:
+    """The document with one entry alone in the table to which the steps lead."""
+    if not steps:
+        return {key: document[key]}
+    first, rest = steps[0], steps[1:]
+    if first["field"]:
+        return {**document, first["field"]: _with_only(document[first["field"]], rest, key)}
+    at = int(first["item"])
+    return [*document[:at], _with_only(document[at], rest, key), *document[at + 1 :]]
 
 
 def _in(path: str | None) -> str:
@@ -71,10 +116,10 @@ def _inside(info: inspect.Type, field: str | None) -> inspect.Type:
     """The type of a struct's field, or of the items of a sequence or mapping where `field` is None."""
     for option in _options(info):
         if field is not None and isinstance(option, inspect.StructType):
-            return next(known.type for known in option.fields if known.encode_name == field)
+            return next((known.type for known in option.fields if known.encode_name == field), inspect.AnyType())
         if field is None and isinstance(option, inspect.ListType | inspect.VarTupleType):
             return option.item_type
-        if field is None and isinstance(option, inspect.DictType):
+        if isinstance(option, inspect.DictType):
             return option.value_type
     return inspect.AnyType()
 

@@ -74,7 +74,8 @@ def _document(text: str, where: str) -> dict[str, Any]:
 
 def _with_line(complaint: str, text: str, where: str) -> str:
     """The complaint with the line of the first word in quotes that stands in the text as a key or value."""
-    for word in re.findall(r"['`]\$?\.?([^'`]+)['`]", complaint):
+    for place in re.findall(r"'([^']+)'", complaint):
+        word = place.rpartition(".")[2]  # of pipelines[0].fps the last key
         pattern = re.compile(rf"(?<![\w.-]){re.escape(word)}(?![\w.-])")
         for number, line in enumerate(text.splitlines(), 1):
             if pattern.search(line.split(" #")[0]):

@@ -1,7 +1,8 @@
 """Strict reading: the complaint names the place and the nearest key."""
 
+import re
 from enum import StrEnum
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from protos.errors import ContractError
 from protos.strict import convert
+from protos.wording import in_words
 
 
 class Size(StrEnum):
@@ -99,9 +101,76 @@ def test_a_key_of_another_table_is_not_suggested() -> None:
 
 
 def test_a_value_of_the_wrong_kind_says_what_was_expected_and_where() -> None:
-    assert complaint({"title": 1}) == "file.toml: Expected `str`, got `int` at `title`"
-    assert complaint({}) == "file.toml: Object missing required field `title`"
-    assert complaint([]) == "file.toml: Expected `object`, got `array`"
+    assert complaint({"title": 1}) == "file.toml: 'title' must be text, not a whole number"
+    assert complaint({}) == "file.toml: the key 'title' is missing"
+    assert complaint([]) == "file.toml: the document must be a table, not a list"
+    assert complaint({"title": "", "many": [{}, {"width": "3"}]}).endswith(
+        "'many[1].width' must be a whole number, not text"
+    )
+    assert complaint({"title": "", "maybe": 3}).endswith("'maybe' must be a table, not a whole number")
+
+
+def test_an_entry_of_a_table_is_named_by_its_key() -> None:
+    by_name = {"door": {"width": 1}, "shelf": {"width": "wide"}}
+    assert complaint({"title": "", "by_name": by_name}) == (
+        "file.toml: 'by_name.shelf.width' must be a whole number, not text"
+    )
+    assert complaint({"title": "", "by_name": {"door": {}, "shelf": {"widht": 1}}}) == (
+        "file.toml: unknown key 'widht' in by_name.shelf; did you mean 'width'?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("Expected `float` > 0.0", "'p' must be above 0"),
+        ("Expected `int` >= 1", "'p' must be at least 1"),
+        ("Expected `int` <= 65535", "'p' must be at most 65535"),
+        ("Expected `array` of length <= 3", "'p' must have at most 3 entries"),
+        ("Expected `str` of length >= 1", "'p' must have at least 1 characters"),
+        ("Expected `array | null`, got `str`", "'p' must be a list, not text"),
+        ("Expected `str | bool`, got `null`", "'p' must be text or true or false, not nothing"),
+        ("Object missing required field `url`", "the key 'url' is missing in p"),
+        ("Something new", "Something new at 'p'"),
+    ],
+)
+def test_what_msgspec_says_is_said_in_plain_words(said: str, words: str) -> None:
+    assert in_words(said, "p") == words
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What msgspec really says of each kind of limit."""
+
+    above: Annotated[float, msgspec.Meta(gt=0)] = 1.0
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 0
+    few: Annotated[tuple[str, ...], msgspec.Meta(max_length=1)] = ()
+
+
+@pytest.mark.parametrize(
+    ("document", "words"),
+    [
+        ({"above": 0.0}, "'above' must be above 0"),
+        ({"port": -1}, "'port' must be at least 0"),
+        ({"port": 65536}, "'port' must be at most 65535"),
+        ({"few": ["a", "b"]}, "'few' must have at most 1 entries"),
+        ({"few": [1]}, "'few[0]' must be text, not a whole number"),
+    ],
+)
+def test_a_limit_is_said_in_plain_words(document: object, words: str) -> None:
+    with pytest.raises(ContractError, match=re.escape(f"f: {words}")):
+        convert(document, Limits, "f")
+
+
+@given(
+    st.dictionaries(
+        st.text(alphabet="ab.[]`$\n- ", max_size=4) | st.sampled_from(["[...]", "` - at `$.by_name[...]"]),
+        st.dictionaries(st.sampled_from(["width", "x", "[...]", "` - at `$[...]"]), st.integers() | st.text()),
+    )
+)
+def test_whatever_the_keys_of_a_table_are_the_complaint_is_one_line(by_name: dict[str, object]) -> None:
+    for document in ({"title": "", "by_name": by_name}, {"title": "", **by_name}):
+        said = complaint_or_none(document)
+        assert said is None or (said.startswith("file.toml: ") and len(said.splitlines()) == 1)
 
 
 @given(st.dictionaries(st.text(max_size=6), st.integers() | st.text(max_size=3), max_size=3))
