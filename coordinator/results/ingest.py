@@ -156,11 +156,10 @@ class Collector:
                 log.error("results cannot be stored, nodes will send them again: %s", error)  # noqa: TRY400 (one line)
                 self._stopping.wait(PAUSE_S)
             except Exception:  # without this thread nothing is stored any more, and nobody sees why
-                self._survive("the collector failed and goes on")
+                log.exception("the collector failed and goes on")
+                self._count_failure()
 
-    def _survive(self, what: str) -> None:
-        """Log an exception whole, count it, and pause; called while it is handled."""
-        log.exception(what)
+    def _count_failure(self) -> None:
         self.counts["failed"] += 1
         self._stopping.wait(PAUSE_S)
 
@@ -183,7 +182,8 @@ class Collector:
         except NearfieldError:
             raise
         except Exception:  # whatever it is, it is in one of the messages or it comes again below
-            self._survive(f"{len(messages)} messages cannot be collected together: trying each alone")
+            log.exception("%d messages cannot be collected together: trying each alone", len(messages))
+            self._count_failure()
             for node, payload in messages:
                 if not self._stopping.is_set():
                     self._collect_alone(node, payload)
