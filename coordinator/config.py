@@ -12,7 +12,7 @@ import msgspec
 from coordinator.errors import BadInput
 from protos.errors import ContractError
 from protos.strict import convert
-from protos.topics import DEFAULT_PREFIX
+from protos.topics import DEFAULT_PREFIX, checked_prefix
 
 CONFIG_FILE = "coordinator.toml"
 DEFAULT_GRPC_PORT = 7070
@@ -51,12 +51,12 @@ def read_config(folder: Path) -> CoordinatorConfig:
     """The configuration of a coordinator's folder.
 
     Raises:
-        BadInput: not a coordinator's folder, not TOML, or an unknown key (the nearest is named).
+        BadInput: not a coordinator's folder, not TOML, an unknown key (the nearest is named), or no prefix of topics.
     """
     file = folder / CONFIG_FILE
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8"))
-        return convert(document, CoordinatorConfig, str(file))
+        config = convert(document, CoordinatorConfig, str(file))
     except FileNotFoundError:
         raise BadInput(f"{folder} has no {CONFIG_FILE}: run edge-coordinator init --dir {folder} first") from None
     except OSError as error:
@@ -65,3 +65,8 @@ def read_config(folder: Path) -> CoordinatorConfig:
         raise BadInput(f"{file} is not TOML: {error}") from None
     except ContractError as error:
         raise BadInput(str(error)) from None
+    try:
+        checked_prefix(config.topic_prefix)
+    except ContractError as error:
+        raise BadInput(f"{file}: {error}") from None
+    return config
