@@ -76,7 +76,7 @@ def make_folder(folder: Folder, config: CoordinatorConfig) -> bool:
         key = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()) + b"\n"
         _write_new(folder.signing_key, key, 0o600)
     except OSError as error:
-        raise BadInput(f"{error.filename or folder.root}: {error.strerror}") from None
+        raise BadInput(f"{error.filename or folder.root}: {error.strerror}: choose another folder with --dir") from None
     if not is_new and config != CoordinatorConfig():
         _check_same(folder, config)
     return is_new

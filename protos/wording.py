@@ -1,6 +1,6 @@
 """What msgspec complains of, in the words of people who write TOML and YAML. Pure.
 
-Source of its sentences: msgspec 0.19, `_core.c` (`ms_raise_validation_error` and its callers). A sentence that is not
+Source of its sentences: msgspec 0.22, `_core.c` (`ms_validation_error` and its callers). A sentence that is not
 known here stays as it is.
 """
 

@@ -4,6 +4,7 @@ Reading a model needs an engine, which the coordinator does not have: the work i
 child process with the same options.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,17 @@ def mount(models: typer.Typer) -> None:
 
 def init(context: typer.Context) -> None:
     """Make a bundle from .tflite and .onnx files of one network (runs `edge-node bundle init`)."""
-    raise typer.Exit(subprocess.run([agent(), "bundle", "init", *context.args], check=False).returncode)
+    command = [agent(), "bundle", "init", *context.args]
+    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, errors="replace", check=False)
+    sys.stderr.write(as_ours(done.stderr))
+    raise typer.Exit(done.returncode)
+
+
+def as_ours(said: str) -> str:
+    """What the child says, under the name of the command that was typed."""
+    return re.sub(rf"^{AGENT}( bundle init)?(?=:)", "edgectl model init", said, flags=re.MULTILINE).replace(
+        f"{AGENT} bundle init --help", "edgectl model init --help"
+    )
 
 
 def agent() -> str:

@@ -7,11 +7,12 @@ import contextlib
 import csv
 import json
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from coordinator.cli.result_rows import COLUMNS, INTEGER, REAL, row_of
+from coordinator.cli.result_rows import COLUMNS, INTEGER, REAL, TIME, TRUTH, row_of
 from coordinator.errors import BadInput
 
 ROW_GROUP = 10_000
@@ -54,7 +55,7 @@ def write_csv(events: Iterable[bytes], file: Path) -> int:
         rows = csv.DictWriter(out, fieldnames=list(COLUMNS))
         rows.writeheader()
         for event in events:
-            rows.writerow(row_of(json.loads(event)))
+            rows.writerow(_plain(row_of(json.loads(event))))
             count += 1
     return count
 
@@ -70,14 +71,24 @@ def write_parquet(events: Iterable[bytes], file: Path) -> int:
         from pyarrow import parquet
     except ModuleNotFoundError:
         raise BadInput("Parquet needs pyarrow: pip install 'nearfield[parquet]', or export --format csv") from None
-    kinds = {INTEGER: pa.int64(), REAL: pa.float64()}
+    kinds = {INTEGER: pa.int64(), REAL: pa.float64(), TRUTH: pa.bool_(), TIME: pa.timestamp("us", tz="UTC")}
     schema = pa.schema([(name, kinds.get(kind, pa.string())) for name, (kind, _) in COLUMNS.items()])
     count = 0
     with parquet.ParquetWriter(file, schema) as out:
         for group in _groups(events):
-            out.write_table(pa.Table.from_pylist(group, schema))
+            out.write_table(pa.Table.from_pylist([_typed(row) for row in group], schema))
             count += len(group)
     return count
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as CSV writes it: `true` and `false` in small letters."""
+    return {name: str(value).lower() if isinstance(value, bool) else value for name, value in row.items()}
+
+
+def _typed(row: dict[str, Any]) -> dict[str, Any]:
+    """The row with its times as times."""
+    return {name: datetime.fromisoformat(value) if COLUMNS[name][0] == TIME else value for name, value in row.items()}
 
 
 def _groups(events: Iterable[bytes]) -> Iterator[list[dict[str, Any]]]:

@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-TEXT, INTEGER, REAL = "text", "integer", "real"
+TEXT, INTEGER, REAL, TRUTH, TIME = "text", "integer", "real", "truth", "time"
 COLUMNS: dict[str, tuple[str, Callable[[Mapping[str, Any]], object]]] = {
     "id": (TEXT, lambda event: event["id"]),
-    "time": (TEXT, lambda event: event["time"]),
+    "time": (TIME, lambda event: event["time"]),
     "type": (TEXT, lambda event: event["type"]),
     "site": (TEXT, lambda event: event["data"]["site"]),
     "name": (TEXT, lambda event: event["data"]["name"]),
@@ -22,7 +22,7 @@ COLUMNS: dict[str, tuple[str, Callable[[Mapping[str, Any]], object]]] = {
     "engine": (TEXT, lambda event: event["data"].get("engine")),
     "accelerator": (TEXT, lambda event: event["data"].get("accelerator")),
     "clock": (TEXT, lambda event: event["data"].get("clock")),
-    "late": (TEXT, lambda event: str(event["data"].get("late", "")).lower()),
+    "late": (TRUTH, lambda event: event["data"].get("late")),
     "stream_time_s": (REAL, lambda event: event["data"].get("stream_time_s")),
     "queue_ms": (REAL, lambda event: event["data"].get("latency_ms", {}).get("queue")),
     "preprocess_ms": (REAL, lambda event: event["data"].get("latency_ms", {}).get("preprocess")),

@@ -72,6 +72,13 @@ def test_a_full_disk_is_one_line(full_disk: Path) -> None:
     assert "coordinator.db: database or disk is full" in done.stderr
 
 
+def test_a_folder_that_cannot_be_made_is_one_line_that_says_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    done = run("init", "--dir", str(tmp_path / "plain"))
+    assert done.returncode == 1
+    assert done.stderr.endswith("plain/keys: Not a directory: choose another folder with --dir\n")
+
+
 def test_a_port_in_use_is_our_line_alone(tmp_path: Path) -> None:
     run("init", "--dir", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as taken:

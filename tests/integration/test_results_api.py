@@ -113,6 +113,18 @@ def test_a_time_that_is_none_is_one_line(
     assert "write a duration like 5m" in said
 
 
+@pytest.mark.parametrize("command", [("query",), ("query", "--json"), ("count",), ("export", "-o", "-")])
+def test_a_results_database_that_is_away_is_one_line(
+    coordinator: Coordinator, command: tuple[str, ...], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    coordinator.database.engine.dispose()
+    (tmp_path / "results.db").write_bytes(b"no database" * 1000)
+    assert edgectl(coordinator, *command) == Exit.UNREACHABLE
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "results.db: file is not a database" in said
+
+
 def test_an_export_holds_the_same_results_in_every_format(coordinator: Coordinator, tmp_path: Path) -> None:
     for name in ("jsonl", "csv", "parquet"):
         assert edgectl(coordinator, "export", "--format", name, "-o", str(tmp_path / f"r.{name}")) == Exit.DONE
@@ -124,6 +136,9 @@ def test_an_export_holds_the_same_results_in_every_format(coordinator: Coordinat
     assert len(lines) == COUNT
     assert json.loads(rows[0]["outputs"]) == json.loads(columns[0]["outputs"]) == lines[0]["data"]["outputs"]
     assert columns[0]["infer_ms"] == 6.9
+    assert columns[0]["time"] == datetime.fromisoformat(lines[0]["time"])
+    assert columns[0]["late"] is lines[0]["data"]["late"]
+    assert (rows[0]["time"], rows[0]["late"]) == (lines[0]["time"], str(lines[0]["data"]["late"]).lower())
 
 
 def test_an_export_that_fails_leaves_no_file(coordinator: Coordinator, tmp_path: Path) -> None:

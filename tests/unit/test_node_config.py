@@ -16,7 +16,7 @@ from edge_node.errors import BadInput
         ("threads = 2.5", "threads"),
         ("[sources.shelf]\nurl = '/f'\nfps = 0", "fps"),
         ("[sources.shelf]\nurl = '/f'\nfps = -1.5", "fps"),
-        ("[sources.shelf]\nurl = 3", r"sources\.shelf: .*`url`"),
+        ("[sources.shelf]\nurl = 3", r"sources\.shelf: 'url' must be text"),
         ("[sources.shelf]\nurl = '/f'\nfbs = 3", r"sources\.shelf: unknown key 'fbs'; did you mean 'fps'"),
         ("sources = 3", "sources"),
         ("sources = {shelf = 3}", r"sources\.shelf"),
@@ -42,7 +42,7 @@ def test_what_the_command_line_says_of_the_live_broker_goes_on_top_of_the_file(t
 
 
 def test_a_user_name_without_a_live_broker_is_refused() -> None:
-    with pytest.raises(BadInput, match=r"url.* at `live`"):
+    with pytest.raises(BadInput, match="'url' is missing in live"):
         read_config(None, {"name": "cam", "site": "store", "live": {"username": "line"}})
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from coordinator.cli import hoisted, main
+from coordinator.cli.model_init import as_ours
 from coordinator.cli.output import age_text, size_text
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -59,6 +60,12 @@ def test_an_address_of_the_environment_is_named_as_that(
     monkeypatch.setenv("NEARFIELD_COORDINATOR", "::")
     assert main(["status"]) == 2
     assert capsys.readouterr().err.startswith("edgectl: NEARFIELD_COORDINATOR '::': write host:port")
+
+
+def test_what_the_nodes_command_says_comes_under_the_name_that_was_typed() -> None:
+    assert as_ours("edge-node: m.onnx is cut off\n") == "edgectl model init: m.onnx is cut off\n"
+    said = "edge-node bundle init: no such option --x. See edge-node bundle init --help\n"
+    assert as_ours(said) == "edgectl model init: no such option --x. See edgectl model init --help\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["node"]])

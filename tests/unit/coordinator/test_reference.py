@@ -9,6 +9,7 @@ import typer
 
 from coordinator.__main__ import OPTIONS
 from coordinator.cli import app, documents
+from coordinator.cli.result_rows import COLUMNS, INTEGER, REAL, TEXT, TIME, TRUTH
 from coordinator.config import CoordinatorConfig
 from protos.deployment import Deployment, Live, Pipeline
 from protos.fleet.v1.deployment_pb2 import ApplyDeploymentReply, DeploymentNode
@@ -77,6 +78,12 @@ def test_every_key_of_a_json_document_is_documented(title: str, document: docume
     inner = [key for value in document.values() if isinstance(value, list) for one in value[:1] for key in one]
     missing = {*document, *inner} - set(documented)
     assert not missing
+
+
+def test_every_column_of_an_export_is_documented_with_its_kind() -> None:
+    kinds = {TEXT: "string", INTEGER: "int64", REAL: "double", TRUTH: "bool", TIME: "timestamp in UTC, µs"}
+    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \|", section("results.md", "Columns"), re.MULTILINE)
+    assert rows == [(name, kinds[kind]) for name, (kind, _) in COLUMNS.items()]
 
 
 def test_every_command_of_edgectl_is_documented() -> None:
