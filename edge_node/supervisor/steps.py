@@ -14,6 +14,7 @@ from protos.digest import Digest, short
 
 WORKER = "worker"
 BUNDLE = "bundle"
+LAST_GOOD = "last_good.json"
 
 
 def bundle_subject(digest: Digest) -> str:
@@ -212,7 +213,17 @@ class StopCapture(CaptureStep):
 
 
 @dataclass(frozen=True)
-class Promote(Step):
+class LastGoodStep(Step):
+    """A step on what a deployment may fall back on."""
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The deployment, and the one file that holds the versions of all."""
+        return (*super().subjects, LAST_GOOD)
+
+
+@dataclass(frozen=True)
+class Promote(LastGoodStep):
     """Remember a version as the one to fall back on."""
 
     version: DesiredDeployment
@@ -220,7 +231,7 @@ class Promote(Step):
 
 
 @dataclass(frozen=True)
-class Forget(Step):
+class Forget(LastGoodStep):
     """Forget the version to fall back on of a deployment that is no longer wanted."""
 
     verb: ClassVar[str] = "forget"

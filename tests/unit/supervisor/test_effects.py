@@ -235,6 +235,12 @@ def test_steps_that_share_a_subject_are_not_begun_together() -> None:
     assert len(startable(fetches, [])) == 4
 
 
+def test_the_file_of_last_good_versions_is_written_by_one_step_at_a_time() -> None:
+    steps = [s.Promote("a", deployment(1, "a")), s.Promote("b", deployment(1, "b")), s.Forget("c")]
+    assert startable(steps, []) == steps[:1]
+    assert startable(steps[1:], steps[:1]) == []
+
+
 def test_the_loop_sleeps_until_time_alone_helps() -> None:
     assert sleep_s([], 1.0, capturing=False) is None
     assert sleep_s([s.Wait("a", "", until=3.0), s.Wait("a", "", until=9.0)], 1.0, capturing=False) == 2.0
