@@ -12,21 +12,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, NoReturn
 
+import grpc
 import typer
 from rich.console import Console, RenderableType
 from rich.live import Live
 
 from coordinator.cli import client
 from coordinator.cli.demo_children import Child, Children, failed
+from coordinator.cli.demo_commands import meanwhile, next_steps, scripts_folder
 from coordinator.cli.demo_scene import Scene, assets
 from coordinator.cli.demo_table import screen
 from coordinator.cli.demo_tally import accuracy, quantile
 from coordinator.cli.demo_watch import Watch
+from protos.fleet.v1.system_pb2 import SystemStatus
 
 FIRST_RESULT_S = 60.0
 UNATTENDED_S = 20.0
@@ -63,9 +66,8 @@ def demo(
     if as_json:
         print(json.dumps(figures), flush=True)
         return
-    if not live:
-        _print_figures(figures)
-    _print_next_steps(assets())
+    _print_figures(figures)
+    typer.echo(next_steps(assets(), scripts_folder()))
 
 
 def _end(number: int, _frame: object) -> NoReturn:
@@ -91,18 +93,31 @@ def _play(options: Options, folder: Path, children: Children) -> dict[str, objec
     sites = {f"cam-{number}": f"hall-{'abcdefgh'[number - 1]}" for number in range(1, options.nodes + 1)}
     client.address.set(scene.address)
     with client.connect() as channel:
-        status = scene.start_coordinator(channel)
-        _say(f"coordinator: {scene.address}, broker: {status.broker_url} ({status.broker_kind})")
-        model = scene.push_model(channel)
-        _say(f"model: {model}")
         watch = Watch(channel, children, scene, sites)
-        watch.start()
-        running = {name: scene.start_node(name, site) for name, site in sites.items()}
-        scene.deploy(channel, model)
-        _say(f"nodes: {', '.join(f'{name} at {site}' for name, site in sites.items())}")
-        _await_first_results(watch, running)
-        elapsed_s = _watch(options, watch, _meanwhile(scene.address, status.broker_url))
+        with _spinning(options):
+            status = _set_up(scene, channel, watch, sites)
+        elapsed_s = _watch(options, watch, meanwhile(scene.address, status.broker_url, scripts_folder()))
         return _figures(watch, elapsed_s, status.broker_kind)
+
+
+def _spinning(options: Options) -> AbstractContextManager[object]:
+    """In a terminal something moves until the table is there."""
+    words = "starting a coordinator, its broker and the nodes: ten seconds or so"
+    return Console(stderr=True).status(words) if options.live else nullcontext()
+
+
+def _set_up(scene: Scene, channel: grpc.Channel, watch: Watch, sites: dict[str, str]) -> SystemStatus:
+    """Start every part, and wait until every node has delivered."""
+    status = scene.start_coordinator(channel)
+    _say(f"coordinator: {scene.address}, broker: {status.broker_url} ({status.broker_kind})")
+    model = scene.push_model(channel)
+    _say(f"model: {model}")
+    watch.start()
+    running = {name: scene.start_node(name, site) for name, site in sites.items()}
+    scene.deploy(channel, model)
+    _say(f"nodes: {', '.join(f'{name} at {site}' for name, site in sites.items())}")
+    _await_first_results(watch, running)
+    return status
 
 
 def _await_first_results(watch: Watch, running: dict[str, Child]) -> None:
@@ -129,7 +144,7 @@ def _watch(options: Options, watch: Watch, footer: str) -> float:
                     area.update(screen(watch.rows(), watch.stored, time.time(), footer), refresh=True)
                 time.sleep(0.1)
     except KeyboardInterrupt:
-        _say("ending")
+        _say("ending: the last counts, then every part is stopped (a few seconds)")
     elapsed_s, now_s = time.monotonic() - begun, time.time()
     watch.refresh()
     if options.save_svg is not None:
@@ -174,27 +189,6 @@ def _print_figures(figures: dict[str, object]) -> None:
     for name, value in figures.items():
         shown = ", ".join(f"{k} {v}" for k, v in value.items()) if isinstance(value, dict) else value
         typer.echo(f"{name.replace('_', ' '):<20}{shown}")
-
-
-def _print_next_steps(folder: Path) -> None:
-    typer.echo(f"""
-the same by hand, each in a terminal of its own:
-  edge-coordinator init --dir coord && edge-coordinator serve --dir coord
-  edge-node run --name cam-1 --site hall-a --source line={folder}/clip/line.mp4,loop=true
-  edgectl model push {folder}/inspection
-  edgectl deployment apply {folder}/deployment.yaml
-  edgectl results tail""")
-
-
-def _meanwhile(address: str, broker_url: str) -> str:
-    """What to try in another terminal while it runs."""
-    port = broker_url.rpartition(":")[2]
-    return f"""meanwhile, in another terminal:
-  export NEARFIELD_COORDINATOR={address}
-  edgectl node list
-  edgectl deployment show demo
-  edgectl results tail --site hall-a
-  mosquitto_sub -p {port} -t 'edge/v1/live/#'"""
 
 
 def _say(text: str) -> None:

@@ -79,8 +79,13 @@ class Children:
         except subprocess.TimeoutExpired:
             raise PartFailed(f"{name} did not end within {timeout_s:.0f} s") from None
         if done.returncode != 0:
-            raise PartFailed(f"{name} failed with exit code {done.returncode}: {_last_lines(done.stderr)}")
+            said = done.stderr.decode(errors="replace").strip().rpartition("\n")[2] or "it wrote nothing"
+            raise PartFailed(f"{name} failed with exit code {done.returncode}: {said}")
         return done.stdout
+
+    def named(self, name: str) -> Child:
+        """The running part of that name."""
+        return next(child for child in self._running if child.name == name)
 
     def check(self) -> None:
         """Notice a part that ended.
@@ -106,7 +111,7 @@ class Children:
 
 def failed(child: Child, what: str) -> PartFailed:
     """The error of a part, with the last lines of its log."""
-    return PartFailed(f"{child.name} {what}: {_last_lines(child.log.read_bytes())}")
+    return PartFailed(f"{child.name} {what}; {_end_of(child.log)}")
 
 
 def _end(child: Child) -> None:
@@ -127,6 +132,9 @@ def _signal(child: Child, number: signal.Signals) -> None:
         return
 
 
-def _last_lines(output: bytes) -> str:
-    lines = output.decode(errors="replace").strip().splitlines()
-    return "\n    ".join(["", *lines[-LAST_LINES:]]) if lines else "it wrote nothing"
+def _end_of(log: Path) -> str:
+    try:
+        lines = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    except OSError as error:
+        return f"its log cannot be read: {error.strerror}: did somebody remove {log.parent}?"
+    return "\n    ".join(["the end of its log:", *lines[-LAST_LINES:]]) if lines else "its log is empty"

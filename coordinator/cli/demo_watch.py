@@ -12,7 +12,7 @@ from datetime import datetime
 import grpc
 import msgspec
 
-from coordinator.cli.demo_children import Children, PartFailed
+from coordinator.cli.demo_children import Children, PartFailed, failed
 from coordinator.cli.demo_scene import Scene
 from coordinator.cli.demo_table import Row, Traffic
 from coordinator.cli.demo_tally import ClassifiedEvent, Tally, Truth
@@ -91,8 +91,8 @@ class Watch:
             try:
                 answer = self._children.run(f"edge-node status of {name}", "edge_node", *arguments)
             except PartFailed:
-                self._children.check()  # where the node has ended, its log says more
-                raise
+                self._children.check()  # where the node has ended, that is what happened
+                raise failed(self._children.named(f"edge-node {name}"), "does not tell its status") from None
             self.traffic[name] = traffic(answer)
 
     def rows(self) -> list[Row]:

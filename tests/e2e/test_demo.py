@@ -2,7 +2,9 @@
 
 import json
 import os
+import pty
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from subprocess import Popen
 
 import pytest
 
@@ -26,13 +29,13 @@ class Demo:
     folder: Path
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
+    def start(self, *arguments: str, stdout: int = subprocess.PIPE, stderr: int = subprocess.PIPE) -> "Popen[str]":
+        return Popen(
             [sys.executable, "-c", "from coordinator.cli import main; raise SystemExit(main())", "demo", *arguments],
             env={**os.environ, "TMPDIR": str(self.folder), MARK: self.mark},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
             text=True,
         )
 
@@ -47,7 +50,7 @@ class Demo:
                 continue
         return found
 
-    def await_line(self, process: "subprocess.Popen[str]", beginning: str) -> None:
+    def await_line(self, process: "Popen[str]", beginning: str) -> None:
         """Read its standard error up to a line."""
         assert process.stderr is not None
         deadline = time.monotonic() + STARTED_S
@@ -61,6 +64,23 @@ class Demo:
     def assert_nothing_stays(self) -> None:
         assert self.processes() == {}
         assert list(self.folder.iterdir()) == []
+
+
+@dataclass
+class Screen:
+    """What a terminal was sent."""
+
+    descriptor: int
+    shown: str = ""
+
+    def read_until(self, text: str, after: str = "") -> str:
+        """Everything, once the text has come, behind another one where one is given."""
+        deadline = time.monotonic() + STARTED_S
+        while text not in self.shown.partition(after)[2] if after else text not in self.shown:
+            assert time.monotonic() < deadline, f"no {text!r} in {self.shown[-2000:]}"
+            if select.select([self.descriptor], [], [], 1.0)[0]:
+                self.shown += os.read(self.descriptor, 65536).decode(errors="replace")
+        return self.shown
 
 
 @pytest.fixture
@@ -97,6 +117,22 @@ def test_a_node_that_dies_is_named_with_the_end_of_its_log_and_nothing_stays(dem
     assert process.returncode == 1
     assert "edgectl: edge-node cam-2 ended with exit code -9" in complaint
     assert "Traceback" not in complaint
+    demo.assert_nothing_stays()
+
+
+def test_in_a_terminal_something_moves_until_the_table_is_there_and_ctrl_c_ends_with_the_figures(demo: Demo) -> None:
+    ours, theirs = pty.openpty()
+    process = demo.start(stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    screen = Screen(ours)
+    screen.read_until("starting a coordinator")
+    screen.read_until("the fleet")
+    process.send_signal(signal.SIGINT)
+    shown = screen.read_until("edgectl results tail\r\n", after="the same by hand")
+    assert process.wait(60) == 0
+    os.close(ours)
+    assert "results stored" in shown
+    assert "latency ms" in shown
     demo.assert_nothing_stays()
 
 
