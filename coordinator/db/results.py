@@ -14,7 +14,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from coordinator.db.engine import writing
-from coordinator.db.results_tables import COLUMNS, alarms, holes, partition_table, row_id, streams
+from coordinator.db.results_tables import COLUMNS, alarms, holes, partition_counts, partition_table, row_id, streams
 from coordinator.results.ingest import Alarm, Outcome, StoreFailed
 from coordinator.results.partitions import expired, partition_of, partitions
 from coordinator.results.records import Arrival, Kind
@@ -77,6 +77,7 @@ class ResultsRepository:
             gone = expired(sa.inspect(connection).get_table_names(), now.date(), self._keep_days)
             for name in gone:
                 connection.execute(sa.schema.DropTable(partition_table(name), if_exists=True))
+            connection.execute(sa.delete(partition_counts).where(partition_counts.c.partition.in_(gone)))
             if self._keep_days > 0:
                 connection.execute(sa.delete(holes).where(holes.c.arrived_at < now - timedelta(days=self._keep_days)))
         self._known -= set(gone)
@@ -164,6 +165,13 @@ class ResultsRepository:
             name = partition_of(day)
             self._make_partition(connection, name)
             connection.exec_driver_sql(f"INSERT INTO {name} {self._values}", rows)
+            self._count(connection, name, len(rows))
+
+    def _count(self, connection: sa.Connection, name: str, more: int) -> None:
+        """Keep the number of a partition's results: counting millions of rows takes seconds."""
+        statement = self._insert_into(partition_counts).values(partition=name, results=more)
+        summed = {"results": partition_counts.c.results + more}
+        connection.execute(statement.on_conflict_do_update(index_elements=["partition"], set_=summed))
 
     def _make_partition(self, connection: sa.Connection, name: str) -> None:
         if name in self._known:

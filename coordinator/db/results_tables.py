@@ -5,6 +5,8 @@ A partition holds the results that arrived on one UTC day and is made when the f
 since 1970: two indexes are all that an insert pays for.
 """
 
+from functools import lru_cache
+
 import sqlalchemy as sa
 
 from coordinator.db.tables import NAMING
@@ -34,6 +36,13 @@ holes = sa.Table(
     sa.Column("arrived_at", UtcDateTime, nullable=False),
 )
 
+partition_counts = sa.Table(
+    "partition_counts",
+    metadata,
+    sa.Column("partition", sa.Text, primary_key=True),
+    sa.Column("results", sa.BigInteger, nullable=False),
+)
+
 alarms = sa.Table(
     "result_alarms",
     metadata,
@@ -49,6 +58,7 @@ alarms = sa.Table(
 COLUMNS = ("id", "time_us", "node", "site", "name", "pipeline", "model", "version", "event")
 
 
+@lru_cache(maxsize=4096)  # ten years: SQLAlchemy compiles a statement once for each table object
 def partition_table(name: str) -> sa.Table:
     """A partition, in a collection of its own: partitions come and go while the coordinator runs."""
     return sa.Table(

@@ -1,7 +1,7 @@
 """One suite for every database that results may be kept in: SQLite and PostgreSQL."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,11 +11,14 @@ import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from msgspec.structs import replace
+from sqlalchemy.schema import CreateTable
 
+from coordinator.db import results_query
 from coordinator.db.engine import sqlite_url
 from coordinator.db.results_database import RESULTS, ResultsDatabase, open_results
 from coordinator.db.results_query import ResultsQuery
-from coordinator.db.results_tables import alarms, metadata
+from coordinator.db.results_tables import alarms, metadata, partition_table
+from coordinator.errors import Unreachable
 from coordinator.results.ingest import Alarm, Outcome, StoreFailed
 from coordinator.results.query import Count, Filter, Query
 from coordinator.results.records import Arrival, Kind, read_message
@@ -218,6 +221,91 @@ def test_a_limit_takes_the_oldest_or_the_newest_and_is_oldest_first_either_way(
     assert numbers(answers, Query(limit=4, newest=True), page) == [7, 1, 6, 9]
     assert numbers(answers, Query(limit=100, newest=True), page) == [8, 2, 4, 3, 5, 7, 1, 6, 9]
     assert numbers(answers, Query(Filter(site="s"), until_us=40_000_000, limit=2, newest=True), page) == [3, 7]
+
+
+def test_more_partitions_than_a_statement_has_terms_are_read_like_few(answers: ResultsDatabase) -> None:
+    with answers.engine.begin() as connection:
+        for day in range(10, 520):
+            connection.execute(CreateTable(partition_table(f"results_{NOW + timedelta(days=day):%Y%m%d}")))
+    assert numbers(answers, Query(), page=100) == [8, 2, 4, 3, 5, 7, 1, 6, 9]
+    assert numbers(answers, Query(limit=3, newest=True)) == [1, 6, 9]
+
+
+def test_partitions_that_were_captured_at_the_same_time_are_read_in_small_steps(
+    database: ResultsDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(results_query, "SMALLEST_STEP", 2)
+    for day in range(40):
+        arrivals = [at(day + 40 * turn, day * 5 + turn + 1) for turn in range(5)]
+        database.repository.commit({STREAM: arrivals}, NOW + timedelta(days=day))
+    expected = [day * 5 + turn + 1 for turn in range(5) for day in range(40)]
+    assert numbers(database, Query()) == expected
+    assert numbers(database, Query(limit=77, newest=True)) == expected[-77:]
+
+
+def test_a_partition_that_is_dropped_while_it_is_read_is_at_its_end(answers: ResultsDatabase) -> None:
+    pages = ResultsQuery(answers.engine, 1).batches(Query())
+    assert json.loads(next(pages)[0])["number"] == 8
+    assert len(answers.repository.drop_expired(NOW + timedelta(days=5))) == 1
+    left = [json.loads(event)["number"] for page in pages for event in page]
+    assert left in ([4, 5, 7, 6, 9], [2, 4, 5, 7, 6, 9])
+
+
+def test_the_counters_say_what_counting_says(answers: ResultsDatabase) -> None:
+    everything, counted = Query(), Query(since_us=0)
+    assert answers.query.count(everything) == answers.query.count(counted) == Count(9, 0)
+    answers.repository.commit({STREAM: [at(1, 9), at(2, 10)]}, NOW + timedelta(days=3))
+    assert answers.query.count(everything) == answers.query.count(counted) == Count(10, 0)
+    answers.repository.drop_expired(NOW + timedelta(days=5))
+    assert answers.query.count(everything) == answers.query.count(counted) == Count(7, 0)
+
+
+def test_what_was_not_committed_is_not_counted(database: ResultsDatabase) -> None:
+    store(database, result(1))
+    with pytest.raises((sa.exc.DataError, OverflowError)):
+        database.repository.commit({STREAM: [at(1, 2), replace(at(1, 3), time_us=2**63)]}, NOW)
+    assert database.query.count(Query()) == Count(1, 0)
+
+
+def put_away(database: ResultsDatabase, request: pytest.FixtureRequest) -> None:
+    """Make the database answer nobody any more."""
+    if database.engine.dialect.name == "sqlite":
+        database.engine.dispose()
+        Path(database.engine.url.database or "").write_bytes(b"no database" * 1000)
+        return
+    name = database.engine.url.database
+    server = request.getfixturevalue("postgres_server")
+    server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda query: query.count(Query()),
+        lambda query: query.count(Query(since_us=0)),
+        lambda query: list(query.batches(Query())),
+        lambda query: list(query.batches(Query(limit=1, newest=True))),
+    ],
+)
+def test_a_database_that_does_not_answer_is_unreachable_in_one_line(
+    database: ResultsDatabase, request: pytest.FixtureRequest, ask: Callable[[ResultsQuery], object]
+) -> None:
+    store(database, result(1))
+    put_away(database, request)
+    with pytest.raises(Unreachable, match=r"^database \S+: ") as refused:
+        ask(database.query)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_database_that_goes_away_between_two_pages_is_unreachable(
+    answers: ResultsDatabase, request: pytest.FixtureRequest
+) -> None:
+    pages = ResultsQuery(answers.engine, 1).batches(Query())
+    next(pages)
+    put_away(answers, request)
+    with pytest.raises(Unreachable):
+        list(pages)
 
 
 def test_an_empty_database_answers_nothing(database: ResultsDatabase) -> None:

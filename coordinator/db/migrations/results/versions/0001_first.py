@@ -1,4 +1,4 @@
-"""Streams, holes and alarms. The partitions of results are made on demand, one for each day."""
+"""Streams, holes, counters and alarms. The partitions of results are made on demand, one for each day."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -31,6 +31,12 @@ def upgrade() -> None:
         sa.Column("arrived_at", TIME, nullable=False),
         sa.PrimaryKeyConstraint("stream_number", "first", name="pk_holes"),
         sa.ForeignKeyConstraint(["stream_number"], ["streams.number"], name="fk_holes_stream_number"),
+    )
+    op.create_table(
+        "partition_counts",
+        sa.Column("partition", sa.Text, nullable=False),
+        sa.Column("results", sa.BigInteger, nullable=False),
+        sa.PrimaryKeyConstraint("partition", name="pk_partition_counts"),
     )
     op.create_table(
         "result_alarms",
