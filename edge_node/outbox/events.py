@@ -20,7 +20,20 @@ IN_TIME = b'"late":false'
 LATE = b'"late":true'
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class _NumberedData(msgspec.Struct):
+    node: str
+    stream: str
+    seq: int
+
+
+class _Numbered(msgspec.Struct):
+    data: _NumberedData
+
+
 _encode = msgspec.json.Encoder().encode
+_numbered = msgspec.json.Decoder(_Numbered)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +111,14 @@ def marked_late(event: bytes) -> bytes:
     return event.replace(IN_TIME, LATE, 1)
 
 
-def is_readable(event: bytes) -> bool:
-    """Whether bytes from the disk are still JSON."""
+def is_readable(event: bytes, node: NodeId, stream: StreamId, seq: int) -> bool:
+    """Whether bytes from the disk are still JSON, and name the node, stream and number that a collector asks for."""
     try:
-        msgspec.json.decode(event)
-    except (msgspec.DecodeError, UnicodeError):
+        msgspec.json.decode(event)  # all of it: the decoder below looks at nothing but its fields
+        data = _numbered.decode(event).data
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
         return False
-    return True
+    return (data.node, data.stream, data.seq) == (node, stream, seq)
 
 
 def rfc3339(wall_ns: int) -> str:

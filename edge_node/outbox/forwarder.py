@@ -134,7 +134,8 @@ class Forwarder:
     def _event(self, record: Record) -> bytes:
         if record.reason is not None:
             return self._tombstone(Hole(record.first, record.seq, record.reason))
-        if self._sending.timeouts >= DOUBTED and not is_readable(record.body):
+        doubted = self._sending.timeouts >= DOUBTED
+        if doubted and not is_readable(record.body, self._node, self._stream, record.seq):
             return self._tombstone(Hole(record.seq, record.seq, Reason.UNREADABLE))
         return marked_late(record.body) if self._outbox.is_late(record, LATE_AFTER_S) else record.body
 

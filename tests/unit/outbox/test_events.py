@@ -6,8 +6,11 @@ from typing import Any
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from edge_node.outbox.events import Draft, encode_result, encode_tombstone, marked_late, rfc3339
+from coordinator.results.records import read_message
+from edge_node.outbox.events import Draft, encode_result, encode_tombstone, is_readable, marked_late, rfc3339
 from edge_node.pipeline.observation import Observation
 from protos.identity import NodeId, StreamId
 from protos.result import Anomaly, Classified, Detected, Dropped, LatencyMs, Tensor
@@ -70,3 +73,21 @@ def test_a_clock_beyond_the_calendar_reads_as_1970(wall_ns: int) -> None:
 
 def test_a_clock_before_1970_is_a_time_like_any_other() -> None:
     assert rfc3339(-1_000_000) == "1969-12-31T23:59:59.999Z"
+
+
+def test_an_event_is_readable_where_it_says_whose_it_is_and_which() -> None:
+    event, node = encode_result(draft("r"), STREAM, 7), CONTEXT.node
+    assert is_readable(event, node, STREAM, 7)
+    assert not is_readable(event, node, STREAM, 8)
+    assert not is_readable(event, node, StreamId("6" * 32), 7)
+    assert not is_readable(event, NodeId("b" * 32), STREAM, 7)
+    assert not is_readable(event.replace(b'"cam-3"', b'"cam-\xff"'), node, STREAM, 7)
+
+
+@given(st.integers(0, 400), st.integers(0, 255))
+def test_one_changed_byte_is_unreadable_or_an_element_that_takes_its_number(place: int, value: int) -> None:
+    event = bytearray(encode_result(draft("r"), STREAM, 7))
+    event[place] = value
+    if is_readable(bytes(event), CONTEXT.node, STREAM, 7):
+        (arrival,) = read_message(b"[" + bytes(event) + b"]", CONTEXT.node)
+        assert (arrival.stream, arrival.first, arrival.seq) == (STREAM, 7, 7)

@@ -1,7 +1,6 @@
 """The forwarder against a simulated collector: the real outbox, the collector's own rules, a network that loses."""
 
 import asyncio
-import json
 import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
@@ -13,8 +12,10 @@ from coordinator.results.records import Arrival, Kind, read_message
 from coordinator.results.sequence import take
 from edge_node.config import OutboxLimits
 from edge_node.outbox import sending
+from edge_node.outbox.events import encode_result
 from edge_node.outbox.forwarder import Forwarder
 from edge_node.outbox.queue import Outbox
+from protos.identity import StreamId
 from protos.topics import MAX_PAYLOAD
 from tests.durable.node import DURABLE, NODE, draft
 
@@ -134,21 +135,32 @@ async def test_a_collector_restored_from_a_backup_gets_a_tombstone_for_what_is_g
     assert (hole.first, hole.seq, hole.reason) == (5, 10, "freed")
 
 
-async def test_a_damaged_event_does_not_block_the_stream(tmp_path: Path, collector: Collector) -> None:
+DAMAGED = {
+    "no JSON": b"{{",
+    "deeper than any decoder goes": b"[" * 5_000 + b"]" * 5_000,
+    "no object": b"3",
+    "nothing in it": b"{}",
+    "no number": b'{"data":{"node":"%s","stream":"%s"}}' % (NODE.encode(), b"5" * 32),
+    "another stream": encode_result(draft("r"), StreamId("6" * 32), 3),
+}
+
+
+@pytest.mark.parametrize("damaged", DAMAGED.values(), ids=DAMAGED)
+async def test_a_damaged_event_does_not_block_the_stream(tmp_path: Path, collector: Collector, damaged: bytes) -> None:
     collector.connected = False
     async with running(tmp_path / "o.db", collector) as outbox:
         outbox.submit([draft(f"r-{number}") for number in range(5)])
         await until(lambda: outbox.last_seq == 5)
         with sqlite3.connect(tmp_path / "o.db") as damage:
-            damage.execute("UPDATE records SET body = x'7b7b' WHERE seq = 3")
+            damage.execute("UPDATE records SET body = ? WHERE seq = 3", [damaged])
         damage.close()
         original = collector.publish
         assert collector.forwarder is not None
 
         def refuse_damaged(topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
             with suppress(ValueError):
-                json.loads(payload)
-                return original(topic, payload, qos=qos, retain=retain)
+                streams = {arrival.stream for arrival in read_message(payload, NODE)}
+                return streams != {outbox.stream} or original(topic, payload, qos=qos, retain=retain)
             return True
 
         collector.forwarder._publish = refuse_damaged
