@@ -40,7 +40,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in cells:
         table.add_row(*(Text(cell, style=STYLES.get(cell, "")) for cell in row))
-    console().print(table)
+    _print_trimmed(table)
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:
@@ -48,7 +48,16 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in fields:
         table.add_row(Text(name, style="bold"), Text(str(value), style=STYLES.get(str(value), "")))
-    console().print(table)
+    _print_trimmed(table)
+
+
+def _print_trimmed(table: Table) -> None:
+    """Without the blanks that fill up the last column."""
+    screen = console()
+    with screen.capture() as captured:
+        screen.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
 
 
 def print_diff(diff: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from coordinator.cli import hoisted, main
 from coordinator.cli.model_init import as_ours
-from coordinator.cli.output import age_text, size_text
+from coordinator.cli.output import age_text, print_fields, print_table, size_text
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
 
@@ -105,3 +105,16 @@ def test_sizes_are_for_people(size: int, text: str) -> None:
 )
 def test_ages_are_for_people(moment: str, text: str) -> None:
     assert age_text(moment, NOW) == text
+
+
+def test_tables_have_no_blanks_at_the_end_of_a_line(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("NAME", "LABELS"), [("cam-3", "-"), ("cam-4", "gpu=yes,left=no")], "none")
+    print_fields([("a", "short"), ("b", "a longer value")])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines == [
+        "NAME   LABELS",
+        "cam-3  -",
+        "cam-4  gpu=yes,left=no",
+        "a  short",
+        "b  a longer value",
+    ]
