@@ -35,6 +35,7 @@ class ResultsRepository:
         self._engine = engine
         self._keep_days = keep_days
         self._known: set[str] = set()
+        """partitions that are there: made, and committed"""
         mark = "?" if engine.dialect.name == "sqlite" else "%s"
         self._values = f"({', '.join(COLUMNS)}) VALUES ({', '.join([mark] * len(COLUMNS))})"
 
@@ -50,7 +51,8 @@ class ResultsRepository:
                 self._take(connection, known[stream], arrivals, now) for stream, arrivals in streams_heard.items()
             ]
             self._insert(connection, known, outcomes, now.date())
-        self._known.add(partition_of(now.date()))
+        if any(outcome.stored for outcome in outcomes):
+            self._known.add(partition_of(now.date()))
         return outcomes
 
     def record_alarm(self, alarm: Alarm, node: NodeId, stream: str, detail: str, now: datetime) -> None:

@@ -165,6 +165,15 @@ def test_two_collectors_on_one_database_store_everything_once(database: ResultsD
     assert sorted(events(database)) == sorted(sent)
 
 
+def test_a_day_may_begin_without_a_result(database: ResultsDatabase) -> None:
+    store(database, result(1))
+    tomorrow = NOW + timedelta(days=1)
+    assert store(database, result(1), now=tomorrow).duplicates == 1
+    assert store(database, tombstone(2, 3), now=tomorrow).holes == 2
+    assert store(database, result(4), now=tomorrow).through == 4
+    assert len(events(database)) == 2
+
+
 def test_partitions_are_days_of_arrival_and_are_dropped_whole(database: ResultsDatabase) -> None:
     store(database, result(1), tombstone(2, 2), now=NOW - timedelta(days=5))
     store(database, result(3), now=NOW - timedelta(days=3))
