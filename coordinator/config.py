@@ -20,6 +20,7 @@ DEFAULT_BROKER_PORT = 1883
 
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
+Days = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
 
 
 class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -41,7 +42,7 @@ class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     broker_port: Port = DEFAULT_BROKER_PORT
     own_broker: Literal["auto", "mosquitto", "embedded"] = "auto"
     topic_prefix: str = DEFAULT_PREFIX
-    results_retention_days: int = 30
+    results_retention_days: Days = 30
     announce: bool = True
     """make the coordinator known by zeroconf (loopback only until identities exist)"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
