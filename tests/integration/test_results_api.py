@@ -13,16 +13,20 @@ import pytest
 from pyarrow import parquet
 
 from coordinator.api.errors import ErrorsToStatus
+from coordinator.api.facts import BrokerLink, CoordinatorFacts
 from coordinator.api.result_service import ResultService, split
+from coordinator.api.system_service import SystemService
 from coordinator.cli import main
 from coordinator.db.engine import sqlite_url
 from coordinator.db.results_database import ResultsDatabase, open_results
 from coordinator.errors import Exit
+from coordinator.fleet.census import Census
 from coordinator.results.query import Filter
 from coordinator.results.records import read_message
 from coordinator.results.tail import TailHub
 from protos.fleet.v1 import result_pb2 as pb
 from protos.fleet.v1.result_pb2_grpc import ResultServiceStub, add_ResultServiceServicer_to_server
+from protos.fleet.v1.system_pb2_grpc import add_SystemServiceServicer_to_server
 from tests.durable.node import NODE
 from tests.unit.results.arrivals import STREAM, message, result, tombstone
 
@@ -43,6 +47,10 @@ class Coordinator:
         self._server = grpc.aio.server(interceptors=(ErrorsToStatus(),))
         service = ResultService(self.database.query, self.hub)
         add_ResultServiceServicer_to_server(service, self._server)  # type: ignore[no-untyped-call]
+        facts = CoordinatorFacts("0", "mqtt://127.0.0.1", "external", "edge/v1", (), datetime.now(UTC))
+        census = Census(nodes=0, nodes_online=0, deployments=0, epoch=1)
+        system = SystemService(facts, lambda: BrokerLink(True, ""), lambda: census, self.database.query)
+        add_SystemServiceServicer_to_server(system, self._server)  # type: ignore[no-untyped-call]
         port = self._server.add_insecure_port("127.0.0.1:0")
         await self._server.start()
         return port
@@ -71,8 +79,14 @@ def coordinator(tmp_path: Path) -> Iterator[Coordinator]:
     database.close()
 
 
-def edgectl(coordinator: Coordinator, *arguments: str) -> int:
-    return main(["--coordinator", f"127.0.0.1:{coordinator.port}", "results", *arguments])
+def edgectl(coordinator: Coordinator, *arguments: str, noun: str = "results") -> int:
+    return main(["--coordinator", f"127.0.0.1:{coordinator.port}", noun, *arguments])
+
+
+def put_away(coordinator: Coordinator) -> None:
+    """Make a database that answers nobody of the coordinator's."""
+    coordinator.database.engine.dispose()
+    Path(coordinator.database.engine.url.database or "").write_bytes(b"no database" * 1000)
 
 
 def test_a_query_prints_every_event_as_it_was_sent(
@@ -115,11 +129,22 @@ def test_a_time_that_is_none_is_one_line(
 
 @pytest.mark.parametrize("command", [("query",), ("query", "--json"), ("count",), ("export", "-o", "-")])
 def test_a_results_database_that_is_away_is_one_line(
-    coordinator: Coordinator, command: tuple[str, ...], capsys: pytest.CaptureFixture[str], tmp_path: Path
+    coordinator: Coordinator, command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    coordinator.database.engine.dispose()
-    (tmp_path / "results.db").write_bytes(b"no database" * 1000)
+    put_away(coordinator)
     assert edgectl(coordinator, *command) == Exit.UNREACHABLE
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "results.db: file is not a database" in said
+
+
+def test_the_status_counts_results_and_says_when_their_database_is_away(
+    coordinator: Coordinator, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert edgectl(coordinator, "--json", noun="status") == Exit.DONE
+    assert json.loads(capsys.readouterr().out)["results"] == COUNT
+    put_away(coordinator)
+    assert edgectl(coordinator, noun="status") == Exit.UNREACHABLE
     said = capsys.readouterr().err
     assert said.count("\n") == 1
     assert "results.db: file is not a database" in said
