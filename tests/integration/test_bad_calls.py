@@ -1,5 +1,6 @@
 """Whatever comes over gRPC: refused in one line that can travel, and the coordinator goes on."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -116,10 +117,11 @@ async def test_a_push_that_never_ends_is_cut_where_its_announced_size_ends(coord
         while True:
             yield PushBlobRequest(data=bytes(MEGABYTE))
 
-    async with grpc.aio.insecure_channel(coordinator.address) as channel:
+    # the client of edgectl: grpc.aio's own sometimes fails on the message after the end, and forgets the status
+    with grpc.insecure_channel(coordinator.address) as channel:
         stub = ArtifactServiceStub(channel)  # type: ignore[no-untyped-call]
-        with pytest.raises(grpc.aio.AioRpcError, match="more than the 2000000 bytes"):
-            await stub.PushBlob(endless())
+        with pytest.raises(grpc.RpcError, match="more than the 2000000 bytes"):
+            await asyncio.to_thread(stub.PushBlob, endless())
 
 
 async def test_a_fetch_from_beyond_the_end_is_refused(coordinator: Coordinator) -> None:
