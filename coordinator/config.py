@@ -39,6 +39,8 @@ class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     broker_username: str | None = None
     broker_password_file: str | None = None
     broker_ca_file: str | None = None
+    broker_cert_file: str | None = None
+    broker_key_file: str | None = None
     broker_port: Port = DEFAULT_BROKER_PORT
     own_broker: Literal["auto", "mosquitto", "embedded"] = "auto"
     topic_prefix: str = DEFAULT_PREFIX

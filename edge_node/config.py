@@ -34,13 +34,20 @@ class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     realtime: bool = True
 
 
-class LiveSink(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Another broker than the uplink for live results: `url` is mqtt://host:port or mqtts://host:port."""
+class BrokerLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """How the node logs in to a broker: a user name and a password, a certificate and its key, or both. PEM files."""
 
-    url: str
     username: str | None = None
     password_file: str | None = None
     ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
+
+
+class LiveSink(BrokerLogin, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Another broker than the uplink for live results: `url` is mqtt://host:port or mqtts://host:port."""
+
+    url: str
 
 
 class OutboxLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -55,7 +62,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     """Everything that the agent reads from outside.
 
     `coordinator` is host:port of its gRPC; without it the coordinator is looked for by zeroconf. `broker` overrides
-    the broker that the coordinator names. `isolation` is "process" (capture and workers are processes) or "thread".
+    the broker that the coordinator names; `uplink` is the login there. `isolation` is "process" (capture and workers
+    are processes) or "thread".
     """
 
     name: str
@@ -64,6 +72,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     labels: dict[str, str] = {}
     coordinator: str | None = None
     broker: str | None = None
+    uplink: BrokerLogin = BrokerLogin()
     isolation: Literal["process", "thread"] = "process"
     sources: dict[str, Source] = {}
     live: LiveSink | None = None

@@ -19,7 +19,10 @@ EXPECTED = "expected mqtt://HOST:PORT or mqtts://HOST:PORT"
 
 @dataclass(frozen=True)
 class Broker:
-    """Where a broker is and how to log in. `ca_file` is a PEM file; None: the system's authorities."""
+    """Where a broker is and how to log in: with a user name, or with a certificate and its key, or both.
+
+    The files are PEM; `ca_file` None: the system's authorities.
+    """
 
     host: str
     port: int
@@ -27,6 +30,8 @@ class Broker:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     ca_file: str | None = None
+    cert_file: str | None = None
+    key_file: str | None = None
 
     @property
     def safe_url(self) -> str:
@@ -37,12 +42,19 @@ class Broker:
 
 
 def parse_broker_url(
-    text: str, *, username: str | None = None, password: str | None = None, ca_file: str | None = None
+    text: str,
+    *,
+    username: str | None = None,
+    password: str | None = None,
+    ca_file: str | None = None,
+    cert_file: str | None = None,
+    key_file: str | None = None,
 ) -> Broker:
     """The broker that a URL names; user name and password may stand in it, or come beside it and then win.
 
     Raises:
-        ContractError: not such a URL, or plaintext without a user name off the loopback interface.
+        ContractError: not such a URL, plaintext without a user name off the loopback interface, or a certificate
+            without its key or without TLS.
     """
     parts = _split(text)
     broker = Broker(
@@ -52,7 +64,13 @@ def parse_broker_url(
         username=username or (unquote(parts.username) if parts.username else None),
         password=password if password is not None else (unquote(parts.password) if parts.password else None),
         ca_file=ca_file,
+        cert_file=cert_file,
+        key_file=key_file,
     )
+    if (cert_file is None) != (key_file is None):
+        raise ContractError(f"broker {broker.safe_url}: a certificate and its key go together: give both files")
+    if cert_file is not None and not broker.tls:
+        raise ContractError(f"broker {broker.safe_url}: a certificate needs TLS: write mqtts://")
     if not broker.tls and broker.username is None and not is_loopback(broker.host):
         raise ContractError(
             f"broker {broker.safe_url} is not on the loopback interface: use mqtts://, or give a user name and password"

@@ -165,7 +165,12 @@ def broker_of(config: CoordinatorConfig) -> Broker | None:
     password = None if config.broker_password_file is None else _password(Path(config.broker_password_file))
     try:
         return parse_broker_url(
-            config.broker, username=config.broker_username, password=password, ca_file=config.broker_ca_file
+            config.broker,
+            username=config.broker_username,
+            password=password,
+            ca_file=config.broker_ca_file,
+            cert_file=config.broker_cert_file,
+            key_file=config.broker_key_file,
         )
     except ContractError as error:
         raise BadInput(str(error)) from None
@@ -191,11 +196,23 @@ def _client(broker: Broker) -> Client:
     if broker.username is not None:
         client.username_pw_set(broker.username, broker.password)
     if broker.tls:
-        try:
-            client.tls_set_context(ssl.create_default_context(cafile=broker.ca_file))
-        except OSError as error:
-            raise BadInput(f"broker_ca_file {broker.ca_file} cannot be used: {error}") from None
+        client.tls_set_context(_tls(broker))
     return client
+
+
+def _tls(broker: Broker) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=broker.ca_file)
+    except OSError as error:
+        raise BadInput(f"broker_ca_file {broker.ca_file} cannot be used: {error}") from None
+    if broker.cert_file is not None:
+        try:
+            context.load_cert_chain(broker.cert_file, broker.key_file)
+        except OSError as error:
+            raise BadInput(
+                f"broker_cert_file {broker.cert_file} with its key {broker.key_file} cannot be used: {error}"
+            ) from None
+    return context
 
 
 def _guarded(handler: Handler) -> Callable[[Client, Any, MQTTMessage], None]:

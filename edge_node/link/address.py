@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from edge_node.config import LiveSink, NodeConfig
+from edge_node.config import BrokerLogin, LiveSink, NodeConfig
 from edge_node.errors import BadInput, Refused, WrongUsage
 from protos.broker_url import Broker, is_loopback, parse_broker_url
 from protos.errors import ContractError
@@ -18,7 +18,7 @@ def check_addresses(config: NodeConfig) -> None:
         if config.coordinator is not None:
             coordinator_address(config.coordinator)
         if config.broker is not None:
-            uplink_broker(config.broker)
+            uplink_broker(config.broker, config.uplink)
         if config.live is not None:
             live_broker(config.live)
     except BadInput as error:
@@ -42,35 +42,47 @@ def coordinator_address(text: str) -> str:
     return text
 
 
-def uplink_broker(url: str) -> Broker:
-    """The broker of the uplink.
+def uplink_broker(url: str, login: BrokerLogin) -> Broker:
+    """The broker of the uplink; reads the files of the login.
 
     Raises:
-        BadInput: not a broker URL, or plaintext without a user name off the loopback interface.
+        BadInput: not a broker URL, plaintext without a user name off the loopback interface, or a file that cannot
+            be read.
     """
-    try:
-        return parse_broker_url(url)
-    except ContractError as error:
-        raise BadInput(str(error)) from None
+    return _broker(url, login, "uplink")
 
 
 def live_broker(sink: LiveSink) -> Broker:
-    """The broker of the live sink; reads the password file.
+    """The broker of the live sink; reads the files of the login.
 
     Raises:
-        BadInput: as `uplink_broker`; or the password file or the CA file cannot be read.
+        BadInput: as `uplink_broker`.
     """
-    password = None if sink.password_file is None else _read(Path(sink.password_file), "password_file").rstrip("\n")
-    if sink.ca_file is not None:
-        _read(Path(sink.ca_file), "ca_file")
+    return _broker(sink.url, sink, "live")
+
+
+def _broker(url: str, login: BrokerLogin, table: str) -> Broker:
+    password = None
+    if login.password_file is not None:
+        password = _read(Path(login.password_file), f"{table}.password_file").rstrip("\n")
+    for key, file in (("ca_file", login.ca_file), ("cert_file", login.cert_file), ("key_file", login.key_file)):
+        if file is not None:
+            _read(Path(file), f"{table}.{key}")
     try:
-        return parse_broker_url(sink.url, username=sink.username, password=password, ca_file=sink.ca_file)
+        return parse_broker_url(
+            url,
+            username=login.username,
+            password=password,
+            ca_file=login.ca_file,
+            cert_file=login.cert_file,
+            key_file=login.key_file,
+        )
     except ContractError as error:
-        raise BadInput(f"live: {error}") from None
+        raise BadInput(f"{table}: {error}" if table == "live" else str(error)) from None
 
 
 def _read(file: Path, key: str) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"live.{key} {file} cannot be read: {error}") from None
+        raise BadInput(f"{key} {file} cannot be read: {error}") from None

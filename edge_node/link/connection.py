@@ -178,7 +178,10 @@ def _client(broker: Broker, opening: Opening) -> Client:
     if broker.username is not None:
         client.username_pw_set(broker.username, broker.password)
     if broker.tls:
-        client.tls_set_context(ssl.create_default_context(cafile=broker.ca_file))
+        context = ssl.create_default_context(cafile=broker.ca_file)
+        if broker.cert_file is not None:
+            context.load_cert_chain(broker.cert_file, broker.key_file)
+        client.tls_set_context(context)
     if opening.will is not None:
         client.will_set(opening.will.topic, opening.will.payload, opening.will.qos, opening.will.retain)
     return client

@@ -53,7 +53,7 @@ class Contact:
         self._connection = ""
         self._sent_bytes: Counter[str] = Counter()
         self.uplink = Uplink(
-            uplink_broker(config.broker or identity.broker_url),
+            uplink_broker(config.broker or identity.broker_url, config.uplink),
             identity.node,
             self._topics,
             on_connected=self._on_connected,

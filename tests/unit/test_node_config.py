@@ -38,7 +38,7 @@ def test_what_the_command_line_says_of_the_live_broker_goes_on_top_of_the_file(t
     file = tmp_path / "edge-node.toml"
     file.write_text("[live]\nurl = 'mqtt://127.0.0.1:1'\nusername = 'file'", encoding="utf-8")
     config = read_config(file, {"name": "cam", "site": "store", "live": {"username": "line"}})
-    assert config.live == LiveSink("mqtt://127.0.0.1:1", "line")
+    assert config.live == LiveSink("mqtt://127.0.0.1:1", username="line")
 
 
 def test_a_user_name_without_a_live_broker_is_refused() -> None:

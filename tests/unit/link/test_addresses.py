@@ -7,6 +7,7 @@ import pytest
 from coordinator.config import CoordinatorConfig
 from coordinator.errors import BadInput as CoordinatorBadInput
 from coordinator.link.broker import broker_of
+from edge_node.config import BrokerLogin
 from edge_node.errors import BadInput, Refused, Unreachable
 from edge_node.link.address import coordinator_address, uplink_broker
 from edge_node.link.discovery import FoundCoordinator, the_one
@@ -32,7 +33,7 @@ def test_other_machines_are_refused_until_nodes_have_identities() -> None:
 
 def test_an_uplink_url_that_cannot_be_is_one_line() -> None:
     with pytest.raises(BadInput, match="expected mqtt://HOST:PORT"):
-        uplink_broker("tcp://localhost")
+        uplink_broker("tcp://localhost", BrokerLogin())
 
 
 def test_none_found_says_what_to_do() -> None:

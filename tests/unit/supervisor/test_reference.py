@@ -10,7 +10,7 @@ import pytest
 
 from edge_node.cli import run
 from edge_node.cli import status as status_command
-from edge_node.config import LiveSink, NodeConfig, OutboxLimits, Source
+from edge_node.config import BrokerLogin, LiveSink, NodeConfig, OutboxLimits, Source
 from edge_node.supervisor import status
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "node.md").read_text(encoding="utf-8")
@@ -33,6 +33,7 @@ def rows(text: str) -> dict[str, str]:
     [
         (NodeConfig, PAGE.partition("\n## ")[0]),
         (Source, section("## `[sources.NAME]`")),
+        (BrokerLogin, section("## `[uplink]`")),
         (LiveSink, section("## `[live]`")),
         (OutboxLimits, section("## `[outbox]`")),
     ],
