@@ -26,8 +26,8 @@ demo: setup  ## coordinator, broker and two nodes on this machine: ARGS="--secon
 test: setup  ## all tests: ARGS="-k outbox"
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-unit: setup  ## the unit tests alone (under 30 seconds)
-	@$(BIN)/python -m pytest tests/unit tests/conformance $(ARGS)
+test-unit: setup  ## the unit tests alone (half a minute)
+	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
 check: setup $(VENV)/proto/.ready  ## format, lint, types, layering, generated code
 	$(BIN)/ruff format --check .
