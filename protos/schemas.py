@@ -7,6 +7,7 @@ One source: a field that is added to a struct appears in both by itself.
 """
 
 import argparse
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -183,7 +184,16 @@ def documents() -> dict[str, bytes]:
 
 
 def _pretty(document: dict[str, Any]) -> bytes:
-    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+    return msgspec.json.format(msgspec.json.encode(_dedented(document)), indent=2) + b"\n"
+
+
+def _dedented(part: Any) -> Any:
+    """The document with docstrings as Python 3.13 has them: without the indentation of their source."""
+    if isinstance(part, dict):
+        return {key: _dedented(value) for key, value in part.items()}
+    if isinstance(part, list | tuple):
+        return [_dedented(value) for value in part]
+    return inspect.cleandoc(part) if isinstance(part, str) else part
 
 
 def drifted(folder: Path) -> list[str]:
