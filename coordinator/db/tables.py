@@ -103,3 +103,85 @@ stale_topics = sa.Table(
     sa.Column("node", sa.Text, nullable=False),
     sa.Column("cleared", sa.Boolean, nullable=False),
 )
+
+join_tokens = sa.Table(
+    "join_tokens",
+    metadata,
+    sa.Column("digest", sa.Text, primary_key=True),  # SHA-256 of the secret, which is kept nowhere
+    sa.Column("site", sa.Text, nullable=False),
+    sa.Column("name", sa.Text),
+    sa.Column("labels", sa.Text, nullable=False),
+    sa.Column("replaces", sa.Text),
+    sa.Column("created_by", sa.Text, nullable=False),
+    sa.Column("created_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("used_at", UtcDateTime),
+    sa.Column("node", sa.Text),
+)
+
+certificates = sa.Table(
+    "certificates",
+    metadata,
+    sa.Column("principal", sa.Text, primary_key=True),
+    sa.Column("serial", sa.Text, nullable=False),
+    sa.Column("key_digest", sa.Text, nullable=False),
+    sa.Column("not_after", UtcDateTime, nullable=False),
+    sa.Column("issued_at", UtcDateTime, nullable=False),
+)
+
+revoked = sa.Table(
+    "revoked",
+    metadata,
+    sa.Column("principal", sa.Text, primary_key=True),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+)
+
+releases = sa.Table(
+    "releases",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("envelope", sa.LargeBinary, nullable=False),
+    sa.ForeignKeyConstraint(["model", "version"], ["versions.model", "versions.version"], ondelete="CASCADE"),
+)
+
+downgrades = sa.Table(
+    "downgrades",
+    metadata,
+    sa.Column("model", sa.Text, primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("envelope", sa.LargeBinary, nullable=False),
+    sa.ForeignKeyConstraint(["model", "version"], ["versions.model", "versions.version"], ondelete="CASCADE"),
+)
+
+trust_roots = sa.Table(
+    "trust_roots",
+    metadata,
+    sa.Column("version", sa.Integer, primary_key=True),
+    sa.Column("envelope", sa.LargeBinary, nullable=False),
+)
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    sa.Column("seq", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("previous", sa.Text, nullable=False),
+    sa.Column("hash", sa.Text, nullable=False),
+)
+
+traffic = sa.Table(
+    "traffic",
+    metadata,
+    sa.Column("node", sa.Text, sa.ForeignKey("nodes.id", ondelete="CASCADE"), primary_key=True),
+    sa.Column("bytes_in", sa.BigInteger, nullable=False),
+    sa.Column("bytes_out", sa.BigInteger, nullable=False),
+    sa.Column("by_kind", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+)
