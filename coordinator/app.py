@@ -31,8 +31,8 @@ from coordinator.db.control import ControlStore
 from coordinator.db.engine import open_engine, sqlite_url
 from coordinator.db.results_database import ResultsDatabase, open_results
 from coordinator.fleet.admitted import AdmittedNodes
-from coordinator.fleet.audit import Audit
 from coordinator.fleet.census import take_census
+from coordinator.fleet.comparison import Comparison
 from coordinator.fleet.controller import SUBSCRIBED, Controller
 from coordinator.fleet.deployments import DeploymentService
 from coordinator.fleet.nodes import NodeService
@@ -178,7 +178,7 @@ class Coordinator:
 
     def _controller(self, store: ControlStore, client: BrokerClient, key: Ed25519PrivateKey) -> Controller:
         return Controller(
-            audit=Audit(store, self._topics, utc_now),
+            comparison=Comparison(store, self._topics, utc_now),
             reports=ReportService(store, self._topics, utc_now),
             publisher=client,
             sign=lambda payload: seal(DESIRED, payload, key),

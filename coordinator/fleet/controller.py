@@ -16,14 +16,14 @@ from typing import Protocol
 import msgspec
 
 from coordinator.errors import BadInput, Unreachable
-from coordinator.fleet.audit import Audit
+from coordinator.fleet.comparison import Comparison
 from coordinator.fleet.presence import Presence
 from coordinator.fleet.reports import Due, ReportService
 from protos.identity import NodeId
 from protos.reported import Hello, Reported, Status
 from protos.topics import Kind, Topics
 
-AUDIT_EVERY_S = 60.0
+COMPARE_EVERY_S = 60.0
 RETRY_AFTER_S = 1.0
 SETTLE_S = 5.0
 """After a connect the broker's retained messages come first: a node that came back meanwhile is not said to be gone."""
@@ -50,13 +50,13 @@ class Controller:
 
     def __init__(
         self,
-        audit: Audit,
+        comparison: Comparison,
         reports: ReportService,
         publisher: Publisher,
         sign: Callable[[bytes], bytes],
         topics: Topics,
     ) -> None:
-        self._audit = audit
+        self._comparison = comparison
         self._reports = reports
         self._publisher = publisher
         self._sign = sign
@@ -68,7 +68,7 @@ class Controller:
         """whose availability is to be said"""
         self._uncleared = False
         self._woken = asyncio.Event()
-        self._next_audit = 0.0
+        self._next_comparison = 0.0
         self._restate_at = float("inf")
         self._loop: asyncio.AbstractEventLoop | None = None
         self.dropped = 0
@@ -112,17 +112,17 @@ class Controller:
             return 0.0
         if self._documents or self._availability or self._uncleared:
             return RETRY_AFTER_S
-        return max(0.0, min(self._next_audit, self._restate_at) - now)
+        return max(0.0, min(self._next_comparison, self._restate_at) - now)
 
     async def _turn(self, now: float) -> None:
         for _ in range(min(len(self._messages), MESSAGES_A_TURN)):
             self._note(await asyncio.to_thread(self._take, *self._messages[0]))
             self._messages.popleft()  # not before it is in the database
-        if now >= self._next_audit:
-            self._note(Due(documents=await asyncio.to_thread(self._audit.outdated)))
-            self._next_audit = now + AUDIT_EVERY_S
+        if now >= self._next_comparison:
+            self._note(Due(documents=await asyncio.to_thread(self._comparison.outdated)))
+            self._next_comparison = now + COMPARE_EVERY_S
         if now >= self._restate_at:
-            self._note(Due(availability=await asyncio.to_thread(self._audit.absent)))
+            self._note(Due(availability=await asyncio.to_thread(self._comparison.absent)))
             self._restate_at = float("inf")
         await self._publish(self._documents, self._signed_documents)
         await self._publish(self._availability, self._said_presence)
@@ -159,23 +159,23 @@ class Controller:
         due.update(node for node, message in messages.items() if not self._retain(*message))
 
     def _signed_documents(self, nodes: Collection[NodeId]) -> dict[NodeId, Message]:
-        documents = self._audit.documents(nodes)
+        documents = self._comparison.documents(nodes)
         return {
             node: (self._topics.of_node(node, Kind.DESIRED), self._sign(payload)) for node, payload in documents.items()
         }
 
     def _said_presence(self, nodes: Collection[NodeId]) -> dict[NodeId, Message]:
-        presence = self._audit.presence(nodes)
+        presence = self._comparison.presence(nodes)
         return {
             node: (topic, state.encode()) for node, (topic, state) in presence.items() if state is not Presence.UNKNOWN
         }
 
     async def _clear_topics(self) -> None:
-        pending = await asyncio.to_thread(self._audit.pending_topics)
+        pending = await asyncio.to_thread(self._comparison.pending_topics)
         cleared = [topic for topic in pending if self._retain(topic, b"")]
         self._uncleared = len(cleared) < len(pending)
         if cleared:
-            await asyncio.to_thread(self._audit.cleared, cleared)
+            await asyncio.to_thread(self._comparison.cleared, cleared)
 
     def _retain(self, topic: str, payload: bytes) -> bool:
         return self._publisher.publish(topic, payload, qos=1, retain=True)

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from coordinator.db.control import ControlStore
-from coordinator.fleet.audit import Audit
+from coordinator.fleet.comparison import Comparison
 from coordinator.fleet.controller import MAX_WAITING, Controller
 from coordinator.fleet.deployments import DeploymentService
 from coordinator.fleet.nodes import NodeService, Registration
@@ -57,7 +57,11 @@ class World:
         self.store = store
         self.broker = RetainingBroker()
         self.controller = Controller(
-            Audit(store, TOPICS, lambda: NOW), ReportService(store, TOPICS, lambda: NOW), self.broker, bytes, TOPICS
+            Comparison(store, TOPICS, lambda: NOW),
+            ReportService(store, TOPICS, lambda: NOW),
+            self.broker,
+            bytes,
+            TOPICS,
         )
         self.nodes = NodeService(store, TOPICS, lambda: NOW, lambda count: b"\x01" * count, self.controller.wake)
         self.deployments = DeploymentService(
@@ -364,7 +368,7 @@ async def test_a_node_that_refused_its_document_is_not_sent_it_again_and_again(w
     refused = Reported(node.id, 1, 0, None, "t", refusal="not signed by a key that is trusted here")
     with world.store.write() as tx:
         tx.nodes.put(replace(node, reported=refused, last_seen=NOW + timedelta(seconds=1)))
-    assert Audit(world.store, TOPICS, lambda: NOW).outdated() == ()
+    assert Comparison(world.store, TOPICS, lambda: NOW).outdated() == ()
 
 
 async def test_messages_beyond_the_bound_are_dropped_and_counted(world: World) -> None:

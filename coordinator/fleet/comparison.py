@@ -11,7 +11,7 @@ from protos.identity import NodeId
 from protos.topics import Topics
 
 
-class Audit:
+class Comparison:
     """Compares what nodes should have with what they say they have. Callable from any thread."""
 
     def __init__(self, store: Store, topics: Topics, now: Callable[[], datetime]) -> None:
