@@ -1,11 +1,13 @@
 """Signed documents: DSSE envelopes (https://github.com/secure-systems-lab/dsse) with Ed25519.
 
 What is signed is `PAE(type, payload)`, so a signature over one type of document is worth nothing on another.
-The key id is the digest of the raw public key. Freshness (epoch, revision, expiry) is the reader's decision; this
-module only answers who signed which bytes.
+The key id is the digest of the raw public key. An envelope may carry several signatures; who reads it says how many
+different trusted keys it needs. Freshness (epoch, revision, expiry) is the reader's decision; this module only answers
+who signed which bytes.
 
-    envelope = seal(DESIRED, payload, key)
-    payload = open_sealed(envelope, DESIRED, {public_key})
+    envelope = seal(RELEASE, payload, alice)
+    envelope = cosigned(envelope, RELEASE, bob)
+    payload = open_sealed(envelope, RELEASE, {alices_public_key, bobs_public_key}, threshold=2)
 """
 
 import base64
@@ -19,6 +21,14 @@ from protos.errors import ContractError
 
 DESIRED = "application/vnd.nearfield.desired.v1+json"
 ACKED = "application/vnd.nearfield.acked.v1+json"
+COMMAND = "application/vnd.nearfield.command.v1+json"
+TIME = "application/vnd.nearfield.time.v1+json"
+RELEASE = "application/vnd.nearfield.release.v1+json"
+DOWNGRADE = "application/vnd.nearfield.downgrade.v1+json"
+TRUST_ROOT = "application/vnd.nearfield.trust-root.v1+json"
+
+MAX_SIGNATURES = 64
+"""More are not looked at: an envelope must not cost its reader a thousand verifications."""
 
 
 class Signature(msgspec.Struct, frozen=True):
@@ -46,42 +56,88 @@ def public_bytes(key: Ed25519PrivateKey) -> bytes:
     return key.public_key().public_bytes_raw()
 
 
-def seal(payload_type: str, payload: bytes, key: Ed25519PrivateKey) -> bytes:
-    """The JSON of an envelope around `payload`, signed with `key`."""
-    signature = key.sign(pre_authentication_encoding(payload_type, payload))
-    sealed = Envelope(
-        payload_type=payload_type,
-        payload=base64.b64encode(payload).decode(),
-        signatures=(Signature(keyid=key_id(public_bytes(key)), sig=base64.b64encode(signature).decode()),),
-    )
-    return msgspec.json.encode(sealed)
+def seal(payload_type: str, payload: bytes, *keys: Ed25519PrivateKey) -> bytes:
+    """The JSON of an envelope around `payload`, signed with each key."""
+    signatures = tuple(_signature(payload_type, payload, key) for key in keys)
+    return msgspec.json.encode(Envelope(payload_type, base64.b64encode(payload).decode(), signatures))
 
 
-def open_sealed(envelope: bytes, payload_type: str, trusted: frozenset[bytes]) -> bytes:
-    """The payload of an envelope that one of the trusted raw public keys signed.
+def cosigned(envelope: bytes, payload_type: str, key: Ed25519PrivateKey) -> bytes:
+    """The envelope with one more signature, in place of an older one by the same key.
 
     Raises:
-        ContractError: not an envelope, another type of document, or no valid signature by a trusted key.
+        ContractError: not an envelope, or around another type of document.
     """
-    try:
-        sealed = msgspec.json.decode(envelope, type=Envelope)
-        payload = base64.b64decode(sealed.payload, validate=True)
-        signatures = [(s.keyid, base64.b64decode(s.sig, validate=True)) for s in sealed.signatures]
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # not JSON, not the form, not base64
-        raise ContractError(f"not a signed document: {error}") from None
-    if sealed.payload_type != payload_type:
-        raise ContractError(f"a signed {sealed.payload_type!r} where a {payload_type!r} belongs")
+    sealed, payload = _read(envelope, payload_type)
+    signature = _signature(payload_type, payload, key)
+    others = (one for one in sealed.signatures if one.keyid != signature.keyid)
+    return msgspec.json.encode(msgspec.structs.replace(sealed, signatures=(*others, signature)))
+
+
+def open_sealed(envelope: bytes, payload_type: str, trusted: frozenset[bytes], threshold: int = 1) -> bytes:
+    """The payload of an envelope that at least `threshold` of the trusted raw public keys signed.
+
+    Raises:
+        ContractError: not an envelope, another type of document, or too few valid signatures by trusted keys.
+    """
+    payload = unverified(envelope, payload_type)
+    found = len(signers(envelope, payload_type, trusted))
+    if threshold < 1 or found < threshold:
+        raise ContractError(
+            f"signed by {found} of the {threshold} keys that it needs"
+            if found
+            else "not signed by a key that is trusted here"
+        )
+    return payload
+
+
+def signers(envelope: bytes, payload_type: str, trusted: frozenset[bytes]) -> frozenset[bytes]:
+    """Those of the trusted raw public keys that signed the envelope; each counts once.
+
+    Raises:
+        ContractError: not an envelope, or another type of document.
+    """
+    sealed, payload = _read(envelope, payload_type)
     keys = {key_id(raw): raw for raw in trusted}
     message = pre_authentication_encoding(payload_type, payload)
-    if not any(keyid in keys and _verifies(keys[keyid], signature, message) for keyid, signature in signatures):
-        raise ContractError("not signed by a key that is trusted here")
-    return payload
+    known = ((keys[one.keyid], base64.b64decode(one.sig)) for one in sealed.signatures if one.keyid in keys)
+    return frozenset(key for key, signature in known if _verifies(key, signature, message))
+
+
+def unverified(envelope: bytes, payload_type: str) -> bytes:
+    """The payload, whoever signed it: to show it to a person, or to compare it with what they have.
+
+    Raises:
+        ContractError: not an envelope, or another type of document.
+    """
+    return _read(envelope, payload_type)[1]
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
     """`DSSEv1 SP LEN(type) SP type SP LEN(payload) SP payload` of the DSSE protocol."""
     kind = payload_type.encode()
     return b"DSSEv1 %d %b %d %b" % (len(kind), kind, len(payload), payload)
+
+
+def _read(envelope: bytes, payload_type: str) -> tuple[Envelope, bytes]:
+    """The envelope and its payload, once everything in it has been decoded."""
+    try:
+        sealed = msgspec.json.decode(envelope, type=Envelope)
+        payload = base64.b64decode(sealed.payload, validate=True)
+        for signature in sealed.signatures:
+            base64.b64decode(signature.sig, validate=True)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:  # not JSON, not the form, not base64
+        raise ContractError(f"not a signed document: {error}") from None
+    if sealed.payload_type != payload_type:
+        raise ContractError(f"a signed {sealed.payload_type!r} where a {payload_type!r} belongs")
+    if len(sealed.signatures) > MAX_SIGNATURES:
+        raise ContractError(f"not a signed document: {len(sealed.signatures)} signatures are more than are looked at")
+    return sealed, payload
+
+
+def _signature(payload_type: str, payload: bytes, key: Ed25519PrivateKey) -> Signature:
+    signature = key.sign(pre_authentication_encoding(payload_type, payload))
+    return Signature(keyid=key_id(public_bytes(key)), sig=base64.b64encode(signature).decode())
 
 
 def _verifies(public_key: bytes, signature: bytes, message: bytes) -> bool:

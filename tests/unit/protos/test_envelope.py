@@ -4,16 +4,34 @@ import base64
 import json
 
 import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
+from securesystemslib import dsse
+from securesystemslib.signer import CryptoSigner, SSlibKey
 
-from protos.envelope import ACKED, DESIRED, key_id, open_sealed, pre_authentication_encoding, public_bytes, seal
+from protos.envelope import (
+    ACKED,
+    DESIRED,
+    MAX_SIGNATURES,
+    cosigned,
+    key_id,
+    open_sealed,
+    pre_authentication_encoding,
+    public_bytes,
+    seal,
+    signers,
+    unverified,
+)
 from protos.errors import ContractError
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(32))
 TRUSTED = frozenset({public_bytes(KEY)})
+OTHERS = frozenset({public_bytes(OTHER)})
 
 
 @given(st.binary())
@@ -25,6 +43,37 @@ def test_the_encoding_is_that_of_the_dsse_protocol() -> None:
     # the example of the specification: https://github.com/secure-systems-lab/dsse/blob/master/protocol.md
     encoded = pre_authentication_encoding("http://example.com/HelloWorld", b"hello world")
     assert encoded == b"DSSEv1 29 http://example.com/HelloWorld 11 hello world"
+
+
+def test_the_published_test_vector_verifies() -> None:
+    # protocol.md of DSSE: an ECDSA P-256 key and its signature (r and s) over the encoding of the example
+    key = ec.EllipticCurvePublicNumbers(
+        46950820868899156662930047687818585632848591499744589407958293238635476079160,
+        5640078356564379163099075877009565129882514886557779369047442380624545832820,
+        ec.SECP256R1(),
+    ).public_key()
+    raw = base64.b64decode("A3JqsQGtVsJ2O2xqrI5IcnXip5GToJ3F+FnZ+O88SjtR6rDAajabZKciJTfUiHqJPcIAriEGAHTVeCUjW2JIZA==")
+    signature = encode_dss_signature(int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big"))
+    encoded = pre_authentication_encoding("http://example.com/HelloWorld", b"hello world")
+    key.verify(signature, encoded, ec.ECDSA(hashes.SHA256()))
+
+
+@given(st.binary())
+def test_securesystemslib_opens_what_we_seal(payload: bytes) -> None:
+    keys = [SSlibKey(key_id(raw), "ed25519", "ed25519", {"public": raw.hex()}) for raw in TRUSTED | OTHERS]
+    envelope = dsse.Envelope.from_dict(json.loads(seal(DESIRED, payload, KEY, OTHER)))
+    assert envelope.payload == payload
+    assert set(envelope.verify(keys, 2)) == {key_id(raw) for raw in TRUSTED | OTHERS}
+
+
+@given(st.binary())
+def test_we_open_what_securesystemslib_sealed(payload: bytes) -> None:
+    envelope = dsse.Envelope(payload, DESIRED, {})
+    for key in (KEY, OTHER):
+        raw = public_bytes(key)
+        envelope.sign(CryptoSigner(key, SSlibKey(key_id(raw), "ed25519", "ed25519", {"public": raw.hex()})))
+    sealed = json.dumps(envelope.to_dict()).encode()
+    assert open_sealed(sealed, DESIRED, TRUSTED | OTHERS, threshold=2) == payload
 
 
 @given(st.binary(), st.binary(), st.text(max_size=20), st.text(max_size=20))
@@ -104,3 +153,39 @@ def test_no_json_breaks_the_reader(payload_type: object, payload: object, signat
     document = {"payloadType": payload_type, "payload": payload, "signatures": signatures}
     with pytest.raises(ContractError):
         open_sealed(json.dumps(document).encode(), DESIRED, TRUSTED)
+
+
+def test_a_threshold_counts_different_keys() -> None:
+    both, one = seal(DESIRED, b"{}", KEY, OTHER), seal(DESIRED, b"{}", KEY)
+    assert open_sealed(both, DESIRED, TRUSTED | OTHERS, threshold=2) == b"{}"
+    assert open_sealed(cosigned(one, DESIRED, OTHER), DESIRED, TRUSTED | OTHERS, threshold=2) == b"{}"
+    twice = json.loads(one)
+    twice["signatures"] *= 2
+    for too_few in (one, json.dumps(twice).encode(), cosigned(one, DESIRED, KEY)):
+        with pytest.raises(ContractError, match="signed by 1 of the 2 keys that it needs"):
+            open_sealed(too_few, DESIRED, TRUSTED | OTHERS, threshold=2)
+
+
+def test_a_threshold_of_nobody_opens_nothing() -> None:
+    with pytest.raises(ContractError):
+        open_sealed(seal(DESIRED, b"{}", KEY), DESIRED, TRUSTED, threshold=0)
+
+
+def test_who_signs_again_signs_once() -> None:
+    again = cosigned(seal(DESIRED, b"{}", KEY), DESIRED, KEY)
+    assert len(json.loads(again)["signatures"]) == 1
+    assert signers(again, DESIRED, TRUSTED | OTHERS) == TRUSTED
+
+
+def test_nobody_vouches_for_what_is_read_unverified() -> None:
+    unsigned = seal(DESIRED, b"{}")
+    assert unverified(unsigned, DESIRED) == b"{}"
+    with pytest.raises(ContractError, match="not signed"):
+        open_sealed(unsigned, DESIRED, TRUSTED)
+
+
+def test_a_thousand_signatures_are_not_looked_at() -> None:
+    envelope = json.loads(seal(DESIRED, b"{}", KEY))
+    envelope["signatures"] *= MAX_SIGNATURES + 1
+    with pytest.raises(ContractError, match="more than are looked at"):
+        open_sealed(json.dumps(envelope).encode(), DESIRED, TRUSTED)
