@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from coordinator import __version__
-from coordinator.cli import client, deployment, model, model_init, node, results
+from coordinator.cli import audit, client, deployment, model, model_init, node, results
 from coordinator.cli.demo import demo
 from coordinator.cli.status import status
 from coordinator.errors import Exit, NearfieldError
@@ -30,6 +30,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(deployment.app, name="deployment")
 app.add_typer(node.app, name="node")
 app.add_typer(results.app, name="results")
+app.add_typer(audit.app, name="audit")
 app.command("status")(status)
 app.command("demo")(demo)
 

@@ -9,6 +9,10 @@ from contextlib import contextmanager
 
 import sqlalchemy as sa
 
+from coordinator.audit.acting import acting
+from coordinator.audit.chain import Entry
+from coordinator.audit.log import say
+from coordinator.db.audit import AuditRows
 from coordinator.db.deployments import DeploymentRows
 from coordinator.db.engine import answering, reading, writing
 from coordinator.db.migrate import CONTROL, upgrade
@@ -28,6 +32,7 @@ class Transaction:
         self.documents = DocumentRows(connection)
         self.deployments = DeploymentRows(connection)
         self.retained = RetainedRows(connection)
+        self.audit = AuditRows(connection)
 
     def epoch(self) -> int:
         """The epoch of the documents issued now."""
@@ -60,12 +65,25 @@ class ControlStore:
 
     @contextmanager
     def write(self) -> Iterator[Transaction]:
-        """A transaction that writes; it waits for the one before it."""
+        """A transaction that writes; it waits for the one before it. The act of the call under way commits with it."""
         with answering(self._engine), writing(self._engine) as connection:
             if connection.dialect.name == "postgresql":
                 connection.execute(sa.select(settings.c.only).with_for_update())
-            yield Transaction(connection)
+            transaction = Transaction(connection)
+            yield transaction
+            entry = _record(transaction)
+        if entry is not None:
+            say(entry)
 
     def close(self) -> None:
         """Close all connections."""
         self._engine.dispose()
+
+
+def _record(transaction: Transaction) -> Entry | None:
+    """Put the act of the call under way into the log, once."""
+    pending = acting.get()
+    if pending is None or pending.recorded:
+        return None
+    pending.recorded = True
+    return transaction.audit.append(pending.act, pending.at)

@@ -1,0 +1,150 @@
+"""Puts what callers do into the audit log: one table of what counts as an act, one interceptor.
+
+The entry commits in the transaction of the act itself (`coordinator.audit.acting`). What fails or is refused, and what
+changes nothing, is recorded when the call ends; of calls that only read, refusals alone. A caller that is refused again
+and again is recorded once a minute, so that nobody fills the log from outside.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from operator import attrgetter
+from typing import Any
+
+import grpc
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.message import Message
+
+from coordinator.api.errors import Context, Handler, code_of
+from coordinator.audit.acting import Pending, acting
+from coordinator.audit.chain import Act
+from coordinator.audit.log import AuditLog
+
+SERVICE = "/nearfield.fleet.v1."
+SECRET_FIELDS = frozenset({"secret", "csr", "certificate", "challenge", "signature", "envelope", "manifest"})
+"""Fields that are secret or large."""
+MAX_SUBJECT = 200
+SILENCE = timedelta(minutes=1)
+MAX_REMEMBERED = 1000
+
+
+def _nothing(_request: Any) -> str:
+    return ""
+
+
+def _deployment(request: Any) -> str:
+    try:
+        return str(json.loads(request.spec_json)["name"])
+    except (ValueError, TypeError, KeyError, RecursionError):  # refused by the method itself
+        return ""
+
+
+Subject = Callable[[Any], str]
+ACTS: dict[str, tuple[str, Subject]] = {
+    "NodeService/RenameNode": ("node.rename", attrgetter("node")),
+    "NodeService/DeleteNode": ("node.delete", attrgetter("node")),
+    "DeploymentService/ApplyDeployment": ("deployment.apply", _deployment),
+    "DeploymentService/DeleteDeployment": ("deployment.delete", attrgetter("name")),
+    "ModelService/PublishVersion": ("model.publish", attrgetter("model")),
+    "ModelService/DeleteVersion": ("model.delete", attrgetter("model")),
+    "EnrollmentService/Enroll": ("node.enroll", attrgetter("name")),
+    "EnrollmentService/RenewCertificate": ("node.renew", _nothing),
+    "AccessService/CreateJoinTokens": ("token.create", attrgetter("site")),
+    "AccessService/DeleteJoinToken": ("token.delete", attrgetter("id")),
+    "AccessService/RevokeNode": ("node.revoke", attrgetter("node")),
+    "AccessService/ReplaceNode": ("node.replace", attrgetter("node")),
+    "AccessService/IssueCredential": ("credential.create", attrgetter("name")),
+    "AccessService/RevokeCredential": ("credential.revoke", attrgetter("principal")),
+    "AccessService/IssueBrokerCertificate": ("broker.certify", _nothing),
+}
+"""Method → the act, and what it is done to."""
+
+
+def act_of(method: str, request: Message, actor: str) -> Act:
+    """What a call is, as the log has it; a call that only reads goes by its method's name."""
+    name = method.removeprefix(SERVICE)
+    action, subject = ACTS.get(name, (name.replace("Service/", ".").lower(), _nothing))
+    detail = MessageToDict(request, preserving_proto_field_name=True)
+    shown = {key: value for key, value in detail.items() if key not in SECRET_FIELDS}
+    return Act(actor, action, subject(request)[:MAX_SUBJECT], shown)
+
+
+def is_act(method: str, request: Any) -> bool:
+    """Whether a call may change something: reading and rehearsing (`dry_run`) do not."""
+    return method.removeprefix(SERVICE) in ACTS and not getattr(request, "dry_run", False)
+
+
+class AuditedCalls(grpc.aio.ServerInterceptor):
+    """Between `ErrorsToStatus`, which answers errors, and the one that refuses: errors pass through as they are.
+
+    Args:
+        log: where to.
+        actor: who makes a call, from its certificate; it must not raise.
+        now: the clock.
+    """
+
+    def __init__(self, log: AuditLog, actor: Callable[[Context], str], now: Callable[[], datetime]) -> None:
+        self._log = log
+        self._actor = actor
+        self._now = now
+        self._refused: dict[tuple[str, str], datetime] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Handler | None:
+        """The method's handler, wrapped. Streams move content by digest: what is done with it is a call of its own."""
+        handler = await continuation(handler_call_details)
+        if handler is None or handler.request_streaming or handler.response_streaming:
+            return handler
+        coders = (handler.request_deserializer, handler.response_serializer)
+        return grpc.unary_unary_rpc_method_handler(
+            self._audited(handler.unary_unary, handler_call_details.method), *coders
+        )
+
+    def _audited(self, behaviour: Any, method: str) -> Any:
+        async def reply(request: Any, context: Context) -> Any:
+            pending = Pending(act_of(method, request, self._actor(context)), self._now())
+            counts = is_act(method, request)
+            try:
+                answer = await _acting(pending if counts else None, behaviour, request, context)
+            except Exception as error:
+                await self._failed(pending, error, counts=counts)
+                raise
+            if counts and not pending.recorded:
+                await asyncio.to_thread(self._log.record, replace(pending.act, outcome="no change"))
+            return answer
+
+        return reply
+
+    async def _failed(self, pending: Pending, error: Exception, *, counts: bool) -> None:
+        """Record it before the caller hears of it."""
+        code = code_of(error)
+        refused = code is grpc.StatusCode.PERMISSION_DENIED
+        if refused and not self._is_news(pending):
+            return
+        if refused or counts:
+            outcome = "failed" if code is grpc.StatusCode.INTERNAL else " ".join(str(error).split())
+            await asyncio.to_thread(self._log.record, replace(pending.act, outcome=outcome))
+
+    def _is_news(self, pending: Pending) -> bool:
+        """Whether this caller was not refused this a moment ago."""
+        key = (pending.act.actor, pending.act.action)
+        last = self._refused.get(key)
+        if last is not None and pending.at - last < SILENCE:
+            return False
+        if len(self._refused) >= MAX_REMEMBERED:
+            self._refused.clear()
+        self._refused[key] = pending.at
+        return True
+
+
+async def _acting(pending: Pending | None, behaviour: Any, request: Any, context: Context) -> Any:
+    before = acting.set(pending)
+    try:
+        return await behaviour(request, context)
+    finally:
+        acting.reset(before)

@@ -1,0 +1,21 @@
+"""What the call under way does: carried to the transaction that does it, so that both commit or neither."""
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+
+from coordinator.audit.chain import Act
+
+
+@dataclass
+class Pending:
+    """An act that waits for the first transaction that writes; `recorded` once it is in the log."""
+
+    act: Act
+    at: datetime
+    recorded: bool = False
+
+
+acting: ContextVar[Pending | None] = ContextVar("acting", default=None)
+"""Set for the length of a call (coordinator/api/audited.py), read by coordinator/db/control.py. Threads that serve the
+call see the same object."""

@@ -1,0 +1,133 @@
+"""What callers do over gRPC stands in the audit log, also what fails or is refused; what they only read does not."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import grpc
+import pytest
+
+from coordinator.api.audited import ACTS, SERVICE, AuditedCalls
+from coordinator.api.errors import Context, ErrorsToStatus
+from coordinator.audit.chain import Entry
+from coordinator.audit.log import AuditLog
+from coordinator.db.control import ControlStore
+from coordinator.db.engine import open_engine, sqlite_url
+from coordinator.errors import NotFound, Refused
+from protos.fleet.v1 import (
+    access_pb2,
+    deployment_pb2,
+    enrollment_pb2,
+    model_pb2,
+    node_pb2,
+    node_pb2_grpc,
+)
+
+BEGUN = datetime(2026, 5, 1, 10, tzinfo=UTC)
+
+
+class World:
+    """A server with one service, and its log."""
+
+    def __init__(self, store: ControlStore) -> None:
+        self.store = store
+        self.now = BEGUN
+        self.log = AuditLog(store, lambda: self.now)
+
+    def entries(self) -> list[Entry]:
+        """All entries."""
+        return list(self.log.entries(0, 0))
+
+    def outcomes(self) -> list[tuple[str, str, str]]:
+        """Action, subject and outcome of all entries."""
+        return [(one.action, one.subject, json.loads(one.detail)["outcome"]) for one in self.entries()]
+
+
+class Nodes(node_pb2_grpc.NodeServiceServicer):
+    """Renames in the database, fails and refuses on demand."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    async def RenameNode(self, request: node_pb2.RenameNodeRequest, context: Context) -> node_pb2.Node:  # noqa: N802
+        """Write, unless the name says otherwise."""
+        if request.name == "missing":
+            raise NotFound("no node missing")
+        if request.name != "same":
+            with self._world.store.write() as tx:
+                tx.raise_epoch(9)
+        return node_pb2.Node(name=request.name)
+
+    async def GetNode(self, request: node_pb2.GetNodeRequest, context: Context) -> node_pb2.Node:  # noqa: N802
+        """Read, or refuse."""
+        if request.node == "secret":
+            raise Refused("viewers may not")
+        return node_pb2.Node()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A world with an empty log."""
+    store = ControlStore(open_engine(sqlite_url(tmp_path / "control.db")))
+    store.prepare()
+    yield World(store)
+    store.close()
+
+
+@pytest.fixture
+async def nodes(world: World) -> AsyncIterator[node_pb2_grpc.NodeServiceStub]:
+    """A stub of the served service."""
+    audited = AuditedCalls(world.log, lambda _context: "operator:bob", lambda: world.now)
+    server = grpc.aio.server(interceptors=(ErrorsToStatus(), audited))
+    node_pb2_grpc.add_NodeServiceServicer_to_server(Nodes(world), server)  # type: ignore[no-untyped-call]
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        yield node_pb2_grpc.NodeServiceStub(channel)  # type: ignore[no-untyped-call]
+    await server.stop(None)
+
+
+async def test_an_act_is_recorded_once_with_who_did_it_and_what_was_asked(
+    world: World, nodes: node_pb2_grpc.NodeServiceStub
+) -> None:
+    await nodes.RenameNode(node_pb2.RenameNodeRequest(node="cam-3", name="till-3"))
+    [entry] = world.entries()
+    assert (entry.actor, entry.action, entry.subject) == ("operator:bob", "node.rename", "cam-3")
+    assert json.loads(entry.detail) == {"node": "cam-3", "name": "till-3", "outcome": "done"}
+
+
+async def test_an_act_that_changes_nothing_or_fails_is_recorded_as_that(
+    world: World, nodes: node_pb2_grpc.NodeServiceStub
+) -> None:
+    await nodes.RenameNode(node_pb2.RenameNodeRequest(node="cam-3", name="same"))
+    with pytest.raises(grpc.aio.AioRpcError):
+        await nodes.RenameNode(node_pb2.RenameNodeRequest(node="cam-3", name="missing"))
+    assert world.outcomes() == [("node.rename", "cam-3", "no change"), ("node.rename", "cam-3", "no node missing")]
+
+
+async def test_reading_is_not_recorded_unless_it_is_refused(world: World, nodes: node_pb2_grpc.NodeServiceStub) -> None:
+    await nodes.GetNode(node_pb2.GetNodeRequest(node="cam-3"))
+    assert world.entries() == []
+    with pytest.raises(grpc.aio.AioRpcError):
+        await nodes.GetNode(node_pb2.GetNodeRequest(node="secret"))
+    assert world.outcomes() == [("node.getnode", "", "viewers may not")]
+
+
+async def test_refusals_of_one_caller_are_recorded_once_a_minute(
+    world: World, nodes: node_pb2_grpc.NodeServiceStub
+) -> None:
+    for seconds in (0, 1, 59, 61, 62):
+        world.now = BEGUN + timedelta(seconds=seconds)
+        with pytest.raises(grpc.aio.AioRpcError):
+            await nodes.GetNode(node_pb2.GetNodeRequest(node="secret"))
+    assert len(world.entries()) == 2
+
+
+def test_every_act_is_a_method_that_there_is_and_names_its_subject() -> None:
+    files = (node_pb2, deployment_pb2, model_pb2, enrollment_pb2, access_pb2)
+    services = {name: service for file in files for name, service in file.DESCRIPTOR.services_by_name.items()}
+    for method, (_, subject) in ACTS.items():
+        service, _, name = method.partition("/")
+        request = services[service].methods_by_name[name].input_type
+        assert isinstance(subject(request._concrete_class()), str), SERVICE + method
