@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ from coordinator import __version__
 from coordinator.config import CoordinatorConfig, read_config
 from coordinator.errors import Exit, NearfieldError, WrongUsage
 from coordinator.folder import Folder, make_folder
+from coordinator.service import commands as service_commands
+from coordinator.service.notify import notifier
 from protos.errors import ContractError
 from protos.strict import convert
 
@@ -75,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(f"--{option}", type=kind, metavar=option.upper(), help=explanation)
         no_announce = "do not announce by zeroconf"
         command.add_argument("--no-announce", dest="announce", action="store_const", const=False, help=no_announce)
+    service_commands.register(commands)
     return parser
 
 
@@ -112,6 +116,8 @@ async def _run(config: CoordinatorConfig, folder: Path) -> None:
         await asyncio.wait((starting,))
         return
     await starting
+    service = notifier(os.environ)
+    service.ready(lambda: f"gRPC {coordinator.address}, broker {coordinator.broker_url} ({coordinator.broker_words})")
     try:
         print(
             f"coordinator {coordinator.address} · broker {coordinator.broker_url} ({coordinator.broker_words})",
@@ -122,7 +128,9 @@ async def _run(config: CoordinatorConfig, folder: Path) -> None:
         if coordinator.failed.done():
             await coordinator.failed
     finally:
+        service.stopping()
         await coordinator.stop()
+        service.close()
 
 
 def _settle(future: "asyncio.Future[None]") -> None:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -91,6 +92,7 @@ class Agent:
         self.device.on_observed = self.results.observed
         self.registration = Registration(config, lambda: self.identity, self._connected, self._on_registered)
         self.reconciler = Reconciler(self.device, self._desired, self._facts, self._on_planned)
+        self.on_ready: Callable[[], None] = lambda: None
         self.identity: Identity | None = None
         self.adopted: Adopted | None = None
         self.contact: Contact | None = None
@@ -117,6 +119,7 @@ class Agent:
                 with usable(self._folder):
                     await self._open()
                     await socket.open()
+                self.on_ready()
                 await self._work()
             finally:
                 await socket.close()
@@ -125,6 +128,11 @@ class Agent:
     def stop(self) -> None:
         """Have `run` finish what has begun and return."""
         self._stopping.set()
+
+    def summary(self) -> str:
+        """What the node does now, in a few words that cost nothing."""
+        link = "connected" if self._connected() else "not connected"
+        return f"{len(self.device.pipelines)} pipelines, {link}, {self.outbox.last_seq} results"
 
     def status(self) -> StatusDocument:
         """What the node does now."""

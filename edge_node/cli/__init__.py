@@ -10,7 +10,7 @@ from edge_node import __version__
 from edge_node.cli.parser import LineParser
 from edge_node.errors import Exit, NearfieldError
 
-COMMANDS: tuple[str, ...] = ("run", "status", "infer", "bench", "doctor", "bundle")
+COMMANDS: tuple[str, ...] = ("run", "status", "infer", "bench", "doctor", "bundle", "install")
 """Modules of this package, in the order of the help."""
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,7 +136,18 @@ def _live(arguments: argparse.Namespace) -> dict[str, str] | None:
 async def _until_signalled(agent: "Agent") -> None:
     import asyncio
 
-    loop = asyncio.get_running_loop()
+    from edge_node.service.notify import notifier
+
+    service = notifier(os.environ)
+    agent.on_ready = lambda: service.ready(agent.summary)
+
+    def stop() -> None:
+        service.stopping()
+        agent.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, agent.stop)
-    await agent.run()
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    try:
+        await agent.run()
+    finally:
+        service.close()
