@@ -21,7 +21,8 @@ EXPECTED = "expected mqtt://HOST:PORT or mqtts://HOST:PORT"
 class Broker:
     """Where a broker is and how to log in: with a user name, or with a certificate and its key, or both.
 
-    The files are PEM; `ca_file` None: the system's authorities.
+    The files are PEM; `ca_file` None: the system's authorities. `server_name` is the name that the broker's certificate
+    must have, where it is not the host that is dialled (protos/principal.py SERVER_NAME).
     """
 
     host: str
@@ -32,6 +33,7 @@ class Broker:
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = None
+    server_name: str | None = None
 
     @property
     def safe_url(self) -> str:
