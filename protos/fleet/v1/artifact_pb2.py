@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/fleet/v1/artifact.proto\x12\x12nearfield.fleet.v1\"!\n\x0fStatBlobRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\">\n\x08\x42lobStat\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\x12\x10\n\x08received\x18\x03 \x01(\x04\"M\n\x0fPushBlobRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"2\n\x10\x46\x65tchBlobRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\x15\n\x05\x43hunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"$\n\x12GetManifestRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"+\n\x08Manifest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x32\xd6\x02\n\x0f\x41rtifactService\x12M\n\x08StatBlob\x12#.nearfield.fleet.v1.StatBlobRequest\x1a\x1c.nearfield.fleet.v1.BlobStat\x12O\n\x08PushBlob\x12#.nearfield.fleet.v1.PushBlobRequest\x1a\x1c.nearfield.fleet.v1.BlobStat(\x01\x12N\n\tFetchBlob\x12$.nearfield.fleet.v1.FetchBlobRequest\x1a\x19.nearfield.fleet.v1.Chunk0\x01\x12S\n\x0bGetManifest\x12&.nearfield.fleet.v1.GetManifestRequest\x1a\x1c.nearfield.fleet.v1.Manifestb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eprotos/fleet/v1/artifact.proto\x12\x12nearfield.fleet.v1\"!\n\x0fStatBlobRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\">\n\x08\x42lobStat\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\x12\x10\n\x08received\x18\x03 \x01(\x04\"M\n\x0fPushBlobRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\"2\n\x10\x46\x65tchBlobRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0e\n\x06offset\x18\x02 \x01(\x04\"\x15\n\x05\x43hunk\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"$\n\x12GetManifestRequest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"Q\n\x08Manifest\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x12\x10\n\x08releases\x18\x03 \x03(\x0c\x12\x12\n\ndowngrades\x18\x04 \x03(\x0c\x32\xd6\x02\n\x0f\x41rtifactService\x12M\n\x08StatBlob\x12#.nearfield.fleet.v1.StatBlobRequest\x1a\x1c.nearfield.fleet.v1.BlobStat\x12O\n\x08PushBlob\x12#.nearfield.fleet.v1.PushBlobRequest\x1a\x1c.nearfield.fleet.v1.BlobStat(\x01\x12N\n\tFetchBlob\x12$.nearfield.fleet.v1.FetchBlobRequest\x1a\x19.nearfield.fleet.v1.Chunk0\x01\x12S\n\x0bGetManifest\x12&.nearfield.fleet.v1.GetManifestRequest\x1a\x1c.nearfield.fleet.v1.Manifestb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,7 +44,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETMANIFESTREQUEST']._serialized_start=307
   _globals['_GETMANIFESTREQUEST']._serialized_end=343
   _globals['_MANIFEST']._serialized_start=345
-  _globals['_MANIFEST']._serialized_end=388
-  _globals['_ARTIFACTSERVICE']._serialized_start=391
-  _globals['_ARTIFACTSERVICE']._serialized_end=733
+  _globals['_MANIFEST']._serialized_end=426
+  _globals['_ARTIFACTSERVICE']._serialized_start=429
+  _globals['_ARTIFACTSERVICE']._serialized_end=771
 # @@protoc_insertion_point(module_scope)

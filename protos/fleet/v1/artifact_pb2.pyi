@@ -4,7 +4,9 @@ isort:skip_file
 """
 
 import builtins
+import collections.abc
 import google.protobuf.descriptor
+import google.protobuf.internal.containers
 import google.protobuf.message
 import sys
 import typing
@@ -133,14 +135,24 @@ class Manifest(google.protobuf.message.Message):
 
     DIGEST_FIELD_NUMBER: builtins.int
     CONTENT_FIELD_NUMBER: builtins.int
+    RELEASES_FIELD_NUMBER: builtins.int
+    DOWNGRADES_FIELD_NUMBER: builtins.int
     digest: builtins.str
     content: builtins.bytes
+    @property
+    def releases(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Signed envelopes of protos/release.py: releases that name the bundle, permits to go back to it."""
+
+    @property
+    def downgrades(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]: ...
     def __init__(
         self,
         *,
         digest: builtins.str = ...,
         content: builtins.bytes = ...,
+        releases: collections.abc.Iterable[builtins.bytes] | None = ...,
+        downgrades: collections.abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["content", b"content", "digest", b"digest"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["content", b"content", "digest", b"digest", "downgrades", b"downgrades", "releases", b"releases"]) -> None: ...
 
 Global___Manifest: typing_extensions.TypeAlias = Manifest

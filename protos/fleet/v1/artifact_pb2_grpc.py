@@ -82,7 +82,7 @@ class ArtifactServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def GetManifest(self, request, context):
-        """The OCI image manifest of a bundle.
+        """The OCI image manifest of a bundle, with what publishers have signed about it.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

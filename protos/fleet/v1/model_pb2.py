@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bprotos/fleet/v1/model.proto\x12\x12nearfield.fleet.v1\"8\n\x15PublishVersionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08manifest\x18\x02 \x01(\x0c\"Y\n\x13PublishVersionReply\x12\x31\n\x07version\x18\x01 \x01(\x0b\x32 .nearfield.fleet.v1.ModelVersion\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xc2\x01\n\x0cModelVersion\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x04\x12\x12\n\ncreated_at\x18\x06 \x01(\t\x12-\n\x05\x66iles\x18\x07 \x03(\x0b\x32\x1e.nearfield.fleet.v1.BundleFile\x12\x12\n\nmodel_toml\x18\x08 \x01(\t\x12\x0f\n\x07used_by\x18\t \x03(\t\"8\n\nBundleFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\"\"\n\x11ListModelsRequest\x12\r\n\x05model\x18\x01 \x01(\t\"E\n\x0fListModelsReply\x12\x32\n\x08versions\x18\x01 \x03(\x0b\x32 .nearfield.fleet.v1.ModelVersion\"3\n\x11GetVersionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"6\n\x12VerifyVersionReply\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x10\n\x08problems\x18\x02 \x03(\t\"#\n\x12\x44\x65leteVersionReply\x12\r\n\x05\x66reed\x18\x01 \x01(\x04\x32\xe5\x03\n\x0cModelService\x12\x64\n\x0ePublishVersion\x12).nearfield.fleet.v1.PublishVersionRequest\x1a\'.nearfield.fleet.v1.PublishVersionReply\x12X\n\nListModels\x12%.nearfield.fleet.v1.ListModelsRequest\x1a#.nearfield.fleet.v1.ListModelsReply\x12U\n\nGetVersion\x12%.nearfield.fleet.v1.GetVersionRequest\x1a .nearfield.fleet.v1.ModelVersion\x12^\n\rVerifyVersion\x12%.nearfield.fleet.v1.GetVersionRequest\x1a&.nearfield.fleet.v1.VerifyVersionReply\x12^\n\rDeleteVersion\x12%.nearfield.fleet.v1.GetVersionRequest\x1a&.nearfield.fleet.v1.DeleteVersionReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bprotos/fleet/v1/model.proto\x12\x12nearfield.fleet.v1\"I\n\x15PublishVersionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08manifest\x18\x02 \x01(\x0c\x12\x0f\n\x07version\x18\x03 \x01(\r\"Y\n\x13PublishVersionReply\x12\x31\n\x07version\x18\x01 \x01(\x0b\x32 .nearfield.fleet.v1.ModelVersion\x12\x0f\n\x07\x63reated\x18\x02 \x01(\x08\"\xfa\x01\n\x0cModelVersion\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0e\n\x06\x64igest\x18\x03 \x01(\t\x12\x0c\n\x04task\x18\x04 \x01(\t\x12\x0c\n\x04size\x18\x05 \x01(\x04\x12\x12\n\ncreated_at\x18\x06 \x01(\t\x12-\n\x05\x66iles\x18\x07 \x03(\x0b\x32\x1e.nearfield.fleet.v1.BundleFile\x12\x12\n\nmodel_toml\x18\x08 \x01(\t\x12\x0f\n\x07used_by\x18\t \x03(\t\x12\x0f\n\x07release\x18\n \x01(\x0c\x12\x11\n\tsigned_by\x18\x0b \x03(\t\x12\x12\n\nunreleased\x18\x0c \x01(\t\"8\n\nBundleFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x04\"\"\n\x11ListModelsRequest\x12\r\n\x05model\x18\x01 \x01(\t\"E\n\x0fListModelsReply\x12\x32\n\x08versions\x18\x01 \x03(\x0b\x32 .nearfield.fleet.v1.ModelVersion\"3\n\x11GetVersionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\"6\n\x12VerifyVersionReply\x12\x0e\n\x06intact\x18\x01 \x01(\x08\x12\x10\n\x08problems\x18\x02 \x03(\t\"#\n\x12\x44\x65leteVersionReply\x12\r\n\x05\x66reed\x18\x01 \x01(\x04\"E\n\x12SignVersionRequest\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\x0f\n\x07release\x18\x03 \x01(\x0c\"(\n\x16PermitDowngradeRequest\x12\x0e\n\x06permit\x18\x01 \x01(\x0c\"E\n\x14PermitDowngradeReply\x12\r\n\x05model\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\r\n\x05\x62\x65low\x18\x03 \x01(\r2\xa7\x05\n\x0cModelService\x12\x64\n\x0ePublishVersion\x12).nearfield.fleet.v1.PublishVersionRequest\x1a\'.nearfield.fleet.v1.PublishVersionReply\x12X\n\nListModels\x12%.nearfield.fleet.v1.ListModelsRequest\x1a#.nearfield.fleet.v1.ListModelsReply\x12U\n\nGetVersion\x12%.nearfield.fleet.v1.GetVersionRequest\x1a .nearfield.fleet.v1.ModelVersion\x12^\n\rVerifyVersion\x12%.nearfield.fleet.v1.GetVersionRequest\x1a&.nearfield.fleet.v1.VerifyVersionReply\x12W\n\x0bSignVersion\x12&.nearfield.fleet.v1.SignVersionRequest\x1a .nearfield.fleet.v1.ModelVersion\x12g\n\x0fPermitDowngrade\x12*.nearfield.fleet.v1.PermitDowngradeRequest\x1a(.nearfield.fleet.v1.PermitDowngradeReply\x12^\n\rDeleteVersion\x12%.nearfield.fleet.v1.GetVersionRequest\x1a&.nearfield.fleet.v1.DeleteVersionReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,23 +32,29 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.fleet.v1.model_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_PUBLISHVERSIONREQUEST']._serialized_start=51
-  _globals['_PUBLISHVERSIONREQUEST']._serialized_end=107
-  _globals['_PUBLISHVERSIONREPLY']._serialized_start=109
-  _globals['_PUBLISHVERSIONREPLY']._serialized_end=198
-  _globals['_MODELVERSION']._serialized_start=201
-  _globals['_MODELVERSION']._serialized_end=395
-  _globals['_BUNDLEFILE']._serialized_start=397
-  _globals['_BUNDLEFILE']._serialized_end=453
-  _globals['_LISTMODELSREQUEST']._serialized_start=455
-  _globals['_LISTMODELSREQUEST']._serialized_end=489
-  _globals['_LISTMODELSREPLY']._serialized_start=491
-  _globals['_LISTMODELSREPLY']._serialized_end=560
-  _globals['_GETVERSIONREQUEST']._serialized_start=562
-  _globals['_GETVERSIONREQUEST']._serialized_end=613
-  _globals['_VERIFYVERSIONREPLY']._serialized_start=615
-  _globals['_VERIFYVERSIONREPLY']._serialized_end=669
-  _globals['_DELETEVERSIONREPLY']._serialized_start=671
-  _globals['_DELETEVERSIONREPLY']._serialized_end=706
-  _globals['_MODELSERVICE']._serialized_start=709
-  _globals['_MODELSERVICE']._serialized_end=1194
+  _globals['_PUBLISHVERSIONREQUEST']._serialized_end=124
+  _globals['_PUBLISHVERSIONREPLY']._serialized_start=126
+  _globals['_PUBLISHVERSIONREPLY']._serialized_end=215
+  _globals['_MODELVERSION']._serialized_start=218
+  _globals['_MODELVERSION']._serialized_end=468
+  _globals['_BUNDLEFILE']._serialized_start=470
+  _globals['_BUNDLEFILE']._serialized_end=526
+  _globals['_LISTMODELSREQUEST']._serialized_start=528
+  _globals['_LISTMODELSREQUEST']._serialized_end=562
+  _globals['_LISTMODELSREPLY']._serialized_start=564
+  _globals['_LISTMODELSREPLY']._serialized_end=633
+  _globals['_GETVERSIONREQUEST']._serialized_start=635
+  _globals['_GETVERSIONREQUEST']._serialized_end=686
+  _globals['_VERIFYVERSIONREPLY']._serialized_start=688
+  _globals['_VERIFYVERSIONREPLY']._serialized_end=742
+  _globals['_DELETEVERSIONREPLY']._serialized_start=744
+  _globals['_DELETEVERSIONREPLY']._serialized_end=779
+  _globals['_SIGNVERSIONREQUEST']._serialized_start=781
+  _globals['_SIGNVERSIONREQUEST']._serialized_end=850
+  _globals['_PERMITDOWNGRADEREQUEST']._serialized_start=852
+  _globals['_PERMITDOWNGRADEREQUEST']._serialized_end=892
+  _globals['_PERMITDOWNGRADEREPLY']._serialized_start=894
+  _globals['_PERMITDOWNGRADEREPLY']._serialized_end=963
+  _globals['_MODELSERVICE']._serialized_start=966
+  _globals['_MODELSERVICE']._serialized_end=1645
 # @@protoc_insertion_point(module_scope)

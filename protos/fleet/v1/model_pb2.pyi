@@ -24,16 +24,20 @@ class PublishVersionRequest(google.protobuf.message.Message):
 
     MODEL_FIELD_NUMBER: builtins.int
     MANIFEST_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
     model: builtins.str
     manifest: builtins.bytes
     """The OCI image manifest; its blobs have been pushed."""
+    version: builtins.int
+    """The number that a release was signed for beforehand; 0: the next one."""
     def __init__(
         self,
         *,
         model: builtins.str = ...,
         manifest: builtins.bytes = ...,
+        version: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["manifest", b"manifest", "model", b"model"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["manifest", b"manifest", "model", b"model", "version", b"version"]) -> None: ...
 
 Global___PublishVersionRequest: typing_extensions.TypeAlias = PublishVersionRequest
 
@@ -71,6 +75,9 @@ class ModelVersion(google.protobuf.message.Message):
     FILES_FIELD_NUMBER: builtins.int
     MODEL_TOML_FIELD_NUMBER: builtins.int
     USED_BY_FIELD_NUMBER: builtins.int
+    RELEASE_FIELD_NUMBER: builtins.int
+    SIGNED_BY_FIELD_NUMBER: builtins.int
+    UNRELEASED_FIELD_NUMBER: builtins.int
     model: builtins.str
     version: builtins.int
     digest: builtins.str
@@ -80,11 +87,19 @@ class ModelVersion(google.protobuf.message.Message):
     """RFC 3339 UTC."""
     model_toml: builtins.str
     """The text of model.toml; only in GetVersion."""
+    release: builtins.bytes
+    """The signed release (protos/release.py), empty before anybody has signed."""
+    unreleased: builtins.str
+    """Why it cannot be deployed yet, empty where it can."""
     @property
     def files(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___BundleFile]: ...
     @property
     def used_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Names of the deployments that use it."""
+
+    @property
+    def signed_by(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Names of the publishers in force that signed it."""
 
     def __init__(
         self,
@@ -98,8 +113,11 @@ class ModelVersion(google.protobuf.message.Message):
         files: collections.abc.Iterable[Global___BundleFile] | None = ...,
         model_toml: builtins.str = ...,
         used_by: collections.abc.Iterable[builtins.str] | None = ...,
+        release: builtins.bytes = ...,
+        signed_by: collections.abc.Iterable[builtins.str] | None = ...,
+        unreleased: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["created_at", b"created_at", "digest", b"digest", "files", b"files", "model", b"model", "model_toml", b"model_toml", "size", b"size", "task", b"task", "used_by", b"used_by", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["created_at", b"created_at", "digest", b"digest", "files", b"files", "model", b"model", "model_toml", b"model_toml", "release", b"release", "signed_by", b"signed_by", "size", b"size", "task", b"task", "unreleased", b"unreleased", "used_by", b"used_by", "version", b"version"]) -> None: ...
 
 Global___ModelVersion: typing_extensions.TypeAlias = ModelVersion
 
@@ -210,3 +228,62 @@ class DeleteVersionReply(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["freed", b"freed"]) -> None: ...
 
 Global___DeleteVersionReply: typing_extensions.TypeAlias = DeleteVersionReply
+
+@typing.final
+class SignVersionRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    RELEASE_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    version: builtins.int
+    release: builtins.bytes
+    """A signed release that names this version and its bundle."""
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        version: builtins.int = ...,
+        release: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["model", b"model", "release", b"release", "version", b"version"]) -> None: ...
+
+Global___SignVersionRequest: typing_extensions.TypeAlias = SignVersionRequest
+
+@typing.final
+class PermitDowngradeRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    PERMIT_FIELD_NUMBER: builtins.int
+    permit: builtins.bytes
+    """A signed permit; it names the version."""
+    def __init__(
+        self,
+        *,
+        permit: builtins.bytes = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["permit", b"permit"]) -> None: ...
+
+Global___PermitDowngradeRequest: typing_extensions.TypeAlias = PermitDowngradeRequest
+
+@typing.final
+class PermitDowngradeReply(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    MODEL_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    BELOW_FIELD_NUMBER: builtins.int
+    model: builtins.str
+    version: builtins.int
+    below: builtins.int
+    def __init__(
+        self,
+        *,
+        model: builtins.str = ...,
+        version: builtins.int = ...,
+        below: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["below", b"below", "model", b"model", "version", b"version"]) -> None: ...
+
+Global___PermitDowngradeReply: typing_extensions.TypeAlias = PermitDowngradeReply

@@ -54,6 +54,16 @@ class ModelServiceStub(object):
                 request_serializer=protos_dot_fleet_dot_v1_dot_model__pb2.GetVersionRequest.SerializeToString,
                 response_deserializer=protos_dot_fleet_dot_v1_dot_model__pb2.VerifyVersionReply.FromString,
                 _registered_method=True)
+        self.SignVersion = channel.unary_unary(
+                '/nearfield.fleet.v1.ModelService/SignVersion',
+                request_serializer=protos_dot_fleet_dot_v1_dot_model__pb2.SignVersionRequest.SerializeToString,
+                response_deserializer=protos_dot_fleet_dot_v1_dot_model__pb2.ModelVersion.FromString,
+                _registered_method=True)
+        self.PermitDowngrade = channel.unary_unary(
+                '/nearfield.fleet.v1.ModelService/PermitDowngrade',
+                request_serializer=protos_dot_fleet_dot_v1_dot_model__pb2.PermitDowngradeRequest.SerializeToString,
+                response_deserializer=protos_dot_fleet_dot_v1_dot_model__pb2.PermitDowngradeReply.FromString,
+                _registered_method=True)
         self.DeleteVersion = channel.unary_unary(
                 '/nearfield.fleet.v1.ModelService/DeleteVersion',
                 request_serializer=protos_dot_fleet_dot_v1_dot_model__pb2.GetVersionRequest.SerializeToString,
@@ -91,6 +101,20 @@ class ModelServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SignVersion(self, request, context):
+        """Adds what publishers signed: a release, or more signatures of the one that is here. Nothing is deployed without.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PermitDowngrade(self, request, context):
+        """Adds a downgrade permit: nodes that have proven a newer version may go back to this one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeleteVersion(self, request, context):
         """Refused while a deployment uses it.
         """
@@ -120,6 +144,16 @@ def add_ModelServiceServicer_to_server(servicer, server):
                     servicer.VerifyVersion,
                     request_deserializer=protos_dot_fleet_dot_v1_dot_model__pb2.GetVersionRequest.FromString,
                     response_serializer=protos_dot_fleet_dot_v1_dot_model__pb2.VerifyVersionReply.SerializeToString,
+            ),
+            'SignVersion': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignVersion,
+                    request_deserializer=protos_dot_fleet_dot_v1_dot_model__pb2.SignVersionRequest.FromString,
+                    response_serializer=protos_dot_fleet_dot_v1_dot_model__pb2.ModelVersion.SerializeToString,
+            ),
+            'PermitDowngrade': grpc.unary_unary_rpc_method_handler(
+                    servicer.PermitDowngrade,
+                    request_deserializer=protos_dot_fleet_dot_v1_dot_model__pb2.PermitDowngradeRequest.FromString,
+                    response_serializer=protos_dot_fleet_dot_v1_dot_model__pb2.PermitDowngradeReply.SerializeToString,
             ),
             'DeleteVersion': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteVersion,
@@ -235,6 +269,60 @@ class ModelService(object):
             '/nearfield.fleet.v1.ModelService/VerifyVersion',
             protos_dot_fleet_dot_v1_dot_model__pb2.GetVersionRequest.SerializeToString,
             protos_dot_fleet_dot_v1_dot_model__pb2.VerifyVersionReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignVersion(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearfield.fleet.v1.ModelService/SignVersion',
+            protos_dot_fleet_dot_v1_dot_model__pb2.SignVersionRequest.SerializeToString,
+            protos_dot_fleet_dot_v1_dot_model__pb2.ModelVersion.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PermitDowngrade(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearfield.fleet.v1.ModelService/PermitDowngrade',
+            protos_dot_fleet_dot_v1_dot_model__pb2.PermitDowngradeRequest.SerializeToString,
+            protos_dot_fleet_dot_v1_dot_model__pb2.PermitDowngradeReply.FromString,
             options,
             channel_credentials,
             insecure,

@@ -74,6 +74,7 @@ class RegisterNodeReply(google.protobuf.message.Message):
     TRUSTED_KEYS_FIELD_NUMBER: builtins.int
     NAME_FIELD_NUMBER: builtins.int
     SITE_FIELD_NUMBER: builtins.int
+    TRUST_ROOTS_FIELD_NUMBER: builtins.int
     node_id: builtins.str
     broker_url: builtins.str
     """For example mqtt://127.0.0.1:1883."""
@@ -84,6 +85,10 @@ class RegisterNodeReply(google.protobuf.message.Message):
     def trusted_keys(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
         """Raw 32-byte Ed25519 public keys."""
 
+    @property
+    def trust_roots(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Envelopes of protos/trust.py, the oldest first."""
+
     def __init__(
         self,
         *,
@@ -93,8 +98,9 @@ class RegisterNodeReply(google.protobuf.message.Message):
         trusted_keys: collections.abc.Iterable[builtins.bytes] | None = ...,
         name: builtins.str = ...,
         site: builtins.str = ...,
+        trust_roots: collections.abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["broker_url", b"broker_url", "name", b"name", "node_id", b"node_id", "site", b"site", "topic_prefix", b"topic_prefix", "trusted_keys", b"trusted_keys"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["broker_url", b"broker_url", "name", b"name", "node_id", b"node_id", "site", b"site", "topic_prefix", b"topic_prefix", "trust_roots", b"trust_roots", "trusted_keys", b"trusted_keys"]) -> None: ...
 
 Global___RegisterNodeReply: typing_extensions.TypeAlias = RegisterNodeReply
 
@@ -269,3 +275,61 @@ class DeleteNodeReply(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["cleared_topics", b"cleared_topics", "node_id", b"node_id"]) -> None: ...
 
 Global___DeleteNodeReply: typing_extensions.TypeAlias = DeleteNodeReply
+
+@typing.final
+class CommandNodeRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class ArgumentsEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.str
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    NODE_FIELD_NUMBER: builtins.int
+    VERB_FIELD_NUMBER: builtins.int
+    ARGUMENTS_FIELD_NUMBER: builtins.int
+    node: builtins.str
+    verb: builtins.str
+    """A verb of protos/command.py."""
+    @property
+    def arguments(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        node: builtins.str = ...,
+        verb: builtins.str = ...,
+        arguments: collections.abc.Mapping[builtins.str, builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["arguments", b"arguments", "node", b"node", "verb", b"verb"]) -> None: ...
+
+Global___CommandNodeRequest: typing_extensions.TypeAlias = CommandNodeRequest
+
+@typing.final
+class CommandNodeReply(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    NODE_ID_FIELD_NUMBER: builtins.int
+    TEXT_FIELD_NUMBER: builtins.int
+    node_id: builtins.str
+    text: builtins.str
+    """What the node answers: text, or JSON where the verb says so."""
+    def __init__(
+        self,
+        *,
+        node_id: builtins.str = ...,
+        text: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["node_id", b"node_id", "text", b"text"]) -> None: ...
+
+Global___CommandNodeReply: typing_extensions.TypeAlias = CommandNodeReply

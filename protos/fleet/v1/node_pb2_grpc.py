@@ -60,6 +60,11 @@ class NodeServiceStub(object):
                 request_serializer=protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeRequest.SerializeToString,
                 response_deserializer=protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeReply.FromString,
                 _registered_method=True)
+        self.CommandNode = channel.unary_unary(
+                '/nearfield.fleet.v1.NodeService/CommandNode',
+                request_serializer=protos_dot_fleet_dot_v1_dot_node__pb2.CommandNodeRequest.SerializeToString,
+                response_deserializer=protos_dot_fleet_dot_v1_dot_node__pb2.CommandNodeReply.FromString,
+                _registered_method=True)
 
 
 class NodeServiceServicer(object):
@@ -100,6 +105,13 @@ class NodeServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CommandNode(self, request, context):
+        """Sends a node a signed command and waits for its reply.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_NodeServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -127,6 +139,11 @@ def add_NodeServiceServicer_to_server(servicer, server):
                     servicer.DeleteNode,
                     request_deserializer=protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeRequest.FromString,
                     response_serializer=protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeReply.SerializeToString,
+            ),
+            'CommandNode': grpc.unary_unary_rpc_method_handler(
+                    servicer.CommandNode,
+                    request_deserializer=protos_dot_fleet_dot_v1_dot_node__pb2.CommandNodeRequest.FromString,
+                    response_serializer=protos_dot_fleet_dot_v1_dot_node__pb2.CommandNodeReply.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -265,6 +282,33 @@ class NodeService(object):
             '/nearfield.fleet.v1.NodeService/DeleteNode',
             protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeRequest.SerializeToString,
             protos_dot_fleet_dot_v1_dot_node__pb2.DeleteNodeReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CommandNode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearfield.fleet.v1.NodeService/CommandNode',
+            protos_dot_fleet_dot_v1_dot_node__pb2.CommandNodeRequest.SerializeToString,
+            protos_dot_fleet_dot_v1_dot_node__pb2.CommandNodeReply.FromString,
             options,
             channel_credentials,
             insecure,
