@@ -79,12 +79,14 @@ class Fleet:
         assert done.returncode == code, f"{command}: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout if code == 0 else done.stderr
 
-    def coordinate(self, *options: str, port: int = 0, broker_port: int = 0, name: str = "coord") -> Child:
+    def coordinate(
+        self, *options: str, port: int = 0, broker_port: int = 0, name: str = "coord", under: tuple[str, ...] = ()
+    ) -> Child:
         """Start a coordinator with options of `serve`; its address and its broker's port are then known."""
         if not (self.folder / name).exists():
             first = ("--port", str(port), "--broker-port", str(broker_port), "--no-announce")
             self.run("edge-coordinator", "init", "--dir", name, *first)
-        child = self.start("coordinator", "edge-coordinator", "serve", "--dir", name, *options)
+        child = self.start("coordinator", *under, "edge-coordinator", "serve", "--dir", name, *options)
         spoken = until(
             lambda: re.search(r"coordinator (\S+) · broker \S+127\.0\.0\.1:(\d+)", child.output()),
             "the coordinator's first line",
