@@ -19,6 +19,7 @@ from typing import Self
 
 import msgspec
 
+from edge_node.capture.connecting import Connect, connect_to
 from edge_node.capture.frames import RGB
 from edge_node.capture.messages import Ready, Ring, SourceState, ToSubscriber, Want
 from edge_node.capture.ring import RingReader
@@ -46,7 +47,8 @@ class CapturedFrame:
 class FrameClient:
     """One subscription to one source."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, connect: Connect = connect_to) -> None:
+        """`connect` makes the connections: a worker that may make none itself is handed them."""
         self.state = _NO_CAPTURE
         """of the source"""
         self.dropped = 0
@@ -54,6 +56,7 @@ class FrameClient:
         self.ingress_bytes = 0
         """what the source took in, encoded, while we were subscribed"""
         self._path = path
+        self._connect_to = connect
         self._connection: socket.socket | None = None
         self._ring: RingReader | None = None
         self._sequence: int | None = None
@@ -105,12 +108,10 @@ class FrameClient:
         self._lost()
 
     def _connect(self) -> bool:
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        try:
-            connection.connect(self._path)
-        except OSError:
-            connection.close()
+        connection = self._connect_to(self._path)
+        if connection is None:
             return False
+        connection.setblocking(True)
         self._connection = connection
         self._sequence = None
         self._waiting = False

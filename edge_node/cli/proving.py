@@ -1,4 +1,4 @@
-"""Variants proven apart, each in a short-lived worker: a model that crashes its engine costs that worker alone."""
+"""Variants proven apart, each in a short-lived worker: confined: a model that crashes costs that worker alone."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,6 +7,7 @@ from pathlib import Path
 from edge_node.engine.installed import engine_versions
 from edge_node.engine.proof import VariantProof
 from edge_node.errors import WorkerFailed
+from edge_node.sandbox.confinement import Confinement
 from edge_node.worker.client import ProcessWorker
 from protos.bundle import Variant
 
@@ -22,7 +23,7 @@ async def _all(folder: Path, variants: Sequence[Variant]) -> tuple[VariantProof,
 
 
 async def _one(folder: Path, variant: Variant, version: str) -> VariantProof:
-    worker = ProcessWorker()
+    worker = ProcessWorker(Confinement(readable=(str(folder),)))
     try:
         await worker.start_worker()
         (proof,) = await worker.prove(folder, variant.file, threads=1)

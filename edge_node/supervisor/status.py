@@ -73,10 +73,14 @@ class LinkReport(msgspec.Struct, frozen=True):
 
 
 class BytesReport(msgspec.Struct, frozen=True):
-    """What came in from sources (encoded) and what left, by kind, since the agent started."""
+    """What came in (encoded) from sources and for each pipeline, what left by kind, and how many messages the egress
+    contract kept here by reason, since the agent started. Bytes that leave are of payloads.
+    """
 
     taken_in: int = msgspec.field(name="in")
+    pipelines: dict[str, int] = {}
     out: dict[str, int] = {}
+    refused: dict[str, int] = {}
 
 
 class WorkerReport(msgspec.Struct, frozen=True):
@@ -86,6 +90,8 @@ class WorkerReport(msgspec.Struct, frozen=True):
     memory_kb: int
     deaths: int
     sessions: tuple[str, ...]
+    sandbox: str = ""
+    """what confines it, and what does not"""
 
 
 class StatusDocument(msgspec.Struct, frozen=True):
@@ -148,11 +154,11 @@ def outbox_report(outbox: Outbox) -> OutboxReport:
     )
 
 
-def worker_report(running: bool, status: Status | None, deaths: int) -> WorkerReport:
-    """The worker, which may not have said anything yet."""
+def worker_report(running: bool, status: Status | None, deaths: int, sandbox: str = "") -> WorkerReport:
+    """The worker, which may not have said anything yet; then `sandbox` is what will confine it."""
     if status is None:
-        return WorkerReport(running, 0, deaths, ())
-    return WorkerReport(running, status.memory_kb, deaths, status.sessions)
+        return WorkerReport(running, 0, deaths, (), sandbox)
+    return WorkerReport(running, status.memory_kb, deaths, status.sessions, status.sandbox)
 
 
 def _pipeline(name: str, run: RunningPipeline, status: PipelineStatus | None, tally: Tally | None) -> PipelineReport:

@@ -67,6 +67,13 @@ def pss_kb(pid: int | None = None) -> int | None:
     return pss if pss is not None else kilobytes_in(_read(f"{process}/status"), "VmRSS")
 
 
+def own_memory_kb(pid: int) -> int | None:
+    """What a process holds that no file holds: its anonymous and shared memory, in KiB; None: no such process."""
+    status = _read(f"{pid}/status")
+    parts = [kilobytes_in(status, key) for key in ("RssAnon", "RssShmem")]
+    return None if parts[0] is None else sum(filter(None, parts))
+
+
 def kilobytes_in(text: str, key: str) -> int | None:
     """The value of a line `key:   1234 kB`."""
     found = re.search(rf"^{re.escape(key)}:\s*(\d+) kB$", text, re.MULTILINE)

@@ -10,15 +10,21 @@ import socket
 import sys
 import time
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
+
+import msgspec
 
 from edge_node.engine.proof import VariantProof
 from edge_node.errors import WorkerFailed
 from edge_node.pipeline.observation import Observation
+from edge_node.sandbox.confinement import Confinement
+from edge_node.telemetry.system import own_memory_kb
+from edge_node.worker.doorkeeper import Doorkeeper
 from edge_node.worker.framing import LENGTH, pack, reply_in
-from edge_node.worker.liveness import Limits, Pending, death, doing, hang
+from edge_node.worker.liveness import Limits, Pending, death, doing, hang, overgrown
 from edge_node.worker.messages import (
     Done,
     Failed,
@@ -42,14 +48,19 @@ _ENVIRONMENT = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_TH
 
 
 class ProcessWorker:
-    """A worker in a process of its own, watched: one that hangs is killed."""
+    """A worker in a process of its own, confined and watched: one that hangs or grows too large is killed.
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    It reads no models but those below the `readable` of its confinement.
+    """
+
+    def __init__(self, confinement: Confinement, limits: Limits | None = None) -> None:
         self.status: Status | None = None
         self.on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
         self.on_exit: Callable[[str], None] = lambda _: None
         self.pid: int | None = None
-        self._limits = limits or Limits()
+        self._confinement = confinement
+        self._limits = replace(limits or Limits(), memory_mb=confinement.memory_mb)
+        self._doorkeeper = Doorkeeper()
         self._numbers = count(1)
         self._pending: dict[int, tuple[Pending, asyncio.Future[Done]]] = {}
         self._running: dict[str, str] = {}
@@ -57,7 +68,7 @@ class ProcessWorker:
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._heard_s = 0.0
-        self._hung: str | None = None
+        self._killed_for: str | None = None
         self._ended: str | None = None
 
     async def start_worker(self) -> None:
@@ -67,11 +78,12 @@ class ProcessWorker:
             WorkerFailed: no process can be started.
         """
         ours, theirs = socket.socketpair()
-        with theirs:
+        with theirs, self._doorkeeper.open() as door:
             try:
-                self._process = await _spawn(theirs.fileno())
+                self._process = await _spawn(theirs.fileno(), door.fileno(), self._confinement)
             except OSError as error:
                 ours.close()
+                self._doorkeeper.close()
                 raise WorkerFailed(f"no worker process can be started: {error.strerror}") from None
         self.pid = self._process.pid
         reader, self._writer = await asyncio.open_connection(sock=ours)
@@ -98,11 +110,13 @@ class ProcessWorker:
 
     async def start(self, run: PipelineRun) -> None:
         """Start a pipeline."""
+        self._doorkeeper.sources.add(run.source)
         await self._ask(Start(next(self._numbers), run))
         self._running[run.name] = run.session
 
     async def switch(self, run: PipelineRun) -> float:
         """Move a pipeline to another session; milliseconds between the answers of the two, 0 where no frame came."""
+        self._doorkeeper.sources.add(run.source)
         done = await self._ask(Switch(next(self._numbers), run))
         self._running[run.name] = run.session
         return done.elapsed_ms
@@ -128,6 +142,7 @@ class ProcessWorker:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._doorkeeper.close()
         self._fail_pending(self._ended)
 
     async def _ask(self, request: Request) -> Done:
@@ -167,7 +182,7 @@ class ProcessWorker:
                     self._pending[number][1].set_exception(WorkerFailed(reason))
 
     async def _watch(self, process: Process) -> None:
-        while self._hung is None:
+        while self._killed_for is None:
             if process.returncode is not None:
                 return
             before_s = time.monotonic()
@@ -177,14 +192,16 @@ class ProcessWorker:
                 # We were held up ourselves (a suspended machine): what the worker said meanwhile has not been read.
                 self._heard_s = now_s
                 continue
-            self._hung = hang(now_s, self._heard_s, self.status, self._requests(), self._limits)
+            self._killed_for = overgrown(own_memory_kb(process.pid), self._limits) or hang(
+                now_s, self._heard_s, self.status, self._requests(), self._limits
+            )
         if process.returncode is None:
             process.kill()
 
     def _died(self, returncode: int) -> None:
         if self._ended is not None:
             return
-        self._ended = death(returncode, self._hung, self._running, self._requests())
+        self._ended = death(returncode, self._killed_for, self._running, self._requests())
         self._fail_pending(self._ended)
         self.on_exit(self._ended)
 
@@ -198,12 +215,19 @@ class ProcessWorker:
                 answer.set_exception(WorkerFailed(reason if reason.endswith(begun) else f"{begun}: {reason}"))
 
 
-async def _spawn(fd: int) -> Process:
+async def _spawn(agent: int, door: int, confinement: Confinement) -> Process:
+    told = msgspec.json.encode(confinement).decode()
     return await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "edge_node.worker", str(fd)),  # -P: no modules from the current folder
+        # -P: no modules from the current folder
+        *(sys.executable, "-P", "-m", "edge_node.worker", str(agent), str(door), told),
         stdin=DEVNULL,
         stdout=DEVNULL,
-        pass_fds=[fd],
-        env={**os.environ, **_ENVIRONMENT},
+        pass_fds=[agent, door],
+        env={**_harmless(os.environ), **_ENVIRONMENT},
         start_new_session=True,  # Ctrl-C in a terminal is the agent's to handle
     )
+
+
+def _harmless(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without what is told to this program: tokens and passwords come that way."""
+    return {name: value for name, value in environment.items() if not name.startswith("NEARFIELD_")}

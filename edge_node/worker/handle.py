@@ -3,13 +3,17 @@
 import importlib
 from typing import Literal, cast
 
+from edge_node.sandbox.confinement import Confinement
 from edge_node.worker.client import ProcessWorker
+from edge_node.worker.liveness import Limits
 from edge_node.worker.messages import Worker
 
 
-def new_worker(isolation: Literal["process", "thread"]) -> Worker:
-    """A worker that has not been started, of the chosen isolation."""
+def new_worker(
+    isolation: Literal["process", "thread"], confinement: Confinement, limits: Limits | None = None
+) -> Worker:
+    """A worker that has not been started, of the chosen isolation. Threads are neither confined nor limited."""
     if isolation == "process":
-        return ProcessWorker()
+        return ProcessWorker(confinement, limits)
     inline = importlib.import_module("edge_node.worker.inline")  # by name: it brings engines into this process
     return cast("Worker", inline.ThreadWorker())

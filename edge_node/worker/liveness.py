@@ -1,4 +1,4 @@
-"""Decides when a worker hangs, and says what one died of. Pure: times are arguments, in seconds."""
+"""Decides when a worker hangs or holds too much, and says what one died of. Pure: times are arguments, in seconds."""
 
 import signal
 from collections.abc import Mapping, Sequence
@@ -13,7 +13,7 @@ class Limits:
 
     `start_s` to its first word, `silence_s` without a word after it; `busy_s` for one inference; `answer_s` for a
     request, `load_s` for one that loads or proves models: an engine may keep everything else waiting meanwhile, the
-    status too.
+    status too. `memory_mb` of memory of its own; 0 is no limit.
     """
 
     start_s: float = 30.0
@@ -21,6 +21,7 @@ class Limits:
     busy_s: float = 5.0
     answer_s: float = 30.0
     load_s: float = 120.0
+    memory_mb: int = 0
 
 
 @dataclass(frozen=True)
@@ -44,27 +45,41 @@ def hang(now_s: float, heard_s: float, status: Status | None, pending: Sequence[
     for one in pending:
         limit_s = _limit_s(one.request, limits)
         if now_s - one.since_s > limit_s:
-            return f"no answer within {limit_s:g} s"
+            return f"it hung (no answer within {limit_s:g} s)"
     loading = any(isinstance(one.request, Load | Prove) for one in pending)
     silence_s = limits.start_s if status is None else limits.silence_s
     if now_s - heard_s > (limits.load_s if loading else silence_s):
-        return f"no sign of life for {now_s - heard_s:.1f} s"
+        return f"it hung (no sign of life for {now_s - heard_s:.1f} s)"
     for pipeline in () if status is None else status.pipelines:
         if pipeline.busy_ms > limits.busy_s * 1e3:
-            return f"an inference of pipeline {pipeline.name} runs for {pipeline.busy_ms / 1e3:.1f} s"
+            return f"it hung (an inference of pipeline {pipeline.name} runs for {pipeline.busy_ms / 1e3:.1f} s)"
     return None
 
 
-def death(returncode: int | None, hung: str | None, running: Mapping[str, str], pending: Sequence[Pending]) -> str:
+def overgrown(held_kb: int | None, limits: Limits) -> str | None:
+    """Why the worker is to be killed for its memory; None: it is well, or nobody knows.
+
+    Args:
+        held_kb: the memory that is its own.
+        limits: what it may take.
+    """
+    if held_kb is None or not limits.memory_mb or held_kb <= limits.memory_mb * 1024:
+        return None
+    return f"it held {held_kb // 1024} MB, more than worker.memory_mb = {limits.memory_mb}"
+
+
+def death(
+    returncode: int | None, killed_for: str | None, running: Mapping[str, str], pending: Sequence[Pending]
+) -> str:
     """One line: how the worker ended, and what it was doing.
 
     Args:
         returncode: as `subprocess` gives it; negative: the signal.
-        hung: what it was killed for, if we killed it.
+        killed_for: why we killed it, if we did.
         running: the session of each pipeline.
         pending: what it owed an answer to.
     """
-    return f"the worker {_end(returncode, hung)} while {_doing(running, pending)}"
+    return f"the worker {_end(returncode, killed_for)} while {_doing(running, pending)}"
 
 
 def doing(request: Request) -> str:
@@ -88,9 +103,9 @@ def _limit_s(request: Request, limits: Limits) -> float:
     return limits.load_s if isinstance(request, Load | Prove) else limits.answer_s
 
 
-def _end(returncode: int | None, hung: str | None) -> str:
-    if hung is not None:
-        return f"was killed because it hung ({hung})"
+def _end(returncode: int | None, killed_for: str | None) -> str:
+    if killed_for is not None:
+        return f"was killed because {killed_for}"
     if returncode is not None and returncode < 0:
         return f"was killed by {signal.Signals(-returncode).name}"
     return f"ended with exit code {returncode}"

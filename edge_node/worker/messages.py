@@ -124,6 +124,8 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     pipelines: tuple[PipelineStatus, ...]
     sessions: tuple[str, ...]
     memory_kb: int
+    sandbox: str = ""
+    """what confines the worker, and what does not; one line"""
 
 
 Reply = Done | Failed | Observed | Status

@@ -15,6 +15,7 @@ from functools import partial
 import msgspec
 
 from edge_node.capture.client import CapturedFrame, FrameClient
+from edge_node.capture.connecting import Connect, connect_to
 from edge_node.capture.pacing import Thinning
 from edge_node.errors import NearfieldError
 from edge_node.pipeline.inputs import Prepared
@@ -49,11 +50,13 @@ class _Work:
 class Pipeline:
     """A running pipeline. `emit` is called on the lanes' threads, in the order of the frames."""
 
-    def __init__(self, run: PipelineRun, binding: Binding, emit: Callable[[Observation], None]) -> None:
+    def __init__(
+        self, run: PipelineRun, binding: Binding, emit: Callable[[Observation], None], connect: Connect = connect_to
+    ) -> None:
         self.run = run
         self._binding = binding
         self._emit = emit
-        self._frames = FrameClient(run.source)
+        self._frames = FrameClient(run.source, connect)
         self._thinning = Thinning(run.fps)
         self._handoff: Handoff[_Work] = Handoff()
         self._turns = Turns()

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from edge_node.capture.connecting import Connect, connect_to
 from edge_node.errors import BadInput, NearfieldError
 from edge_node.pipeline.bundle import read_bundle
 from edge_node.pipeline.observation import Observation
+from edge_node.sandbox.confinement import THREADS, Confined
 from edge_node.telemetry.system import pss_kb
 from edge_node.worker import messages
 from edge_node.worker.messages import Done, Failed, PipelineRun, Request, Status
@@ -21,8 +23,13 @@ from edge_node.worker.sessions import Sessions
 class Runtime:
     """Sessions and pipelines. `handle` is for one thread; `emit` is called on the threads of the pipelines."""
 
-    def __init__(self, emit: Callable[[Observation], None]) -> None:
+    def __init__(
+        self, emit: Callable[[Observation], None], connect: Connect = connect_to, confined: Confined | None = None
+    ) -> None:
+        """`connect` reaches the captures; `confined` is how this process is held, as the status tells it."""
         self._emit = emit
+        self._connect = connect
+        self._sandbox = THREADS if confined is None else confined.text
         self._sessions = Sessions()
         self._pipelines: dict[str, Pipeline] = {}
 
@@ -38,7 +45,7 @@ class Runtime:
     def status(self) -> Status:
         """What the pipelines do now."""
         pipelines = tuple(pipeline.status() for pipeline in list(self._pipelines.values()))
-        return Status(pipelines, self._sessions.keys, pss_kb() or 0)
+        return Status(pipelines, self._sessions.keys, pss_kb() or 0, self._sandbox)
 
     def close(self) -> None:
         """Drain the pipelines and close the sessions."""
@@ -83,7 +90,7 @@ class Runtime:
             return
         if running is not None:
             raise BadInput(f"pipeline {run.name} runs already on session {running.run.session}: switch or stop it")
-        pipeline = Pipeline(run, self._sessions.bind(run), self._emit)
+        pipeline = Pipeline(run, self._sessions.bind(run), self._emit, self._connect)
         self._pipelines[run.name] = pipeline
         pipeline.start()
 

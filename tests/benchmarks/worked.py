@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_node.pipeline.observation import Observation
+from edge_node.sandbox.confinement import Confinement
 from edge_node.worker.client import ProcessWorker
 from edge_node.worker.messages import PipelineRun
 
@@ -67,7 +68,8 @@ SETTLE_S = 0.3
 @asynccontextmanager
 async def working(bundle: Path) -> AsyncIterator[ProcessWorker]:
     """A worker with the bundle's only variant loaded, one session of one thread."""
-    worker = ProcessWorker()
+    files = {str(path.resolve().parent) for path in bundle.iterdir()}
+    worker = ProcessWorker(Confinement(readable=(str(bundle), *files)))
     await worker.start_worker()
     try:
         await worker.load("bench", bundle, bundle_variant(bundle), 1, 1)

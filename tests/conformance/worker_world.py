@@ -14,6 +14,7 @@ from PIL import Image
 from edge_node.capture.handle import Capture, open_capture
 from edge_node.config import Source
 from edge_node.pipeline.observation import Observation
+from edge_node.sandbox.confinement import Confinement
 from edge_node.worker.handle import new_worker
 from edge_node.worker.messages import PipelineRun, PipelineStatus, Worker
 
@@ -111,10 +112,11 @@ class World:
     def __init__(self, isolation: Isolation, folder: Path) -> None:
         self.isolation = isolation
         self.folder = folder
+        self.confinement = Confinement(readable=(str(folder),))
         self.seen: list[Observation] = []
         self.deaths: list[str] = []
         self.captures: list[Capture] = []
-        self.worker: Worker = new_worker(isolation)
+        self.worker: Worker = new_worker(isolation, self.confinement)
 
     async def start(self, worker: Worker | None = None) -> None:
         """Start the worker, or another one."""

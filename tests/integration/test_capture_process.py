@@ -117,9 +117,11 @@ import asyncio, os, signal
 from pathlib import Path
 from edge_node.capture.child import ProcessCapture
 from edge_node.config import Source
+from edge_node.sandbox.confinement import Confinement
 from edge_node.worker.client import ProcessWorker
 async def main():
-    capture, worker = ProcessCapture("x", Source("/dev/video9"), Path({str(tmp_path)!r})), ProcessWorker()
+    capture = ProcessCapture("x", Source("/dev/video9"), Path({str(tmp_path)!r}))
+    worker = ProcessWorker(Confinement())
     await capture.start()
     await worker.start_worker()
     while worker.status is None:

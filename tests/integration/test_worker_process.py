@@ -26,7 +26,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def running(world: World, limits: Limits | None = None, **behaviour: float) -> ProcessWorker:
     """A worker with a pipeline on a source that never ends."""
-    worker = ProcessWorker(limits)
+    worker = ProcessWorker(world.confinement, limits)
     await world.start(worker)
     await world.load("m", **behaviour)
     source = Source(str(photos(world.folder / "p", 1)), fps=50, loop=True)
@@ -52,7 +52,7 @@ async def test_after_a_death_another_worker_goes_on_with_the_same_capture(world:
     assert first.pid is not None
     os.kill(first.pid, signal.SIGKILL)
     await until(lambda: bool(world.deaths), "the death is told")
-    second = ProcessWorker()
+    second = ProcessWorker(world.confinement)
     await world.start(second)
     await second.load("m", world.folder / "bundle-m", "model.stub", 1, 1)
     seen = len(world.seen)
@@ -80,7 +80,7 @@ async def test_a_model_that_crashes_the_process_is_named(world: World) -> None:
 
 
 async def test_a_model_that_crashes_while_it_is_loaded_fails_the_request_and_tells_once(world: World) -> None:
-    worker = ProcessWorker()
+    worker = ProcessWorker(world.confinement)
     await world.start(worker)
     with pytest.raises(WorkerFailed, match=r"^the worker was killed by SIGSEGV while loading model.stub as session m$"):
         await world.load("m", crash_from=0)
@@ -89,7 +89,7 @@ async def test_a_model_that_crashes_while_it_is_loaded_fails_the_request_and_tel
 
 
 async def test_an_inference_that_never_returns_is_ended(world: World) -> None:
-    worker = ProcessWorker(HASTY)
+    worker = ProcessWorker(world.confinement, HASTY)
     await world.start(worker)
     bundle = stub_bundle(world.folder / "b")
     await worker.load("m", bundle, "model.stub", 1, 1)
@@ -104,7 +104,7 @@ async def test_an_inference_that_never_returns_is_ended(world: World) -> None:
 
 
 async def test_a_busy_inference_is_noticed_by_the_status(world: World) -> None:
-    worker = ProcessWorker(Limits(silence_s=5, busy_s=1.0))
+    worker = ProcessWorker(world.confinement, Limits(silence_s=5, busy_s=1.0))
     await world.start(worker)
     bundle = stub_bundle(world.folder / "b", delay_ms=3500)
     await worker.load("m", bundle, "model.stub", 1, 1)
@@ -117,7 +117,7 @@ async def test_a_busy_inference_is_noticed_by_the_status(world: World) -> None:
 async def test_a_proof_in_a_worker_of_its_own_takes_nothing_else_with_it(world: World) -> None:
     serving = await running(world)
     await until(lambda: len(world.seen) >= 3, "answers")
-    prover = ProcessWorker()
+    prover = ProcessWorker(world.confinement)
     await prover.start_worker()
     with pytest.raises(WorkerFailed, match=r"^the worker was killed by SIGSEGV while proving model.stub of "):
         await prover.prove(stub_bundle(world.folder / "hostile", crash_from=0), "model.stub", 1)
@@ -129,7 +129,7 @@ async def test_a_proof_in_a_worker_of_its_own_takes_nothing_else_with_it(world: 
 
 
 async def test_closing_ends_a_worker_that_hangs(world: World) -> None:
-    worker = ProcessWorker()
+    worker = ProcessWorker(world.confinement)
     await world.start(worker)
     assert worker.pid is not None
     os.kill(worker.pid, signal.SIGSTOP)
@@ -140,7 +140,7 @@ async def test_closing_ends_a_worker_that_hangs(world: World) -> None:
 
 
 async def test_closing_while_a_request_waits_fails_the_request(world: World) -> None:
-    worker = ProcessWorker()
+    worker = ProcessWorker(world.confinement)
     await world.start(worker)
     loading = asyncio.create_task(world.load("m", delay_ms=2000))
     await asyncio.sleep(0.1)

@@ -30,11 +30,11 @@ def status(busy_ms: float = 0.0) -> Status:
     [
         (100.0, 99.0, 20.0, [], None),
         (100.0, 95.5, 20.0, [], None),
-        (100.0, 94.0, 20.0, [], "no sign of life for 6.0 s"),
-        (100.0, 99.5, 5100.0, [], "an inference of pipeline shelf runs for 5.1 s"),
+        (100.0, 94.0, 20.0, [], "it hung (no sign of life for 6.0 s)"),
+        (100.0, 99.5, 5100.0, [], "it hung (an inference of pipeline shelf runs for 5.1 s)"),
         (100.0, 60.0, 0.0, [Pending(LOAD, 55.0)], None),
-        (200.0, 199.0, 0.0, [Pending(LOAD, 55.0)], "no answer within 120 s"),
-        (100.0, 99.0, 0.0, [Pending(Stop(2, "shelf"), 69.0)], "no answer within 30 s"),
+        (200.0, 199.0, 0.0, [Pending(LOAD, 55.0)], "it hung (no answer within 120 s)"),
+        (100.0, 99.0, 0.0, [Pending(Stop(2, "shelf"), 69.0)], "it hung (no answer within 30 s)"),
         (100.0, 99.0, 0.0, [Pending(Stop(2, "shelf"), 75.0)], None),
     ],
 )
@@ -46,7 +46,7 @@ def test_a_worker_hangs_by_silence_by_an_inference_or_by_an_answer_owed(
 
 def test_a_worker_that_has_said_nothing_yet_is_given_its_time() -> None:
     assert hang(129.0, 100.0, None, [], LIMITS) is None
-    assert hang(131.0, 100.0, None, [], LIMITS) == "no sign of life for 31.0 s"
+    assert hang(131.0, 100.0, None, [], LIMITS) == "it hung (no sign of life for 31.0 s)"
 
 
 def test_a_death_names_the_signal_and_what_was_being_done() -> None:
@@ -56,7 +56,7 @@ def test_a_death_names_the_signal_and_what_was_being_done() -> None:
     assert death(-9, None, {"shelf": "m@2"}, []) == (
         "the worker was killed by SIGKILL while running pipeline shelf on session m@2"
     )
-    assert death(-9, "no sign of life for 5.1 s", {"shelf": "m@2"}, []) == (
+    assert death(-9, "it hung (no sign of life for 5.1 s)", {"shelf": "m@2"}, []) == (
         "the worker was killed because it hung (no sign of life for 5.1 s) while running pipeline shelf on session m@2"
     )
     assert death(1, None, {}, []) == "the worker ended with exit code 1 while idle"

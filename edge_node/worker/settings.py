@@ -1,0 +1,42 @@
+"""What the node's configuration says of workers, in their own terms, and whether this kernel can do it."""
+
+from pathlib import Path
+
+from edge_node.config import NodeConfig, WorkerSettings
+from edge_node.errors import Refused
+from edge_node.sandbox.confinement import OFF, THREADS, Confined, Confinement
+from edge_node.sandbox.limits import default_memory_mb
+from edge_node.worker.liveness import Limits
+
+
+def confinement_of(settings: WorkerSettings, models: Path, device_kb: int | None) -> Confinement:
+    """The confinement of workers.
+
+    Args:
+        settings: the configuration's `[worker]`.
+        models: the folder below which models lie.
+        device_kb: the memory of this device, if it is known.
+    """
+    memory_mb = default_memory_mb(device_kb) if settings.memory_mb is None else settings.memory_mb
+    return Confinement(settings.sandbox, (str(models.absolute()),), memory_mb)
+
+
+def limits_of(settings: WorkerSettings) -> Limits:
+    """The time limits of workers."""
+    return Limits(busy_s=settings.infer_s, load_s=settings.load_s)
+
+
+def sandbox_text(config: NodeConfig, support: Confined) -> str:
+    """One line: what will hold this node's workers, and what will not.
+
+    Raises:
+        Refused: the configuration requires more than there is.
+    """
+    wanted = config.worker.sandbox
+    threads = config.isolation == "thread"
+    if wanted == "require" and (threads or support.missing):
+        why = "isolation = thread has no sandbox" if threads else f"this kernel has {support.text}"
+        raise Refused(f'worker.sandbox is "require", but {why}: correct that, or set it to "auto"')
+    if threads:
+        return THREADS
+    return OFF if wanted == "off" else support.text
