@@ -13,6 +13,7 @@ from typing import Protocol
 
 from edge_node.errors import BadInput, Refused
 from edge_node.store.bundles import Bundles
+from edge_node.store.release import Papers
 from protos.digest import Digest, digest_of, short
 from protos.errors import ContractError
 from protos.oci import BundleFile, read_manifest
@@ -30,11 +31,15 @@ OnProgress = Callable[[int, int], None]
 class Fetcher(Protocol):
     """Who moves the bytes."""
 
-    async def manifest(self, digest: Digest) -> bytes:
-        """The manifest with this digest, unchecked."""
+    async def manifest(self, digest: Digest) -> tuple[bytes, Papers]:
+        """The manifest with this digest and the signed papers of the bundle, all unchecked."""
 
-    async def blob(self, digest: Digest, into: Path, offset: int, on_progress: Callable[[int], None]) -> None:
-        """Append the blob's bytes from `offset` on to the file; `on_progress` gets the file's size so far."""
+    async def blob(
+        self, digest: Digest, into: Path, offset: int, on_progress: Callable[[int], None], *, max_bytes: int
+    ) -> None:
+        """Append the blob's bytes from `offset` on to the file, which never grows beyond `max_bytes`; `on_progress`
+        gets the file's size so far.
+        """
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ async def fetch_bundle(bundles: Bundles, digest: Digest, fetcher: Fetcher, on_pr
         Unreachable: the other side does not answer.
     """
     if digest not in bundles.known():
-        await _fetch_manifest(bundles, digest, fetcher)
+        await fetch_manifest(bundles, digest, fetcher)
     missing = unique(bundles.missing(digest))
     total = sum(file.size for file in unique(bundles.files(digest)))
     waiting = sum(file.size - bundles.blobs.staged_bytes(file.digest) for file in missing)
@@ -89,15 +94,23 @@ def _add_up(on_progress: OnProgress, before: int, total: int, held: int) -> None
     on_progress(before + held, total)
 
 
-async def _fetch_manifest(bundles: Bundles, digest: Digest, fetcher: Fetcher) -> None:
-    content = await fetcher.manifest(digest)
+async def fetch_manifest(bundles: Bundles, digest: Digest, fetcher: Fetcher) -> Papers:
+    """Bring a bundle's manifest here; the signed papers that came with it, unchecked.
+
+    Raises:
+        BadInput: the other side sent another manifest than was asked for.
+        Unreachable: the other side does not answer.
+    """
+    content, papers = await fetcher.manifest(digest)
     if digest_of(content) != digest:
         raise BadInput(f"bundle {short(digest)}: the coordinator sent another manifest than was asked for")
     try:
         read_manifest(content)
     except ContractError as error:
         raise BadInput(f"bundle {short(digest)}: {error}") from None
-    await asyncio.to_thread(bundles.add, digest, content)
+    if digest not in bundles.known():
+        await asyncio.to_thread(bundles.add, digest, content)
+    return papers
 
 
 async def _fetch_file(bundles: Bundles, file: BundleFile, fetcher: Fetcher, on_held: Callable[[int], None]) -> None:
@@ -107,7 +120,7 @@ async def _fetch_file(bundles: Bundles, file: BundleFile, fetcher: Fetcher, on_h
         offset = 0
     staged.touch()
     if offset < file.size:
-        await _within(file, fetcher.blob(file.digest, staged, offset, on_held))
+        await _within(file, fetcher.blob(file.digest, staged, offset, on_held, max_bytes=file.size))
     await asyncio.to_thread(bundles.blobs.admit, file.digest, file.size)
 
 

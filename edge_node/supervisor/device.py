@@ -20,6 +20,7 @@ from edge_node.supervisor.blame import blamed
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.desired import LastGoodFile
 from edge_node.supervisor.failing import failing
+from edge_node.supervisor.releases import Releases
 from edge_node.supervisor.sources import trouble_text, troubles_after, unusable
 from edge_node.supervisor.steps import BUNDLE, WORKER, Step, session_subject
 from edge_node.worker.messages import Worker
@@ -43,6 +44,7 @@ class Device:
     """The parts that steps work on, and what they hold now."""
 
     bundles: Bundles
+    releases: Releases
     choices: Choices
     last_good_file: LastGoodFile
     new_worker: Callable[[], Worker]
@@ -77,6 +79,7 @@ class Device:
         self.bundles.prepare()
         self.choices.load(hardware, engines)
         self.last_good = self.last_good_file.load()
+        self.releases.open(tuple(self.last_good.values()))
         self.rescan()
 
     def rescan(self) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from edge_node.engine.select import Choice, choose
 from edge_node.errors import Unreachable, WorkerFailed
 from edge_node.store.fetch import fetch_bundle
+from edge_node.store.release import Wanted
 from edge_node.supervisor import steps
 from edge_node.supervisor.actual import RunningPipeline, Session
 from edge_node.supervisor.device import Device, Loaded
@@ -21,17 +22,19 @@ from protos.bundle import MANIFEST, parse_manifest
 
 
 async def fetch(device: Device, step: steps.Fetch) -> None:
-    """Bring the bundle here."""
+    """Bring the bundle here, once its release has been checked."""
     if device.fetcher is None:
         raise Unreachable("no coordinator to fetch the model from yet")
     try:
+        await _check_release(device, step)
         await fetch_bundle(device.bundles, step.digest, device.fetcher, partial(device.on_progress, step.deployment))
     finally:
         await asyncio.to_thread(device.rescan)
 
 
 async def verify(device: Device, step: steps.Verify) -> None:
-    """Hash the bundle; a damaged one is fetched again."""
+    """Check the release and hash the bundle; a damaged one is fetched again."""
+    await _check_release(device, step)
     try:
         await asyncio.to_thread(device.bundles.verify, step.digest)
         device.verified.add(step.digest)
@@ -43,6 +46,7 @@ async def remove(device: Device, step: steps.Remove) -> None:
     """Delete the bundle and what was chosen for it."""
     device.verified.discard(step.digest)
     await asyncio.to_thread(device.bundles.remove, step.digest)
+    await asyncio.to_thread(device.releases.forget, step.digest)
     device.choices.forget(step.digest)
     await asyncio.to_thread(device.rescan)
 
@@ -133,7 +137,8 @@ async def stop_capture(device: Device, step: steps.StopCapture) -> None:
 
 
 async def promote(device: Device, step: steps.Promote) -> None:
-    """Remember the version; what its sessions failed of before is forgiven."""
+    """Remember the version, and never go below it again; what its sessions failed of before is forgiven."""
+    await asyncio.to_thread(device.releases.raise_floor, step.version)
     device.last_good[step.deployment] = step.version
     for running in device.pipelines.values():
         if running.deployment == step.deployment:
@@ -166,6 +171,11 @@ EFFECTS: dict[type[steps.Step], Effect] = {
     steps.Promote: promote,
     steps.Forget: forget,
 }
+
+
+async def _check_release(device: Device, step: steps.VersionStep) -> None:
+    wanted, last_good = Wanted(step.model, step.version, step.digest), tuple(device.last_good.values())
+    await device.releases.check_or_ask(wanted, last_good, device.bundles, device.fetcher)
 
 
 def _worker(device: Device) -> Worker:

@@ -7,13 +7,17 @@ import msgspec
 from edge_node.errors import BadInput, Refused
 from edge_node.link.coordinator import Registration
 from edge_node.store.files import read_if_there, write_durably
+from protos.envelope import TRUST_ROOT, unverified
+from protos.errors import ContractError
 from protos.identity import NodeId
+from protos.trust import TrustRoot, followed, newest, read_root
 
 
 class Identity(msgspec.Struct, frozen=True):
     """What the node keeps of its registration.
 
-    `coordinator` is the address that gave it; `trusted_keys` are raw Ed25519 public keys, pinned at first contact.
+    `coordinator` is the address that gave it. `roots` are the pinned trust root and those that followed it, oldest
+    first; `trusted_keys`, raw Ed25519 public keys, are the coordinator's by the newest of them.
     """
 
     node: NodeId
@@ -23,11 +27,16 @@ class Identity(msgspec.Struct, frozen=True):
     trusted_keys: tuple[bytes, ...]
     name: str
     site: str
+    roots: tuple[bytes, ...] = ()
 
     @property
     def trusted(self) -> frozenset[bytes]:
-        """The pinned keys."""
+        """The coordinator's keys."""
         return frozenset(self.trusted_keys)
+
+    def trust_roots(self) -> tuple[TrustRoot, ...]:
+        """The roots that this node has held, oldest first; all were checked before they came here."""
+        return tuple(read_root(unverified(sealed, TRUST_ROOT)) for sealed in self.roots)
 
 
 def pinned(before: Identity | None, told: Registration, address: str) -> Identity:
@@ -36,7 +45,9 @@ def pinned(before: Identity | None, told: Registration, address: str) -> Identit
     Raises:
         Refused: it is another coordinator than the one that this node belongs to.
     """
-    if before is not None and frozenset(told.trusted_keys) != before.trusted:
+    roots = _roots(before, told, address)
+    keys = _coordinator_keys(before, roots, told)
+    if not frozenset(told.trusted_keys) <= keys:
         raise Refused(
             f"the coordinator at {address} signs with another key than the one pinned at first contact: "
             "if the coordinator was made anew, delete this node's identity.json and desired.json"
@@ -50,10 +61,33 @@ def pinned(before: Identity | None, told: Registration, address: str) -> Identit
         coordinator=address,
         broker_url=told.broker_url,
         topic_prefix=told.topic_prefix,
-        trusted_keys=told.trusted_keys,
+        trusted_keys=tuple(sorted(keys)),
         name=told.name,
         site=told.site,
+        roots=roots,
     )
+
+
+def _roots(before: Identity | None, told: Registration, address: str) -> tuple[bytes, ...]:
+    try:
+        return followed(() if before is None else before.roots, told.trust_roots)
+    except ContractError as error:
+        raise Refused(f"the coordinator at {address} offers a trust root that cannot be followed: {error}") from None
+
+
+def _coordinator_keys(before: Identity | None, roots: tuple[bytes, ...], told: Registration) -> frozenset[bytes]:
+    """Whose documents count: as the newest root says; where there is none as pinned, and at first contact as told.
+
+    A node that pinned keys before roots existed takes a first root that names one of them.
+    """
+    root = newest(roots)
+    if before is None:
+        return frozenset(told.trusted_keys) if root is None else root.coordinator_keys
+    if root is None:
+        return before.trusted
+    if not before.roots and before.trusted.isdisjoint(root.coordinator_keys):
+        return frozenset()
+    return root.coordinator_keys
 
 
 class IdentityFile:

@@ -76,13 +76,14 @@ def serving_session(target: DesiredDeployment, actual: Actual) -> Session | None
 
 def _next_step(target: DesiredDeployment, actual: Actual, facts: Facts) -> Step | None:
     name, digest = target.name, target.digest
+    version = (name, digest, target.model, target.version)
     session = chosen_session(target, actual)
     if session in actual.sessions:
         return None
     if digest not in actual.complete:
-        return Fetch(name, digest) if facts.coordinator else Wait(name, "no coordinator to fetch the model from yet")
+        return Fetch(*version) if facts.coordinator else Wait(name, "no coordinator to fetch the model from yet")
     if digest not in actual.verified:
-        return Verify(name, digest)
+        return Verify(*version)
     if session is None:
         refused = actual.choices.get((digest, target.variant))
         return Prove(name, digest, target.variant) if refused is None else Wait(name, refused.reason, failed=True)

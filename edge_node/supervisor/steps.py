@@ -67,15 +67,23 @@ class BundleStep(Step):
 
 
 @dataclass(frozen=True)
-class Fetch(BundleStep):
+class VersionStep(BundleStep):
+    """A step on a bundle as a version of a model: it must have been released as that."""
+
+    model: str
+    version: int
+
+
+@dataclass(frozen=True)
+class Fetch(VersionStep):
     """Bring a bundle here, or what is missing of it."""
 
     verb: ClassVar[str] = "fetch"
 
 
 @dataclass(frozen=True)
-class Verify(BundleStep):
-    """Hash every byte of a bundle and make the folder that workers open."""
+class Verify(VersionStep):
+    """Check a bundle's release, hash every byte of it, and make the folder that workers open."""
 
     verb: ClassVar[str] = "verify"
 

@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hypothesis import given
 from hypothesis import strategies as st
 from securesystemslib import dsse
-from securesystemslib.signer import CryptoSigner, SSlibKey
+from securesystemslib.signer._crypto_signer import CryptoSigner
+from securesystemslib.signer._key import Key, SSlibKey
 
 from protos.envelope import (
     ACKED,
@@ -32,6 +33,12 @@ KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 OTHER = Ed25519PrivateKey.from_private_bytes(bytes(32))
 TRUSTED = frozenset({public_bytes(KEY)})
 OTHERS = frozenset({public_bytes(OTHER)})
+
+
+def theirs(raw: bytes) -> SSlibKey:
+    """A public key as securesystemslib has it."""
+    document = {"keytype": "ed25519", "scheme": "ed25519", "keyval": {"public": raw.hex()}}
+    return SSlibKey.from_dict(key_id(raw), document)
 
 
 @given(st.binary())
@@ -60,7 +67,7 @@ def test_the_published_test_vector_verifies() -> None:
 
 @given(st.binary())
 def test_securesystemslib_opens_what_we_seal(payload: bytes) -> None:
-    keys = [SSlibKey(key_id(raw), "ed25519", "ed25519", {"public": raw.hex()}) for raw in TRUSTED | OTHERS]
+    keys: list[Key] = [theirs(raw) for raw in TRUSTED | OTHERS]
     envelope = dsse.Envelope.from_dict(json.loads(seal(DESIRED, payload, KEY, OTHER)))
     assert envelope.payload == payload
     assert set(envelope.verify(keys, 2)) == {key_id(raw) for raw in TRUSTED | OTHERS}
@@ -70,8 +77,7 @@ def test_securesystemslib_opens_what_we_seal(payload: bytes) -> None:
 def test_we_open_what_securesystemslib_sealed(payload: bytes) -> None:
     envelope = dsse.Envelope(payload, DESIRED, {})
     for key in (KEY, OTHER):
-        raw = public_bytes(key)
-        envelope.sign(CryptoSigner(key, SSlibKey(key_id(raw), "ed25519", "ed25519", {"public": raw.hex()})))
+        envelope.sign(CryptoSigner(key, theirs(public_bytes(key))))
     sealed = json.dumps(envelope.to_dict()).encode()
     assert open_sealed(sealed, DESIRED, TRUSTED | OTHERS, threshold=2) == payload
 

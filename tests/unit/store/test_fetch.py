@@ -8,6 +8,7 @@ import pytest
 from edge_node.errors import BadInput, Refused, Unreachable
 from edge_node.store.bundles import Bundles
 from edge_node.store.fetch import MAX_BUNDLE, SPARE_BYTES, Room, check_room, fetch_bundle
+from edge_node.store.release import Papers
 from protos.digest import Digest, digest_of
 from protos.oci import BundleFile, write_manifest
 
@@ -31,10 +32,12 @@ class Simulated:
         self.lie = lie
         self.asked: list[tuple[Digest, int]] = []
 
-    async def manifest(self, digest: Digest) -> bytes:
-        return self.lie or MANIFEST
+    async def manifest(self, digest: Digest) -> tuple[bytes, Papers]:
+        return self.lie or MANIFEST, Papers()
 
-    async def blob(self, digest: Digest, into: Path, offset: int, on_progress: Callable[[int], None]) -> None:
+    async def blob(
+        self, digest: Digest, into: Path, offset: int, on_progress: Callable[[int], None], *, max_bytes: int
+    ) -> None:
         self.asked.append((digest, offset))
         end = None if self.breaks_after is None else offset + self.breaks_after
         held = offset + _append(into, self.blobs[digest][offset:end])

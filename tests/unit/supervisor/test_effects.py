@@ -12,18 +12,23 @@ from edge_node.engine.select import Choice, NoChoice
 from edge_node.errors import WorkerFailed
 from edge_node.pipeline.observation import Observation
 from edge_node.store.bundles import Bundles
+from edge_node.store.papers import PapersFolder
+from edge_node.store.release import Papers
 from edge_node.supervisor import steps as s
 from edge_node.supervisor.actual import Facts, Session
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.desired import LastGoodFile
 from edge_node.supervisor.device import Device
 from edge_node.supervisor.effects import EFFECTS
+from edge_node.supervisor.floors import FloorFile
 from edge_node.supervisor.reconciler import LOOK_S, Reconciler, sleep_s, startable
+from edge_node.supervisor.releases import Releases
 from edge_node.worker.messages import PipelineRun, Status
 from protos.deployment import Pipeline
 from protos.desired import Desired
 from protos.digest import Digest, digest_of
 from protos.oci import BundleFile, write_manifest
+from tests.unit.protos.signed import NOW, release, root, sealed_release
 from tests.unit.supervisor.world import deployment, desired, digest, session
 
 MODEL = b"""name = "m"
@@ -93,6 +98,9 @@ class RecordingCapture:
 def device_in(folder: Path, worker: Callable[[], RecordingWorker] = RecordingWorker) -> Device:
     made = Device(
         bundles=Bundles(folder / "store"),
+        releases=Releases(
+            PapersFolder(folder / "store"), FloorFile(folder / "floors.json"), lambda: (root(),), lambda: NOW
+        ),
         choices=Choices(folder / "choices.json"),
         last_good_file=LastGoodFile(folder / "last_good.json"),
         new_worker=worker,
@@ -107,13 +115,14 @@ def device_in(folder: Path, worker: Callable[[], RecordingWorker] = RecordingWor
 
 
 def put(device: Device) -> Digest:
-    """A whole bundle of two variants in the device's store."""
+    """A whole bundle of two variants in the device's store, released as version 1 of its model."""
     bodies = {"model.toml": MODEL, "a.onnx": b"a", "b.onnx": b"b"}
     manifest = write_manifest(BundleFile(name, digest_of(body), len(body)) for name, body in bodies.items())
     device.bundles.add(digest_of(manifest), manifest)
     for body in bodies.values():
         device.bundles.blobs.put(digest_of(body), body)
     device.rescan()
+    device.releases.papers.keep(digest_of(manifest), Papers((sealed_release(release(digest_of(manifest))),)))
     return digest_of(manifest)
 
 
@@ -134,7 +143,7 @@ def _subclasses(kind: type[s.Step]) -> set[type[s.Step]]:
 async def test_a_variant_that_crashes_the_prover_leaves_the_other_to_be_chosen(tmp_path: Path) -> None:
     device = device_in(tmp_path, lambda: RecordingWorker(crash_on=["a.onnx"]))
     bundle = put(device)
-    await carry_out(device, s.Verify("d", bundle), s.Prove("d", bundle, None))
+    await carry_out(device, s.Verify("d", bundle, "m", 1), s.Prove("d", bundle, None))
     choice = device.actual().choices[(bundle, None)]
     assert isinstance(choice, Choice)
     assert choice.proof.file == "b.onnx"
@@ -144,14 +153,14 @@ async def test_a_bundle_that_only_crashes_fails_to_be_proven(tmp_path: Path) -> 
     device = device_in(tmp_path, lambda: RecordingWorker(crash_on=["a.onnx", "b.onnx"]))
     bundle = put(device)
     with pytest.raises(WorkerFailed, match="SIGSEGV"):
-        await carry_out(device, s.Verify("d", bundle), s.Prove("d", bundle, None))
+        await carry_out(device, s.Verify("d", bundle, "m", 1), s.Prove("d", bundle, None))
     assert device.actual().choices == {}
 
 
 async def test_a_choice_is_kept_for_this_hardware_and_engine_and_a_refusal_until_the_next_start(tmp_path: Path) -> None:
     device = device_in(tmp_path)
     bundle = put(device)
-    await carry_out(device, s.Verify("d", bundle), s.Prove("d", bundle, None))
+    await carry_out(device, s.Verify("d", bundle, "m", 1), s.Prove("d", bundle, None))
     device.choices.keep((digest(9), None), NoChoice("disagrees"))
     assert device_in(tmp_path).actual().choices.keys() == {(bundle, None)}
     for hardware, engines in (("another", {"stub": "1"}), ("this machine", {"stub": "2"})):
@@ -207,7 +216,7 @@ async def test_a_dead_worker_takes_its_sessions_along_and_what_was_on_probation_
     bundle = put(device)
     device.last_good = {"shelf": deployment(1)}
     pipeline = Pipeline(name="shelf", source="shelf")
-    await carry_out(device, s.Verify("shelf", bundle), s.Prove("shelf", bundle, None), s.StartWorker("shelf"))
+    await carry_out(device, s.Verify("shelf", bundle, "m", 1), s.Prove("shelf", bundle, None), s.StartWorker("shelf"))
     (proof,) = (choice.proof for choice in device.choices.valid().values() if isinstance(choice, Choice))
     new = Session("m", 2, bundle, proof.file)
     await carry_out(device, s.Load("shelf", new), s.StartCapture("shelf", "shelf"))
@@ -231,7 +240,7 @@ def test_steps_that_share_a_subject_are_not_begun_together() -> None:
     assert startable([load, unload], []) == [load]
     assert startable([load], [unload]) == []
     assert startable([s.Wait("a", "why")], []) == []
-    fetches = [s.Fetch("a", digest(number)) for number in range(9)]
+    fetches = [s.Fetch("a", digest(number), "m", 1) for number in range(9)]
     assert len(startable(fetches, [])) == 4
 
 

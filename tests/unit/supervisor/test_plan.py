@@ -145,7 +145,7 @@ def test_one_unknown_source_does_not_hold_back_the_other_pipelines() -> None:
 
 def test_a_failed_step_waits_with_its_reason_and_is_tried_again() -> None:
     wanted = desired(deployment())
-    actual = failed(Actual(), s.Fetch("shelf", digest(1)), FACTS, "connection refused")
+    actual = failed(Actual(), s.Fetch("shelf", digest(1), "m", 1), FACTS, "connection refused")
     (wait,) = waits(wanted, actual)
     assert (wait.reason, wait.failed, wait.until) == ("connection refused", True, FACTS.now + 1)
     assert doable(wanted, actual) == []
@@ -168,7 +168,11 @@ def test_another_source_of_a_pipeline_is_opened_before_the_old_one_is_left() -> 
 def test_a_capture_that_died_is_started_again_while_the_new_version_is_switched_to() -> None:
     actual = replace(running(1), captures=frozenset())
     warmed = actual
-    for step in (s.Fetch("shelf", digest(2)), s.Verify("shelf", digest(2)), s.Prove("shelf", digest(2), None)):
+    for step in (
+        s.Fetch("shelf", digest(2), "m", 2),
+        s.Verify("shelf", digest(2), "m", 2),
+        s.Prove("shelf", digest(2), None),
+    ):
         warmed = applied(warmed, step)
     warmed = applied(warmed, s.Load("shelf", session(2)))
     assert kinds(doable(desired(deployment(2)), warmed)) == [s.StartCapture, s.Switch]
