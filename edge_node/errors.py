@@ -41,6 +41,10 @@ class Refused(NearfieldError):
     exit_code = Exit.REFUSED
 
 
+class Stranger(Refused):
+    """Somebody answers who is not the one that is trusted."""
+
+
 class EngineFailed(NearfieldError):
     """An engine gave up on an input that was in order."""
 

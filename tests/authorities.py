@@ -8,7 +8,6 @@ broker = authority.issue("broker", server=True)    # for 127.0.0.1 and SERVER_NA
 import datetime as dt
 import ipaddress
 import itertools
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,13 +58,25 @@ class Authority:
             built = built.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return self._written(built.sign(self._key, hashes.SHA256()), key)
 
+    def sign(self, csr: bytes, common_name: str) -> bytes:
+        """A client's certificate (PEM) for the key of a request (PEM)."""
+        key = x509.load_pem_x509_csr(csr).public_key()
+        assert isinstance(key, ec.EllipticCurvePublicKey)
+        built = self._builder(_name(common_name), key, DAY, DAY)
+        built = built.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        built = built.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+        return built.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
     def _builder(
         self, subject: x509.Name, key: ec.EllipticCurvePublicKey, since: dt.timedelta, until: dt.timedelta
     ) -> x509.CertificateBuilder:
         now = dt.datetime.now(dt.UTC)
         built = x509.CertificateBuilder().subject_name(subject).issuer_name(self._name).public_key(key)
         built = built.serial_number(x509.random_serial_number())
-        return built.not_valid_before(now - since).not_valid_after(now + until)
+        built = built.not_valid_before(now - since).not_valid_after(now + until)
+        built = built.add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
+        issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+        return built.add_extension(issuer, critical=False)
 
     def _written(self, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> Files:
         number = next(self._numbers)
@@ -76,7 +87,6 @@ class Authority:
         )
         files.key.touch(mode=0o600)
         files.key.write_bytes(secret)
-        os.chmod(files.key, 0o600)
         return files
 
 

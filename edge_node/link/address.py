@@ -3,16 +3,19 @@
 from pathlib import Path
 
 from edge_node.config import BrokerLogin, LiveSink, NodeConfig
-from edge_node.errors import BadInput, Refused, WrongUsage
-from protos.broker_url import Broker, is_loopback, parse_broker_url
+from edge_node.errors import BadInput, WrongUsage
+from protos.broker_url import Broker, parse_broker_url
 from protos.errors import ContractError
+
+UNSPECIFIED = ("0.0.0.0", "[::]", "")  # noqa: S104 - compared with, not listened on
+"""Hosts that mean: the one that was dialled."""
 
 
 def check_addresses(config: NodeConfig) -> None:
     """Look at every address that a node is configured with, and at the files that go with it.
 
     Raises:
-        WrongUsage, Refused: as the functions below; what a person configured is theirs to correct.
+        WrongUsage: as the functions below; what a person configured is theirs to correct.
     """
     try:
         if config.coordinator is not None:
@@ -30,16 +33,23 @@ def coordinator_address(text: str) -> str:
 
     Raises:
         BadInput: not host:port.
-        Refused: not on the loopback interface; until nodes have identities nothing else is dialled.
     """
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
         raise BadInput(f"coordinator {text!r} is not an address: give HOST:PORT, for example 127.0.0.1:7070")
-    if not is_loopback(host.strip("[]")):
-        raise Refused(
-            f"coordinator {text} is not on the loopback interface: until nodes have identities only that works"
-        )
     return text
+
+
+def at_host_of(dialled: str, told: str) -> str:
+    """What a coordinator told, a URL or host:port, with an unspecified host replaced by the one that was dialled.
+
+    `at_host_of("10.0.0.5:7071", "mqtts://0.0.0.0:8883")` is `mqtts://10.0.0.5:8883`.
+    """
+    head, slashes, place = told.rpartition("//")
+    host, colon, port = place.rpartition(":")
+    if host not in UNSPECIFIED:
+        return told
+    return f"{head}{slashes}{dialled.rpartition(':')[0]}{colon}{port}"
 
 
 def uplink_broker(url: str, login: BrokerLogin) -> Broker:

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from edge_node.errors import NearfieldError, Refused, Unreachable
+from edge_node.errors import NearfieldError, Refused, Stranger, Unreachable
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ MAX_LINE = 8 * 1024 * 1024
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """Why the child could not answer: one line."""
 
-    kind: Literal["unreachable", "refused", "failed"]
+    kind: Literal["unreachable", "refused", "stranger", "failed"]
     line: str
 
 
@@ -36,6 +36,7 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
 ERRORS: dict[str, type[NearfieldError]] = {
     "unreachable": Unreachable,
     "refused": Refused,
+    "stranger": Stranger,
     "failed": NearfieldError,
 }
 

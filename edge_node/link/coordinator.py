@@ -10,6 +10,8 @@ import msgspec
 
 from edge_node.link.address import coordinator_address
 from edge_node.link.child import ask
+from edge_node.link.tls import Credentials
+from edge_node.link.validity import UNKNOWN, KnownTime
 from protos.digest import Digest
 from protos.identity import NodeId
 
@@ -21,6 +23,14 @@ MAX_BLOB = 4 * 1024**3
 MODULE = "edge_node.link.grpc"
 
 
+class Dial(msgspec.Struct, frozen=True):
+    """Whom to call, as whom, and what is known of the time."""
+
+    address: str
+    credentials: Credentials
+    known: KnownTime = UNKNOWN
+
+
 class Registration(msgspec.Struct, frozen=True, tag=True):
     """What the coordinator told the node. `trusted_keys` are raw 32-byte Ed25519 public keys."""
 
@@ -30,12 +40,16 @@ class Registration(msgspec.Struct, frozen=True, tag=True):
     trusted_keys: tuple[bytes, ...]
     name: str
     site: str
+    trust_roots: tuple[bytes, ...] = ()
+    """envelopes of protos/trust.py, oldest first, as they came"""
 
 
 class Manifest(msgspec.Struct, frozen=True, tag=True):
-    """The bytes of a manifest."""
+    """The bytes of a manifest, and the signed envelopes that belong to the bundle."""
 
     content: bytes
+    releases: tuple[bytes, ...] = ()
+    downgrades: tuple[bytes, ...] = ()
 
 
 class Fetched(msgspec.Struct, frozen=True, tag=True):
@@ -47,7 +61,7 @@ class Fetched(msgspec.Struct, frozen=True, tag=True):
 class Register(msgspec.Struct, frozen=True, tag=True):
     """Register a node, or hear again where the broker is."""
 
-    address: str
+    dial: Dial
     node_id: str
     name: str
     site: str
@@ -59,7 +73,7 @@ class Register(msgspec.Struct, frozen=True, tag=True):
 class GetManifest(msgspec.Struct, frozen=True, tag=True):
     """Get the manifest of a bundle."""
 
-    address: str
+    dial: Dial
     digest: str
     deadline_s: float
 
@@ -67,7 +81,7 @@ class GetManifest(msgspec.Struct, frozen=True, tag=True):
 class FetchBlob(msgspec.Struct, frozen=True, tag=True):
     """Write a blob into a file from an offset on."""
 
-    address: str
+    dial: Dial
     digest: str
     into: str
     offset: int
@@ -75,8 +89,18 @@ class FetchBlob(msgspec.Struct, frozen=True, tag=True):
     deadline_s: float
 
 
+def checked(dial: Dial) -> Dial:
+    """The same, its address looked at.
+
+    Raises:
+        BadInput: not host:port.
+    """
+    coordinator_address(dial.address)
+    return dial
+
+
 async def register(
-    address: str,
+    dial: Dial,
     *,
     node_id: NodeId | None,
     name: str,
@@ -93,7 +117,7 @@ async def register(
         Refused: the coordinator says no (its own line), or its answer breaks the contract.
     """
     request = Register(
-        address=coordinator_address(address),
+        dial=checked(dial),
         node_id=node_id or "",
         name=name,
         site=site,
@@ -104,18 +128,18 @@ async def register(
     return await ask(MODULE, request, Registration)
 
 
-async def get_manifest(address: str, digest: Digest, *, deadline_s: float = CALL_S) -> bytes:
-    """The manifest that has this digest, as the coordinator sent it: the store verifies it.
+async def get_manifest(dial: Dial, digest: Digest, *, deadline_s: float = CALL_S) -> Manifest:
+    """The manifest that has this digest, as the coordinator sent it: the store verifies it and what is signed.
 
     Raises:
         BadInput, Unreachable, Refused: as `register`.
     """
-    request = GetManifest(address=coordinator_address(address), digest=digest, deadline_s=deadline_s)
-    return (await ask(MODULE, request, Manifest)).content
+    request = GetManifest(dial=checked(dial), digest=digest, deadline_s=deadline_s)
+    return await ask(MODULE, request, Manifest)
 
 
 async def fetch_blob(
-    address: str,
+    dial: Dial,
     digest: Digest,
     into: Path,
     offset: int = 0,
@@ -127,7 +151,7 @@ async def fetch_blob(
     """Write a blob into a file, from `offset` on; what stood after the offset is lost. The store verifies the digest.
 
     Args:
-        address: host:port.
+        dial: whom.
         digest: which blob.
         into: the file; it is made where it does not exist.
         offset: bytes that the file already holds.
@@ -144,7 +168,7 @@ async def fetch_blob(
         NearfieldError: the file cannot be written.
     """
     request = FetchBlob(
-        address=coordinator_address(address),
+        dial=checked(dial),
         digest=digest,
         into=str(into),
         offset=offset,

@@ -10,11 +10,16 @@ import time
 from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
-import grpc
 import msgspec
 
+from edge_node.errors import NearfieldError
+from edge_node.link.address import at_host_of
+from edge_node.link.channel import CallFailed, channel_to
 from edge_node.link.child import Failed, Progress, say
-from edge_node.link.coordinator import FetchBlob, Fetched, GetManifest, Manifest, Register, Registration
+from edge_node.link.coordinator import Dial, FetchBlob, Fetched, GetManifest, Manifest, Register, Registration
+from edge_node.link.enrollment import AskTime, Enroll, Renew
+from edge_node.link.grpc_enrollment import ask_time, checked_keys, enroll, renew
+from edge_node.link.tls import PinnedContext, node_context
 from protos.broker_url import parse_broker_url
 from protos.errors import ContractError
 from protos.fleet.v1.artifact_pb2 import FetchBlobRequest, GetManifestRequest
@@ -24,16 +29,14 @@ from protos.fleet.v1.node_pb2_grpc import NodeServiceStub
 from protos.identity import NodeId, checked_name, is_id
 from protos.topics import checked_prefix
 
-KEY_BYTES = 32
 PROGRESS_EVERY_S = 0.25
-UNREACHABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
-BROKEN = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
-OPTIONS = (("grpc.enable_http_proxy", 0), ("grpc.max_receive_message_length", 8 * 1024 * 1024))
+
+Request = Register | GetManifest | FetchBlob | Enroll | AskTime | Renew
 
 
 def register(request: Register) -> Registration:
     """Register, and check that the answer keeps the contract."""
-    with grpc.insecure_channel(request.address, options=OPTIONS) as channel:
+    with channel_to(request.dial.address, _context(request.dial)) as channel:
         message = RegisterNodeRequest(
             node_id=request.node_id,
             name=request.name,
@@ -43,43 +46,42 @@ def register(request: Register) -> Registration:
         )
         node_service = NodeServiceStub(channel)  # type: ignore[no-untyped-call]
         reply = node_service.RegisterNode(message, timeout=request.deadline_s)
-    return registration_from_wire(reply)
+    return registration_from_wire(reply, request.dial.address)
 
 
-def registration_from_wire(reply: RegisterNodeReply) -> Registration:
-    """The reply in our types.
+def registration_from_wire(reply: RegisterNodeReply, address: str) -> Registration:
+    """The reply in our types; `address` is what was dialled.
 
     Raises:
         ContractError: an id, a name, a key or the broker's URL is not what the contract says.
     """
     if not is_id(reply.node_id):
         raise ContractError(f"node id {reply.node_id!r} is not 32 hexadecimal digits")
-    if not reply.trusted_keys or any(len(key) != KEY_BYTES for key in reply.trusted_keys):
-        raise ContractError(f"trusted keys must be raw Ed25519 keys of {KEY_BYTES} bytes, at least one")
-    parse_broker_url(reply.broker_url)
     return Registration(
         node_id=NodeId(reply.node_id),
-        broker_url=reply.broker_url,
+        broker_url=parse_broker_url(at_host_of(address, reply.broker_url)).safe_url,
         topic_prefix=checked_prefix(reply.topic_prefix),
-        trusted_keys=tuple(reply.trusted_keys),
+        trusted_keys=checked_keys(reply.trusted_keys),
         name=checked_name(reply.name, "node name"),
         site=checked_name(reply.site, "site"),
+        trust_roots=tuple(reply.trust_roots),
     )
 
 
 def get_manifest(request: GetManifest) -> Manifest:
     """Get a manifest."""
-    with grpc.insecure_channel(request.address, options=OPTIONS) as channel:
+    with channel_to(request.dial.address, _context(request.dial)) as channel:
         message = GetManifestRequest(digest=request.digest)
         artifact_service = ArtifactServiceStub(channel)  # type: ignore[no-untyped-call]
         reply = artifact_service.GetManifest(message, timeout=request.deadline_s)
-    return Manifest(content=reply.content)
+    return Manifest(content=reply.content, releases=tuple(reply.releases), downgrades=tuple(reply.downgrades))
 
 
 def fetch_blob(request: FetchBlob) -> Fetched:
     """Write a blob behind what the file holds; the file is on disk when this returns."""
     descriptor = os.open(request.into, os.O_RDWR | os.O_CREAT, 0o600)
-    with os.fdopen(descriptor, "r+b") as file, grpc.insecure_channel(request.address, options=OPTIONS) as channel:
+    dialled = channel_to(request.dial.address, _context(request.dial))
+    with os.fdopen(descriptor, "r+b") as file, dialled as channel:
         file.truncate(request.offset)
         file.seek(request.offset)
         message = FetchBlobRequest(digest=request.digest, offset=request.offset)
@@ -112,41 +114,41 @@ def append(chunks: Iterable[bytes], file: BinaryIO, size: int, max_bytes: int) -
     return size
 
 
-def failure(address: str, error: grpc.RpcError) -> Failed:
-    """One line for a call that failed, and whose fault it is."""
-    code, details = error.code(), " ".join(str(error.details() or "").split())
-    if code in UNREACHABLE:
-        why = "no answer in time" if code is grpc.StatusCode.DEADLINE_EXCEEDED else "nobody answers"
-        return Failed("unreachable", f"coordinator {address}: {why}: is edge-coordinator serve running there?")
-    if code in BROKEN:
-        return Failed("failed", f"coordinator {address} failed: {details}")
-    if code is grpc.StatusCode.UNIMPLEMENTED:
-        return Failed("refused", f"coordinator {address} does not know this call: it is of another version")
-    return Failed("refused", details)
+def _context(dial: Dial) -> PinnedContext:
+    return node_context(dial.credentials, lambda: dial.known)
 
 
 HANDLERS: dict[type, Callable[..., msgspec.Struct]] = {
     Register: register,
     GetManifest: get_manifest,
     FetchBlob: fetch_blob,
+    Enroll: enroll,
+    AskTime: ask_time,
+    Renew: renew,
 }
 
 
-def answer(request: Register | GetManifest | FetchBlob) -> msgspec.Struct:
+def answer(request: Request) -> msgspec.Struct:
     """The answer, or why there is none."""
     try:
         return HANDLERS[type(request)](request)
-    except grpc.RpcError as error:
-        return failure(request.address, error)
+    except CallFailed as error:
+        return error.failed
     except ContractError as error:
-        return Failed("refused", f"the answer of coordinator {request.address} is not in order: {error}")
+        return Failed("refused", f"the answer of coordinator {_address(request)} is not in order: {error}")
+    except NearfieldError as error:
+        return Failed("failed", str(error))
     except OSError as error:
         return Failed("failed", f"{error.filename or 'download'}: {error.strerror}")
 
 
+def _address(request: Request) -> str:
+    return request.address if isinstance(request, Enroll | AskTime | Renew) else request.dial.address
+
+
 def main() -> int:
     """Answer the question on standard input."""
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Register | GetManifest | FetchBlob)
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
     try:
         say(answer(request))
     except BrokenPipeError:  # nobody waits any more
