@@ -58,6 +58,28 @@ class OutboxLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     policy: Literal["drop_oldest", "drop_newest", "drop_lowest_priority"] = "drop_oldest"
 
 
+class EgressLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What stays on this device although the egress contract lets it leave. None of these lets more leave.
+
+    `live` and `metrics` false keep these kinds here; `tensor_bytes` is the most that any deployment may declare, 0:
+    none; `max_kbit_s` holds results, metrics and progress back where more would leave on average.
+    """
+
+    live: bool = True
+    metrics: bool = True
+    tensor_bytes: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    max_kbit_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
+class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What holds a worker process. `memory_mb` of its own memory, default three quarters of the device's, 0: no limit."""
+
+    sandbox: Literal["auto", "require", "off"] = "auto"
+    memory_mb: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    load_s: Annotated[float, msgspec.Meta(gt=0)] = 120.0
+    infer_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
+
+
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything that the agent reads from outside.
 
@@ -77,6 +99,8 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     sources: dict[str, Source] = {}
     live: LiveSink | None = None
     outbox: OutboxLimits = OutboxLimits()
+    egress: EgressLimits = EgressLimits()
+    worker: WorkerSettings = WorkerSettings()
     threads: Annotated[int, msgspec.Meta(ge=1, le=MOST_THREADS)] = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"

@@ -24,6 +24,16 @@ class Live(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
     state: Annotated[tuple[Literal["label", "count", "present"], ...], msgspec.Meta(max_length=3)] = ()
 
 
+MOST_EGRESS = 64 * 1024
+
+
+class Egress(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Raw outputs that may leave the node: bytes of one result as JSON. None of either kind leaves undeclared."""
+
+    tensor: Annotated[int, msgspec.Meta(ge=1, le=MOST_EGRESS)] | None = None
+    embedding: Annotated[int, msgspec.Meta(ge=1, le=MOST_EGRESS)] | None = None
+
+
 class Pipeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """source → preprocess → engine → postprocess → sinks.
 
@@ -39,6 +49,7 @@ class Pipeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     threshold: float | None = None
     priority: int = 0
     live: Live = Live()
+    egress: Egress = Egress()
 
 
 class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

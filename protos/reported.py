@@ -8,6 +8,15 @@ from protos.digest import Digest
 from protos.identity import NodeId, StreamId
 
 
+class EgressPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What the node's own configuration keeps from leaving, beyond the egress contract."""
+
+    live: bool = True
+    metrics: bool = True
+    tensor_bytes: int | None = None
+    max_kbit_s: float | None = None
+
+
 class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the device is and has."""
 
@@ -20,6 +29,9 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     """engine name → version"""
     sources: tuple[str, ...] = ()
     """the names of the sources that the node's configuration has"""
+    sandbox: str = ""
+    """what confines the processes that open models, and what does not; one line"""
+    egress: EgressPolicy = EgressPolicy()
 
 
 class Status(msgspec.Struct, frozen=True):

@@ -16,6 +16,7 @@ import msgspec
 
 from protos.desired import Desired
 from protos.envelope import Envelope
+from protos.metrics import Metrics
 from protos.reported import Acked, Hello, Progress, Reported, Status
 from protos.result import BATCH_TYPE, JSON_TYPE, OUTPUT_OF_TASK, Event, Tombstone, event_type, schema_urn
 from protos.topics import DEFAULT_PREFIX, DELIVERY, FROM_COORDINATOR, MAX_PAYLOAD, NAMED, Kind
@@ -33,7 +34,7 @@ SUMMARIES = {
     Kind.DURABLE: "Results and tombstones in the order of their stream, one or many in an array.",
     Kind.ACKED: "Signed: everything of a stream through a number is committed.",
     Kind.ALERTS: "Reserved: drift, latency, errors, accelerator lost, disk.",
-    Kind.METRICS: "Reserved: counters and sketches.",
+    Kind.METRICS: "Every half minute: what the node counts, under the names of the Prometheus metrics.",
     Kind.COMMANDS: "Reserved: signed orders with an expiry.",
     Kind.REPLIES: "Reserved: answers to commands.",
 }
@@ -44,6 +45,7 @@ PAYLOADS: dict[Kind, type] = {
     Kind.REPORTED: Reported,
     Kind.PROGRESS: Progress,
     Kind.ACKED: Envelope,
+    Kind.METRICS: Metrics,
 }
 """The document of a topic; a topic without one here takes any JSON object."""
 SIGNED: dict[Kind, type] = {Kind.DESIRED: Desired, Kind.ACKED: Acked}

@@ -55,6 +55,8 @@ DELIVERY = {
     Kind.REPLIES: Delivery(1, retain=False),
 }
 
+LIVE_STATES = frozenset({"label", "count", "present"})
+"""The small last values of a pipeline."""
 NAMED = frozenset({Kind.ALERTS, Kind.COMMANDS, Kind.REPLIES})
 FROM_COORDINATOR = frozenset({Kind.DESIRED, Kind.ACKED, Kind.COMMANDS})
 RETAINED = tuple(kind for kind, delivery in DELIVERY.items() if delivery.retain)

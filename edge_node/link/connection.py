@@ -4,6 +4,8 @@ A new one is made for every attempt, so that nothing of an old connection surviv
 connection's id, and what was queued dies with its queue (the outbox sends durable results again; live results are
 never replayed). When to try again is `session.py`, trying again is `keeper.py`.
 
+Nothing leaves but through the gate: `_hand_over` is the one place that publishes, and the will is looked at too.
+
 paho calls back on its own thread. Every callback ends in `_post`, which hands over to the event loop.
 """
 
@@ -21,6 +23,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from edge_node.link.gate import Gate
 from edge_node.link.session import refusal
 from edge_node.link.window import Window
 from protos.broker_url import Broker
@@ -72,8 +75,11 @@ class Listener(Protocol):
 class Connection:
     """One connection. `open` and `close` block; `publish` never does and may be called from any thread."""
 
-    def __init__(self, broker: Broker, opening: Opening, listener: Listener, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, broker: Broker, opening: Opening, listener: Listener, loop: asyncio.AbstractEventLoop, gate: Gate
+    ) -> None:
         self._broker = broker
+        self._gate = gate
         self._opening = opening
         self._listener = listener
         self._loop = loop
@@ -94,7 +100,7 @@ class Connection:
         Raises:
             OSError: nobody answers, the name does not resolve, TLS fails, a CA file cannot be read.
         """
-        client = _client(self._broker, self._opening)
+        client = _client(self._broker, self._opening, self._gate)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -103,15 +109,11 @@ class Connection:
         client.loop_start()
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> bool:
-        """Hand a message over; False when not connected or too much is under way."""
+        """Hand a message over; False when not connected, too much is under way, or it may not leave."""
         client = self._client
         if client is None or not self._accepted or not self._window.has_room(len(payload)):
             return False
-        info = client.publish(topic, payload, qos, retain)
-        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            return False
-        self._window.add(info, len(payload))
-        return True
+        return self._hand_over(client, Message(topic, payload, qos, retain))
 
     def close(self, *, farewell: bool = True) -> None:
         """Say the farewell if there is anyone to say it to, disconnect, and wait for paho's thread to end."""
@@ -124,6 +126,16 @@ class Connection:
         if not self._over.wait(FAREWELL_S):
             _cut(client)
         client.loop_stop()
+
+    def _hand_over(self, client: Client, message: Message) -> bool:
+        if not self._gate.may_leave(message.topic, message.payload):
+            return False
+        info = client.publish(message.topic, message.payload, message.qos, message.retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return False
+        self._gate.left(message.topic, len(message.payload))
+        self._window.add(info, len(message.payload))
+        return True
 
     def _say_farewell(self) -> None:
         for message in self._opening.farewell:
@@ -140,7 +152,7 @@ class Connection:
             self._post(self._listener.on_lost, refusal(self._broker.safe_url, str(code)), True)
             return
         for message in self._opening.greeting:
-            client.publish(message.topic, message.payload, message.qos, message.retain)
+            self._hand_over(client, message)
         if self._opening.subscriptions:
             client.subscribe(list(self._opening.subscriptions))
         self._accepted = True
@@ -164,7 +176,7 @@ class Connection:
             self._loop.call_soon_threadsafe(callback, *arguments)
 
 
-def _client(broker: Broker, opening: Opening) -> Client:
+def _client(broker: Broker, opening: Opening, gate: Gate) -> Client:
     client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=opening.client_id,
@@ -182,8 +194,9 @@ def _client(broker: Broker, opening: Opening) -> Client:
         if broker.cert_file is not None:
             context.load_cert_chain(broker.cert_file, broker.key_file)
         client.tls_set_context(context)
-    if opening.will is not None:
-        client.will_set(opening.will.topic, opening.will.payload, opening.will.qos, opening.will.retain)
+    will = opening.will
+    if will is not None and gate.may_leave(will.topic, will.payload):
+        client.will_set(will.topic, will.payload, will.qos, will.retain)
     return client
 
 

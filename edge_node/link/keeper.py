@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from edge_node.link.connection import Connection, Opening
+from edge_node.link.gate import Gate
 from edge_node.link.session import Backoff, next_attempt, reconnect_delay
 from protos.broker_url import Broker
 
@@ -38,8 +39,9 @@ class Owner(Protocol):
 class Keeper:
     """One broker, one connection at a time; the listener of each."""
 
-    def __init__(self, broker: Broker, owner: Owner, backoff: Backoff) -> None:
+    def __init__(self, broker: Broker, owner: Owner, backoff: Backoff, gate: Gate) -> None:
         self._broker = broker
+        self._gate = gate
         self._owner = owner
         self._backoff = backoff
         self._connection: Connection | None = None
@@ -109,7 +111,7 @@ class Keeper:
         """Live through one connection; how many seconds it was good for."""
         loop = asyncio.get_running_loop()
         self._over = self._refused = self._renewing = False
-        connection = self._connection = Connection(self._broker, self._owner.opening(), self, loop)
+        connection = self._connection = Connection(self._broker, self._owner.opening(), self, loop, self._gate)
         try:
             await asyncio.to_thread(connection.open)
             answered = await self._until(lambda: self._over or self.connected, ANSWER_TIMEOUT_S)

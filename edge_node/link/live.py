@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from edge_node.link.connection import Message, Opening
+from edge_node.link.gate import Gate
 from edge_node.link.keeper import Keeper
 from edge_node.link.live_state import live_states
 from edge_node.link.session import DEFAULT_BACKOFF, Backoff
@@ -35,6 +36,16 @@ class Sink(Protocol):
         """Hand a message over; False when it was not taken."""
 
 
+class Nowhere:
+    """A sink that takes nothing: the node's configuration keeps live results on the device."""
+
+    connected = False
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:  # noqa: ARG002 (a Sink)
+        """Take nothing."""
+        return False
+
+
 class Live:
     """The live topics of one node under today's names. Used on the event loop."""
 
@@ -47,9 +58,8 @@ class Live:
         self._unsaid: set[str] = set()
         self._gone: list[str] = []
         self.published = 0
-        self.published_bytes = 0
         self.dropped = 0
-        """Results that were not published: not connected, too much under way, or larger than a message may be."""
+        """Results that were not published: not connected, too much under way, or not to leave."""
 
     def publish(self, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any]) -> None:
         """Publish one fresh result and what it changes of the pipeline's states."""
@@ -58,7 +68,6 @@ class Live:
         topic = self._topics.live(self._site, self._name, pipeline)
         if len(event) <= MAX_PAYLOAD and self._sink.publish(topic, event, qos=wanted.qos, retain=False):
             self.published += 1
-            self.published_bytes += len(event)
         else:
             self.dropped += 1
         if wanted.state:
@@ -114,12 +123,13 @@ class SiteBroker:
         *,
         on_connected: Callable[[], None],
         backoff: Backoff = DEFAULT_BACKOFF,
+        gate: Gate | None = None,
     ) -> None:
         self._node = node
         self._availability = availability
         self._former: frozenset[str] = frozenset()
         self._on_connected = on_connected
-        self._keeper = Keeper(broker, self, backoff)
+        self._keeper = Keeper(broker, self, backoff, Gate(Topics()) if gate is None else gate)
 
     @property
     def connected(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Literal
 import msgspec
 
 from edge_node.link.connection import Message, Opening
+from edge_node.link.gate import Gate
 from edge_node.link.keeper import Keeper
 from edge_node.link.session import DEFAULT_BACKOFF, Backoff
 from protos.broker_url import Broker
@@ -36,12 +37,15 @@ class Uplink:
         on_connected: Callable[[str], None],
         on_message: Callable[[NodeTopic, bytes], None],
         backoff: Backoff = DEFAULT_BACKOFF,
+        gate: Gate | None = None,
     ) -> None:
         self._node = node
         self._topics = topics
         self._on_connected = on_connected
         self._on_message = on_message
-        self._keeper = Keeper(broker, self, backoff)
+        self.gate = Gate(topics) if gate is None else gate
+        """what may leave; without one the contract alone, under which no tensor does"""
+        self._keeper = Keeper(broker, self, backoff, self.gate)
 
     @property
     def connected(self) -> bool:
@@ -66,7 +70,8 @@ class Uplink:
 
         Returns:
             False when not connected or too much is under way: nothing was taken, try again after `on_connected`
-            or a little later. True is no promise either: only the coordinator's acknowledgement is.
+            or a little later, unless the gate has a `refusal`. True is no promise either: only the coordinator's
+            acknowledgement is.
         """
         return self._keeper.publish(topic, payload, qos=qos, retain=retain)
 

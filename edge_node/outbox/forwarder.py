@@ -58,13 +58,13 @@ class Forwarder:
         *,
         node: NodeId,
         topic: str,
+        may_leave: Callable[[bytes], bool] = lambda _: True,
         backlog: int = BACKLOG,
         monotonic: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
-        self.sent_bytes = 0
-        """payload bytes handed to the link since the start"""
         self._outbox, self._publish, self._node, self._topic = outbox, publish, node, topic
+        self._may_leave = may_leave
         self._backlog, self._monotonic, self._wall_ns = backlog, monotonic, wall_ns
         self._stream = outbox.stream
         self._sending = Sending(outbox.freed)
@@ -123,13 +123,23 @@ class Forwarder:
 
     def _send(self, records: Sequence[Record]) -> bool:
         lost = uncovered(self._sending.sent, [(record.first, record.seq) for record in records])
-        events = [*(self._tombstone(hole) for hole in lost), *map(self._event, records)]
-        message = b"[" + b",".join(events) + b"]"
+        before = [self._tombstone(hole) for hole in lost]
+        message = _array([*before, *map(self._event, records)])
         if not self._publish(self._topic, message, qos=1, retain=False):
-            return False
-        self.sent_bytes += len(message)
+            if self._may_leave(message):
+                return False
+            message = _array([*before, *map(self._what_may_leave, records)])
+            if not self._publish(self._topic, message, qos=1, retain=False):
+                return False
         self._sending.on_sent(records[-1].seq, len(message), self._monotonic())
         return True
+
+    def _what_may_leave(self, record: Record) -> bytes:
+        """The event, or a tombstone in its place: what may not leave must not keep back what comes after it."""
+        event = self._event(record)
+        if self._may_leave(_array([event])):
+            return event
+        return self._tombstone(Hole(record.first, record.seq, Reason.EGRESS))
 
     def _event(self, record: Record) -> bytes:
         if record.reason is not None:
@@ -144,6 +154,10 @@ class Forwarder:
             node=self._node, stream=self._stream, first=hole.first, seq=hole.last, count=hole.count, reason=hole.reason
         )
         return encode_tombstone(dropped, self._topic, self._wall_ns())
+
+
+def _array(events: Sequence[bytes]) -> bytes:
+    return b"[" + b",".join(events) + b"]"
 
 
 def _fitting(records: Sequence[Record]) -> list[Record]:

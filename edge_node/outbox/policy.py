@@ -33,6 +33,8 @@ class Reason(StrEnum):
     OVERLOADED = "overloaded"
     TOO_LARGE = "too_large"
     UNREADABLE = "unreadable"
+    EGRESS = "egress"
+    """what may leave does not include it"""
     FREED = "freed"
     """acknowledged before, by a collector that has since lost them"""
 

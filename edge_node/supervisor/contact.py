@@ -6,7 +6,6 @@ What to believe is decided in `edge_node.store.trust` and `edge_node.outbox.acke
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +14,15 @@ import msgspec
 
 from edge_node.config import NodeConfig
 from edge_node.link.address import live_broker, uplink_broker
-from edge_node.link.live import Live, SiteBroker
+from edge_node.link.gate import Gate
+from edge_node.link.live import Live, Nowhere, Sink, SiteBroker
 from edge_node.link.mqtt import Uplink
 from edge_node.outbox.forwarder import Forwarder
 from edge_node.outbox.queue import Outbox
 from edge_node.supervisor.identity import Identity
 from edge_node.supervisor.status import LinkReport
 from protos import deployment
+from protos.metrics import Metrics
 from protos.reported import Hello, Progress, Reported
 from protos.topics import DELIVERY, Kind, NodeTopic, Topics
 
@@ -38,32 +39,38 @@ class Ears:
 
 
 class Contact:
-    """The links of one identity. `name` and `site` are today's.
+    """The links of one identity. `name` and `site` are today's; what leaves passes the gate.
 
     Raises (the constructor):
         BadInput: an address or a password file is wrong.
     """
 
-    def __init__(self, config: NodeConfig, identity: Identity, outbox: Outbox, ears: Ears) -> None:
+    def __init__(self, config: NodeConfig, identity: Identity, outbox: Outbox, ears: Ears, gate: Gate) -> None:
         self._identity = identity
         self._ears = ears
+        self._gate = gate
         self._topics = Topics(identity.topic_prefix)
         self._name, self._site = identity.name, identity.site
         self._reported: Reported | None = None
         self._connection = ""
-        self._sent_bytes: Counter[str] = Counter()
         self.uplink = Uplink(
             uplink_broker(config.broker or identity.broker_url, config.uplink),
             identity.node,
             self._topics,
             on_connected=self._on_connected,
             on_message=self._on_message,
+            gate=gate,
         )
         durable = self._topics.of_node(identity.node, Kind.DURABLE)
-        self.forwarder = Forwarder(outbox, self.uplink.publish, node=identity.node, topic=durable)
-        self.site_broker = None if config.live is None else self._site_broker(config)
-        sink = self.uplink if self.site_broker is None else self.site_broker
-        self.live = Live(sink, self._topics, self._site, self._name)
+        self.forwarder = Forwarder(
+            outbox,
+            self.uplink.publish,
+            node=identity.node,
+            topic=durable,
+            may_leave=lambda message: gate.refusal(durable, message) is None,
+        )
+        self.site_broker = self._site_broker(config)
+        self.live = Live(self._live_sink(config), self._topics, self._site, self._name)
         self._forwarding: asyncio.Task[None] | None = None
 
     def topic(self, pipeline: str) -> str:
@@ -112,6 +119,10 @@ class Contact:
         """Say what is under way; nobody waits for it."""
         self._say(Kind.PROGRESS, progress)
 
+    def metrics(self, metrics: Metrics) -> None:
+        """Say what was counted; nobody waits for it."""
+        self._say(Kind.METRICS, metrics)
+
     def publish_live(self, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any]) -> None:
         """Publish a fresh result under today's names."""
         self.live.publish(pipeline, wanted, event, outputs)
@@ -121,18 +132,10 @@ class Contact:
         live = "" if self.site_broker is None else self.site_broker.state
         return LinkReport(self.uplink.connected, self.uplink.state, registration, live)
 
-    def bytes_out(self) -> dict[str, int]:
-        """Payload bytes handed to the links since the contact began, by kind."""
-        durable, live = self.forwarder.sent_bytes, self.live.published_bytes
-        return {**self._sent_bytes, "durable": durable, "live": live}
-
     def _say(self, kind: Kind, message: msgspec.Struct) -> bool:
         payload, delivery = msgspec.json.encode(message), DELIVERY[kind]
         topic = self._topics.of_node(self._identity.node, kind)
-        taken = self.uplink.publish(topic, payload, qos=delivery.qos, retain=delivery.retain)
-        if taken:
-            self._sent_bytes[str(kind)] += len(payload)
-        return taken
+        return self.uplink.publish(topic, payload, qos=delivery.qos, retain=delivery.retain)
 
     def _on_connected(self, connection: str) -> None:
         self._reported = None  # a broker may have lost what is retained
@@ -152,12 +155,18 @@ class Contact:
         elif topic.kind is Kind.ACKED:
             self._ears.acked(payload)
 
+    def _live_sink(self, config: NodeConfig) -> Sink:
+        if not config.egress.live:
+            return Nowhere()
+        return self.uplink if self.site_broker is None else self.site_broker
+
     def _site_broker(self, config: NodeConfig) -> SiteBroker | None:
-        if config.live is None:
+        if config.live is None or not config.egress.live:
             return None
         return SiteBroker(
             live_broker(config.live),
             self._identity.node,
             self._topics.availability(self._site, self._name),
             on_connected=self._on_site_broker_connected,
+            gate=self._gate,
         )

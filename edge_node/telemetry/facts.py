@@ -3,17 +3,22 @@
 import platform
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from edge_node import __version__
+from edge_node.config import EgressLimits
 from edge_node.telemetry import system
-from protos.reported import Facts
+from protos.reported import EgressPolicy, Facts
 
 
-def device_facts(engines: Mapping[str, str], sources: Iterable[str]) -> Facts:
+def device_facts(engines: Mapping[str, str], sources: Iterable[str], egress: EgressLimits, sandbox: str = "") -> Facts:
     """What this device is and has.
 
     Args:
         engines: name → version of the engines that are installed; the stub, which runs no real model, is left out.
         sources: the names that the node's configuration knows.
+        egress: what it keeps from leaving.
+        sandbox: what confines the processes that open models.
     """
     return Facts(
         hostname=platform.node(),
@@ -23,4 +28,6 @@ def device_facts(engines: Mapping[str, str], sources: Iterable[str]) -> Facts:
         agent_version=__version__,
         engines={name: version for name, version in engines.items() if name != "stub"},
         sources=tuple(sorted(sources)),
+        egress=EgressPolicy(**msgspec.structs.asdict(egress)),
+        sandbox=sandbox,
     )

@@ -22,6 +22,7 @@ from protos.identity import NodeId
 from protos.result import Classified
 from protos.topics import Topics
 from tests.integration.brokers import WAIT_S, RealMosquitto, authority, mosquitto, password_file
+from tests.open_gate import OpenGate
 
 pytestmark = pytest.mark.needs("mosquitto", "mosquitto_passwd")
 
@@ -81,7 +82,9 @@ class Site:
 
     def __init__(self, sink: LiveSink) -> None:
         self.connected = asyncio.Event()
-        self.broker = SiteBroker(live_broker(sink), NODE, AVAILABILITY, on_connected=self.on_connected, backoff=QUICK)
+        self.broker = SiteBroker(
+            live_broker(sink), NODE, AVAILABILITY, on_connected=self.on_connected, backoff=QUICK, gate=OpenGate()
+        )
         self.live = Live(self.broker, Topics(), "store-12", "cam-3")
 
     def on_connected(self) -> None:

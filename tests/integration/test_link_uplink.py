@@ -20,6 +20,7 @@ from protos.identity import NodeId
 from protos.reported import Status
 from protos.topics import Kind, NodeTopic, Topics
 from tests.integration.brokers import WAIT_S, RealMosquitto, mosquitto, password_file
+from tests.open_gate import OpenGate
 
 pytestmark = pytest.mark.needs("mosquitto")
 
@@ -45,6 +46,7 @@ class Node:
             on_connected=self.connections.put_nowait,
             on_message=lambda topic, payload: self.messages.put_nowait((topic, payload)),
             backoff=QUICK,
+            gate=OpenGate(),
         )
 
 

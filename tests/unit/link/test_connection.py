@@ -9,6 +9,7 @@ from paho.mqtt.client import Client
 
 from edge_node.link.connection import Connection, Message, Opening
 from protos.broker_url import Broker
+from tests.open_gate import OpenGate
 
 CONNACK = b"\x20\x02\x00\x00"
 
@@ -48,12 +49,13 @@ async def test_what_is_published_when_the_broker_has_just_accepted_is_taken(monk
     broker = Broker("127.0.0.1", server.sockets[0].getsockname()[1])
     listener = Listener()
     gone = Message("gone", b"", 0, retain=False)
-    listener.connection = Connection(broker, Opening("c", "node", will=gone), listener, asyncio.get_running_loop())
-    opening = asyncio.create_task(asyncio.to_thread(listener.connection.open))
+    opening = Opening("c", "node", will=gone)
+    listener.connection = Connection(broker, opening, listener, asyncio.get_running_loop(), OpenGate())
+    dialling = asyncio.create_task(asyncio.to_thread(listener.connection.open))
     async with asyncio.timeout(10):
         await listener.opened.wait()
     let_go.set()
-    await opening
+    await dialling
     assert listener.taken
     await asyncio.to_thread(listener.connection.close)
     server.close()

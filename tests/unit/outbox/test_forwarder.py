@@ -11,12 +11,13 @@ import pytest
 from coordinator.results.records import Arrival, Kind, read_message
 from coordinator.results.sequence import take
 from edge_node.config import OutboxLimits
+from edge_node.link.gate import Gate
 from edge_node.outbox import sending
 from edge_node.outbox.events import encode_result
 from edge_node.outbox.forwarder import Forwarder
 from edge_node.outbox.queue import Outbox
 from protos.identity import StreamId
-from protos.topics import MAX_PAYLOAD
+from protos.topics import MAX_PAYLOAD, Topics
 from tests.durable.node import DURABLE, NODE, draft
 
 
@@ -30,12 +31,13 @@ class Collector:
         self.messages: list[list[Arrival]] = []
         self.stored: list[Arrival] = []
         self.through = 0
+        self.gate = Gate(Topics())
         self.forwarder: Forwarder | None = None
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
         assert (topic, qos, retain) == (DURABLE, 1, False)
         assert len(payload) <= MAX_PAYLOAD
-        if not self.connected:
+        if not self.connected or not self.gate.may_leave(topic, payload):
             return False
         self.messages.append(read_message(payload, NODE))
         if not self.deaf and not self.lose(len(self.messages)):
@@ -54,7 +56,13 @@ class Collector:
 async def running(path: Path, collector: Collector) -> AsyncIterator[Outbox]:
     outbox = Outbox(path, OutboxLimits())
     await outbox.open()
-    collector.forwarder = Forwarder(outbox, collector.publish, node=NODE, topic=DURABLE)
+    collector.forwarder = Forwarder(
+        outbox,
+        collector.publish,
+        node=NODE,
+        topic=DURABLE,
+        may_leave=lambda message: collector.gate.refusal(DURABLE, message) is None,
+    )
     task = asyncio.create_task(collector.forwarder.run())
     yield outbox
     task.cancel()
@@ -179,3 +187,22 @@ async def test_what_waited_since_before_a_restart_is_late(tmp_path: Path, collec
         outbox.submit([draft("after")])
         await until(lambda: collector.through == 2)
     assert [b'"late":true' in arrival.event for arrival in collector.stored] == [True, False]
+
+
+@pytest.mark.parametrize("connected", [True, False])
+async def test_what_may_not_leave_becomes_a_tombstone_and_holds_nothing_up(
+    tmp_path: Path, collector: Collector, connected: bool
+) -> None:
+    """One by one while the node keeps up, and in the middle of the batches of a backlog."""
+    collector.connected = connected
+    async with running(tmp_path / "o.db", collector) as outbox:
+        for number in range(1, 101):
+            outbox.submit([draft("x" * 5000 if number in (30, 31, 77) else f"r-{number}")])
+        await until(lambda: outbox.last_seq == 100)
+        collector.connected = True
+        await until(lambda: collector.through == 100)
+    buried = {arrival.seq for arrival in collector.stored if arrival.kind is Kind.HOLE}
+    assert buried == {30, 31, 77}
+    assert all(b'"reason":"egress"' in arrival.event for arrival in collector.stored if arrival.seq in buried)
+    assert len(collector.stored) == 100
+    assert not any(b"xxxx" in arrival.event for arrival in collector.stored)
