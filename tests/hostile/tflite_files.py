@@ -206,9 +206,9 @@ TFLITE_FILES: tuple[Recipe, ...] = (
     refused("negative_shape.tflite", "a negative axis", lambda: shaped(-5, 4)),
     refused(
         "too_little.tflite",
-        "a constant of 4 GB in 4 bytes",
+        "a constant of 4 MB in 4 bytes",
         lambda: file_of(
-            [graph([tensor(), tensor([1000, 1000, 1000], buffer=1)], [node([0], [1])])], [code(Operator.ABS)], [b"1234"]
+            [graph([tensor(), tensor([1000, 1000], buffer=1)], [node([0], [1])])], [code(Operator.ABS)], [b"1234"]
         ),
     ),
     refused("fill.tflite", "160 GB of one value", lambda: sized(Operator.FILL, [200_000, 200_000], first=1)),
