@@ -1,16 +1,13 @@
 """The commands of `edge-node`, one file each: `register(subparsers)` declares it, `run(arguments)` does it."""
 
-import argparse
 import importlib
-import os
-import sys
 from collections.abc import Sequence
 
 from edge_node import __version__
+from edge_node.cli.boundary import ended
 from edge_node.cli.parser import LineParser
-from edge_node.errors import Exit, NearfieldError
 
-COMMANDS: tuple[str, ...] = ("run", "status", "infer", "bench", "doctor", "bundle", "install")
+COMMANDS: tuple[str, ...] = ("run", "status", "infer", "bench", "doctor", "bundle", "egress", "install")
 """Modules of this package, in the order of the help."""
 
 
@@ -22,19 +19,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for command in COMMANDS:
         importlib.import_module(f"edge_node.cli.{command}").register(subparsers)
     parsed = parser.parse_args(arguments)
-    try:
-        return _ran(parsed)
-    except NearfieldError as error:
-        print(f"edge-node: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return Exit.FAILED
-    except BrokenPipeError:  # whoever read has enough; Python would complain at exit of what it could not write
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return Exit.DONE
-
-
-def _ran(parsed: argparse.Namespace) -> int:
-    code = int(parsed.run(parsed))
-    sys.stdout.flush()
-    return code
+    return ended(lambda: parsed.run(parsed))

@@ -2,6 +2,7 @@
 
 import argparse
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -32,7 +33,15 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the model on every input, and print an answer for each sample, or a summary of a stream."""
+    """Run the model on every input, confined, and print an answer for each sample, or a summary of a stream."""
+    from edge_node.cli.contained import contained
+
+    others = [*arguments.input, arguments.labels, arguments.manifest]
+    files = [Path(name) for name in others if name is not None]
+    return contained(lambda: _infer(arguments), Path(arguments.model), files)
+
+
+def _infer(arguments: argparse.Namespace) -> int:
     from edge_node.cli.model import load
     from edge_node.cli.samples import streams
 

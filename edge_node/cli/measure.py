@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_node.errors import NearfieldError
+from edge_node.errors import Exit, NearfieldError
 
 if TYPE_CHECKING:
     from edge_node.pipeline.runner import Runner
@@ -99,5 +99,16 @@ def _summed(
     )
 
 
+def main(argument: str) -> int:
+    """Measure, confined, and print."""
+    from edge_node.cli.contained import confinement_for
+    from edge_node.sandbox.confine import confine
+
+    job = msgspec.json.decode(argument, type=Job)
+    confine(confinement_for(Path(job.model)), writes=True)
+    print(msgspec.json.encode(measure(job)).decode())
+    return Exit.DONE
+
+
 if __name__ == "__main__":
-    print(msgspec.json.encode(measure(msgspec.json.decode(sys.argv[1], type=Job))).decode())
+    raise SystemExit(main(sys.argv[1]))
