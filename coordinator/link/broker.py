@@ -1,13 +1,14 @@
 """The coordinator's one door to paho: a client of the broker that stays connected.
 
-    client = BrokerClient(broker, on_connected=…)
+    client = BrokerClient(broker)
+    client.when_connected(…)
     client.subscribe(topics.from_all_nodes(Kind.HELLO), 1, on_hello)     # before start
     await client.start()
     client.publish(topic, payload, qos=1, retain=True)
 
 Handlers run on paho's thread, in the order in which messages came, and must not block; a QoS 1 message is acknowledged
-to the broker when its handler returns. `on_connected` comes on the event loop, after every connect: what was published
-before may be lost, compare and repair. When to try again is `reconnect.py`.
+to the broker when its handler returns. Callbacks of `when_connected` come on the event loop, after every connect: what
+was published before may be lost, compare and repair. When to try again is `reconnect.py`.
 """
 
 import asyncio
@@ -16,9 +17,9 @@ import logging
 import random
 import secrets
 import socket
-import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,12 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from coordinator.config import CoordinatorConfig
 from coordinator.errors import BadInput
+from coordinator.link.listening import dialled
 from coordinator.link.reconnect import DEFAULT_BACKOFF, Backoff, reconnect_delay
+from coordinator.link.tls import TlsFiles, client_context
 from protos.broker_url import Broker, parse_broker_url
 from protos.errors import ContractError
+from protos.principal import SERVER_NAME
 
 Handler = Callable[[str, bytes, bool], None]
 """Called with topic, payload, and whether it was retained."""
@@ -52,8 +56,7 @@ class BrokerClient:
         self, broker: Broker, *, on_connected: Callable[[], None] | None = None, backoff: Backoff = DEFAULT_BACKOFF
     ) -> None:
         self._broker = broker
-        self.on_connected = on_connected
-        """may be set until `start`"""
+        self._on_connected = [] if on_connected is None else [on_connected]
         self._backoff = backoff
         self._handlers: dict[str, tuple[int, Handler]] = {}
         self._client: Client | None = None
@@ -74,11 +77,15 @@ class BrokerClient:
         """Have messages that match handled, from the next connect on."""
         self._handlers[topic_filter] = (qos, handler)
 
+    def when_connected(self, callback: Callable[[], None]) -> None:
+        """Have something done on the event loop after every connect, from the next one on."""
+        self._on_connected.append(callback)
+
     async def start(self) -> None:
         """Begin to connect, in the background, and go on for ever.
 
         Raises:
-            BadInput: the CA file cannot be used.
+            BadInput: the CA file or the certificate cannot be used.
         """
         self._loop = asyncio.get_running_loop()
         client = self._client = _client(self._broker)
@@ -108,7 +115,7 @@ class BrokerClient:
         if self._refused:
             self._warn(
                 f"the broker at {self._broker.safe_url} refuses the connection: {str(code).lower()}: check its "
-                "user name, password and access rules"
+                "user name, password or certificate, and access rules"
             )
             return
         self._failed = 0
@@ -117,9 +124,13 @@ class BrokerClient:
             client.subscribe([(topic_filter, qos) for topic_filter, (qos, _) in self._handlers.items()])
         self.state = f"connected to {self._broker.safe_url}"
         log.info("%s", self.state)
-        if self.on_connected is not None and self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
-                self._loop.call_soon_threadsafe(self.on_connected)
+        for callback in self._on_connected:
+            self._post(callback)
+
+    def _post(self, callback: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            if self._loop is not None:
+                self._loop.call_soon_threadsafe(callback)
 
     def _lost(
         self, client: Client, _data: Any, _flags: DisconnectFlags, code: ReasonCode, _properties: Properties | None
@@ -154,8 +165,11 @@ class BrokerClient:
         self.state = state
 
 
-def broker_of(config: CoordinatorConfig) -> Broker | None:
+def broker_of(config: CoordinatorConfig, own: TlsFiles | None = None) -> Broker | None:
     """The broker that the configuration names, or None: the coordinator runs its own.
+
+    One with TLS for which the configuration has no login and no authority is of the coordinator's own authority
+    (`edgectl broker config`): it logs in with its own files.
 
     Raises:
         BadInput: not a broker URL, plaintext off the loopback interface, no such password file.
@@ -164,7 +178,7 @@ def broker_of(config: CoordinatorConfig) -> Broker | None:
         return None
     password = None if config.broker_password_file is None else _password(Path(config.broker_password_file))
     try:
-        return parse_broker_url(
+        broker = parse_broker_url(
             config.broker,
             username=config.broker_username,
             password=password,
@@ -172,8 +186,22 @@ def broker_of(config: CoordinatorConfig) -> Broker | None:
             cert_file=config.broker_cert_file,
             key_file=config.broker_key_file,
         )
+        stranger = (broker.username, broker.ca_file, broker.cert_file) != (None, None, None)
+        return broker if own is None or stranger or not broker.tls else own_identity(config.broker, own)
     except ContractError as error:
         raise BadInput(str(error)) from None
+
+
+def own_identity(url: str, tls: TlsFiles) -> Broker:
+    """A broker of the coordinator's own authority, where it logs in with its own certificate: the broker's must have
+    the name that all servers of the authority have. An unspecified address is dialled on this machine.
+
+    Raises:
+        ContractError: not a broker URL.
+    """
+    files = {"ca_file": str(tls.ca), "cert_file": str(tls.certificate), "key_file": str(tls.key)}
+    broker = parse_broker_url(url, **files)
+    return replace(broker, host=dialled(broker.host), server_name=SERVER_NAME)
 
 
 def _password(file: Path) -> str:
@@ -196,23 +224,8 @@ def _client(broker: Broker) -> Client:
     if broker.username is not None:
         client.username_pw_set(broker.username, broker.password)
     if broker.tls:
-        client.tls_set_context(_tls(broker))
+        client.tls_set_context(client_context(broker))
     return client
-
-
-def _tls(broker: Broker) -> ssl.SSLContext:
-    try:
-        context = ssl.create_default_context(cafile=broker.ca_file)
-    except OSError as error:
-        raise BadInput(f"broker_ca_file {broker.ca_file} cannot be used: {error}") from None
-    if broker.cert_file is not None:
-        try:
-            context.load_cert_chain(broker.cert_file, broker.key_file)
-        except OSError as error:
-            raise BadInput(
-                f"broker_cert_file {broker.cert_file} with its key {broker.key_file} cannot be used: {error}"
-            ) from None
-    return context
 
 
 def _guarded(handler: Handler) -> Callable[[Client, Any, MQTTMessage], None]:

@@ -1,7 +1,8 @@
 """Mosquitto as a managed child: configured, started, watched, restarted, and never left behind.
 
-The child ends with the coordinator even when the coordinator is killed (`setpriv --pdeathsig`, util-linux). What the
-configuration raises: Mosquitto's own default silently drops QoS 1 messages beyond 1,000 queued per subscriber.
+The child ends with the coordinator even when the coordinator is killed (`setpriv --pdeathsig`, util-linux). It begins
+with the access rules of that moment; changes reach it over MQTT (`access_control.py`). What its configuration says is
+in `mosquitto_files.py`.
 """
 
 import asyncio
@@ -10,31 +11,24 @@ import logging
 import os
 import pwd
 import random
+import signal
 from pathlib import Path
 from typing import Literal
 
 from coordinator.errors import BadInput
-from coordinator.link.listening import HOST, find_program, free_port
+from coordinator.link.access import AccessTable
+from coordinator.link.listening import authority_of, dialled, find_program, free_port
+from coordinator.link.mosquitto_files import Listener, find_plugin, listener_lines, rules_json
 from coordinator.link.reconnect import Backoff, reconnect_delay
-from protos.topics import MAX_PAYLOAD
+from coordinator.link.tls import TlsFiles, server_context
+from protos.topics import Topics
 
 START_TIMEOUT_S = 10.0
 STOP_TIMEOUT_S = 5.0
 RESTART = Backoff(shortest_s=0.2, longest_s=10.0)
 
-CONFIGURATION = """\
-# Written by edge-coordinator at every start; changes are lost.
-listener {port} {host}
-allow_anonymous true
+OWN_LINES = """\
 user {user}
-persistence true
-persistence_location {folder}/
-autosave_interval 30
-max_queued_messages 200000
-max_queued_bytes 0
-max_inflight_messages 1000
-message_size_limit {message_size_limit}
-set_tcp_nodelay true
 log_dest file {folder}/mosquitto.log
 log_type error
 log_type warning
@@ -46,29 +40,36 @@ log = logging.getLogger(__name__)
 
 
 class Mosquitto:
-    """One Mosquitto on the loopback interface, with its files in a folder of its own."""
+    """One Mosquitto, with its files in a folder of its own."""
 
     kind: Literal["managed"] = "managed"
 
-    def __init__(self, path: str, folder: Path, port: int) -> None:
+    def __init__(
+        self, path: str, folder: Path, host: str, port: int, tls: TlsFiles, table: AccessTable, topics: Topics
+    ) -> None:
         self._path = path
         self._folder = folder
+        self._host = host
         self._port = port
+        self._tls = tls
+        self._rules = rules_json(table, topics)
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
         """Where it listens."""
-        return f"mqtt://{HOST}:{self._port}"
+        return f"mqtts://{authority_of(self._host, self._port)}"
 
     async def start(self) -> None:
         """Write the configuration, run it, return when it accepts connections.
 
         Raises:
-            BadInput: the port is in use, the folder cannot be written, or Mosquitto ends at once (with its last line).
+            BadInput: the port is in use, the folder cannot be written, the certificate cannot be used, the plugin is
+                not installed, or Mosquitto ends at once (with its last line).
         """
-        self._port = free_port(self._port)
+        server_context(self._tls)
+        self._port = free_port(self._host, self._port)
         self._configure()
         await self._spawn()
         self._watch = asyncio.create_task(self._restart_when_it_dies(), name="mosquitto")
@@ -81,19 +82,27 @@ class Mosquitto:
                 await self._watch
         await self._end()
 
+    def set_access(self, table: AccessTable) -> None:
+        """Nothing here: the plugin is told over MQTT."""
+
+    def renew(self) -> None:
+        """The certificate's files are new: Mosquitto reads them again.
+
+        Raises:
+            BadInput: they cannot be used; the old ones stay.
+        """
+        server_context(self._tls)
+        if self._process is not None and self._process.returncode is None:
+            self._process.send_signal(signal.SIGHUP)
+
     def _configure(self) -> None:
-        text = CONFIGURATION.format(
-            port=self._port,
-            host=HOST,
-            user=pwd.getpwuid(
-                os.geteuid()
-            ).pw_name,  # started as root it would change to a user that may not write here
-            folder=self._folder.resolve(),
-            message_size_limit=2 * MAX_PAYLOAD,
-        )
+        listener = Listener.of(self._host, self._port, self._tls, find_plugin(), self._folder)
+        # started as root it would change to a user that may not write here
+        own = OWN_LINES.format(user=pwd.getpwuid(os.geteuid()).pw_name, folder=self._folder.resolve())
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            self._file.write_text(text, encoding="utf-8")
+            self._file.write_text(listener_lines(listener) + own, encoding="utf-8")
+            Path(listener.rules).write_text(self._rules, encoding="utf-8")
         except OSError as error:
             raise BadInput(f"{self._folder}: {error.strerror}: the broker keeps its files there") from None
 
@@ -120,12 +129,13 @@ class Mosquitto:
                 await self._accepts(self._process)
         except TimeoutError:
             await self._end()
-            raise BadInput(f"mosquitto did not listen on {HOST}:{self._port} in {START_TIMEOUT_S:g} s") from None
+            where = authority_of(self._host, self._port)
+            raise BadInput(f"mosquitto did not listen on {where} in {START_TIMEOUT_S:g} s") from None
 
     async def _accepts(self, process: asyncio.subprocess.Process) -> None:
         while process.returncode is None:
             with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection(HOST, self._port)
+                _, writer = await asyncio.open_connection(dialled(self._host), self._port)
                 writer.close()
                 await writer.wait_closed()
                 return

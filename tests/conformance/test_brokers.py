@@ -1,102 +1,37 @@
 """One suite for every broker that a coordinator may bring along: Mosquitto as a managed child, and the embedded one.
 
-The clients are raw paho and raw sockets, so that the suite judges the broker and nothing of ours.
+What they do with messages and connections, with the access rules off; the rules are test_broker_access.py. All over
+TLS, every client with a certificate of its own.
 """
 
-import asyncio
 import contextlib
-import queue
 import socket
+import ssl
 import struct
-import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from paho.mqtt.client import Client, MQTTMessage
-from paho.mqtt.enums import CallbackAPIVersion
 
 from coordinator.errors import BadInput
-from coordinator.link.own_broker import OwnBroker, own_broker
-
-WAIT_S = 10.0
-
-
-class Peer:
-    """A plain client with everything it received in a queue."""
-
-    def __init__(self, port: int, client_id: str = "", *, clean: bool = True) -> None:
-        self.port = port
-        self.client = Client(CallbackAPIVersion.VERSION2, client_id, clean_session=clean, reconnect_on_failure=False)
-        self.client.max_inflight_messages_set(1000)
-        self.received: queue.Queue[MQTTMessage] = queue.Queue()
-        self.up, self.down, self.subscribed = threading.Event(), threading.Event(), threading.Event()
-        self.client.on_connect = lambda *_: self.up.set()
-        self.client.on_disconnect = lambda *_: self.down.set()
-        self.client.on_subscribe = lambda *_: self.subscribed.set()
-        self.client.on_message = lambda _client, _data, message: self.received.put(message)
-
-    def connect(self) -> "Peer":
-        self.client.connect("127.0.0.1", self.port, keepalive=30)
-        self.client.loop_start()
-        assert self.up.wait(WAIT_S)
-        return self
-
-    def subscribe(self, topic_filter: str, qos: int = 1) -> "Peer":
-        self.subscribed.clear()
-        self.client.subscribe(topic_filter, qos)
-        assert self.subscribed.wait(WAIT_S)
-        return self
-
-    def publish(self, topic: str, payload: bytes, qos: int = 1, *, retain: bool = False) -> None:
-        self.client.publish(topic, payload, qos, retain).wait_for_publish(WAIT_S)
-
-    def next(self) -> MQTTMessage:
-        return self.received.get(timeout=WAIT_S)
-
-    def drop(self) -> None:
-        """Vanish without a DISCONNECT."""
-        transport = self.client.socket()
-        assert isinstance(transport, socket.socket)
-        transport.shutdown(socket.SHUT_RDWR)
-        assert self.down.wait(WAIT_S)
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
+from coordinator.link.access import AccessTable
+from coordinator.link.own_broker import own_broker
+from tests.conformance.broker_world import WAIT_S, Peer, World, rules_off, running_world
 
 
 @pytest.fixture(params=[pytest.param("mosquitto", marks=pytest.mark.needs("mosquitto")), "embedded"])
-def broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OwnBroker]:
-    """A running broker on a free port, on an event loop in a thread of its own."""
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=loop.run_forever)
-    thread.start()
-    made = own_broker(request.param, tmp_path, 0)
-    asyncio.run_coroutine_threadsafe(made.start(), loop).result(WAIT_S)
-    yield made
-    asyncio.run_coroutine_threadsafe(made.stop(), loop).result(WAIT_S)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+def world(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """A running broker whose rules are off."""
+    rules_off(monkeypatch)
+    with running_world(request.param, tmp_path, AccessTable()) as running:
+        yield running
 
 
 @pytest.fixture
-def peer(broker: OwnBroker) -> Iterator[Callable[..., Peer]]:
+def peer(world: World) -> Callable[..., Peer]:
     """Makes connected clients."""
-    made: list[Peer] = []
-
-    def make(client_id: str = "", *, clean: bool = True) -> Peer:
-        made.append(Peer(port_of(broker), client_id, clean=clean))
-        return made[-1].connect()
-
-    yield make
-    for one in made:
-        one.close()
-
-
-def port_of(broker: OwnBroker) -> int:
-    return int(broker.url.rpartition(":")[2])
+    return world.peer
 
 
 def test_a_message_reaches_a_subscriber_at_both_qualities(peer: Callable[..., Peer]) -> None:
@@ -129,36 +64,35 @@ def test_an_empty_retained_message_clears(peer: Callable[..., Peer]) -> None:
     assert subscriber.received.empty()
 
 
-def test_a_will_is_published_and_retained_when_a_client_vanishes(broker: OwnBroker, peer: Callable[..., Peer]) -> None:
+def test_a_will_is_published_and_retained_when_a_client_vanishes(world: World, peer: Callable[..., Peer]) -> None:
     watcher = peer().subscribe("w/#")
-    mortal = Peer(port_of(broker))
+    mortal = world.unconnected("viewer:mortal")
     mortal.client.will_set("w/1", b"gone", 1, retain=True)
     mortal.connect().drop()
     assert watcher.next().payload == b"gone"
     assert peer().subscribe("w/1").next().retain
 
 
-def test_no_will_after_a_proper_goodbye(broker: OwnBroker, peer: Callable[..., Peer]) -> None:
+def test_no_will_after_a_proper_goodbye(world: World, peer: Callable[..., Peer]) -> None:
     watcher = peer().subscribe("w/#")
-    mortal = Peer(port_of(broker))
+    mortal = world.unconnected("viewer:mortal")
     mortal.client.will_set("w/1", b"gone", 1)
     mortal.connect().close()
     peer().publish("w/2", b"after")
     assert watcher.next().topic == "w/2"
 
 
-def test_the_newer_connection_of_a_client_id_takes_over(broker: OwnBroker, peer: Callable[..., Peer]) -> None:
+def test_the_newer_connection_of_a_client_id_takes_over(world: World, peer: Callable[..., Peer]) -> None:
     watcher = peer().subscribe("w")
-    older = Peer(port_of(broker), "same")
+    older = world.unconnected("viewer:same", "same")
     older.client.will_set("w", b"older", 1)
     older.connect()
-    newer = peer("same")
+    newer = peer("viewer:same", "same")
     assert older.down.wait(WAIT_S)
     assert watcher.next().payload == b"older"
     newer.subscribe("after")
     peer().publish("after", b"x")
     assert newer.next().payload == b"x"
-    older.close()
 
 
 def test_a_message_of_100_kib_passes_both_ways(peer: Callable[..., Peer]) -> None:
@@ -204,8 +138,8 @@ def test_messages_stay_in_order(peer: Callable[..., Peer]) -> None:
     assert [int(subscriber.next().payload) for _ in range(2000)] == list(range(2000))
 
 
-def test_a_slow_subscriber_gets_5000_queued_messages(broker: OwnBroker, peer: Callable[..., Peer]) -> None:
-    with slow_subscriber(port_of(broker)) as slow:
+def test_a_slow_subscriber_gets_5000_queued_messages(world: World, peer: Callable[..., Peer]) -> None:
+    with slow_subscriber(world) as slow:
         publisher = peer()
         infos = [publisher.client.publish("s", b"%05d" % n + bytes(500), 1) for n in range(5000)]
         infos[-1].wait_for_publish(WAIT_S * 3)
@@ -213,8 +147,8 @@ def test_a_slow_subscriber_gets_5000_queued_messages(broker: OwnBroker, peer: Ca
         assert [int(payload[:5]) for payload in read_publishes(slow, 5000)] == list(range(5000))
 
 
-def test_a_slow_subscriber_does_not_hold_up_the_others(broker: OwnBroker, peer: Callable[..., Peer]) -> None:
-    with slow_subscriber(port_of(broker)):
+def test_a_slow_subscriber_does_not_hold_up_the_others(world: World, peer: Callable[..., Peer]) -> None:
+    with slow_subscriber(world):
         quick, publisher = peer().subscribe("s"), peer()
         for _ in range(3000):
             publisher.client.publish("s", bytes(1000), 1)
@@ -222,7 +156,7 @@ def test_a_slow_subscriber_does_not_hold_up_the_others(broker: OwnBroker, peer: 
             quick.next()
 
 
-def test_garbage_on_the_port_hurts_nobody(broker: OwnBroker, peer: Callable[..., Peer]) -> None:
+def test_garbage_on_the_port_hurts_nobody(world: World, peer: Callable[..., Peer]) -> None:
     subscriber, publisher = peer().subscribe("a"), peer()
     for garbage in (
         b"\x00" * 100,
@@ -231,14 +165,16 @@ def test_garbage_on_the_port_hurts_nobody(broker: OwnBroker, peer: Callable[...,
         b"\x30\x05abc",
         b"\xff" * 5000,
     ):
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port_of(broker))) as stranger:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", world.port)) as stranger:
             stranger.sendall(garbage)
+        with contextlib.suppress(OSError), world.socket("viewer:same") as client:
+            client.sendall(garbage)
     publisher.publish("a", b"x")
     assert subscriber.next().payload == b"x"
 
 
-def test_half_open_connections_do_not_keep_others_out(broker: OwnBroker, peer: Callable[..., Peer]) -> None:
-    strangers = [socket.create_connection(("127.0.0.1", port_of(broker))) for _ in range(100)]
+def test_half_open_connections_do_not_keep_others_out(world: World, peer: Callable[..., Peer]) -> None:
+    strangers = [socket.create_connection(("127.0.0.1", world.port)) for _ in range(100)]
     for stranger in strangers[::2]:
         stranger.sendall(b"\x10")
     subscriber, publisher = peer().subscribe("a"), peer()
@@ -248,13 +184,13 @@ def test_half_open_connections_do_not_keep_others_out(broker: OwnBroker, peer: C
         stranger.close()
 
 
-def test_a_publish_to_a_wildcard_ends_only_that_connection(broker: OwnBroker, peer: Callable[..., Peer]) -> None:
+def test_a_publish_to_a_wildcard_ends_only_that_connection(world: World, peer: Callable[..., Peer]) -> None:
     subscriber = peer().subscribe("#")
-    with socket.create_connection(("127.0.0.1", port_of(broker))) as stranger:
+    with world.socket() as stranger:
         stranger.sendall(connect_packet("rude") + b"\x30\x06\x00\x03a/#x")
         stranger.settimeout(WAIT_S)
         assert stranger.recv(4) == b"\x20\x02\x00\x00"
-        assert stranger.recv(1) == b""
+        assert ended(stranger)
     peer().publish("fine", b"x")
     assert subscriber.next().topic == "fine"
 
@@ -265,22 +201,31 @@ def test_a_client_of_quality_2_is_served(peer: Callable[..., Peer]) -> None:
     assert subscriber.next().payload == b"x"
 
 
-async def test_a_port_in_use_is_one_line(broker: OwnBroker, tmp_path: Path) -> None:
-    other = own_broker("mosquitto" if broker.kind == "managed" else "embedded", tmp_path / "other", port_of(broker))
-    with pytest.raises(BadInput, match=rf"127\.0\.0\.1:{port_of(broker)}: address already in use: set broker_port"):
+async def test_a_port_in_use_is_one_line(world: World, tmp_path: Path) -> None:
+    kind = "mosquitto" if world.broker.kind == "managed" else "embedded"
+    other = own_broker(kind, replace(world.settings, folder=tmp_path / "other", port=world.port))
+    with pytest.raises(BadInput, match=rf"127\.0\.0\.1:{world.port}: address already in use: set broker_port"):
         await other.start()
     await other.stop()
 
 
 @contextlib.contextmanager
-def slow_subscriber(port: int) -> Iterator[socket.socket]:
+def slow_subscriber(world: World) -> Iterator[ssl.SSLSocket]:
     """A subscriber of `s` that reads nothing for now."""
-    with socket.create_connection(("127.0.0.1", port)) as slow:
+    with world.socket() as slow:
         slow.settimeout(WAIT_S)
         slow.sendall(connect_packet("slow") + b"\x82\x06\x00\x01\x00\x01s\x01")
         assert read_exactly(slow, 4) == b"\x20\x02\x00\x00"
         assert read_exactly(slow, 5) == b"\x90\x03\x00\x01\x01"
         yield slow
+
+
+def ended(connection: ssl.SSLSocket) -> bool:
+    """Whether the other side closed it, with or without a farewell."""
+    try:
+        return connection.recv(1) == b""
+    except (ssl.SSLEOFError, ConnectionResetError):
+        return True
 
 
 def read_publishes(slow: socket.socket, count: int) -> list[bytes]:

@@ -3,33 +3,41 @@
 A client has ten seconds to say CONNECT and, from then on, one and a half keep-alive periods for every whole packet, so
 that connections that say nothing, or one byte now and then, end. What is not MQTT 3.1.1 ends the connection and
 nothing else.
+
+Who the client is, its certificate says; user name and password are not read. What it may do is asked of the hub for
+every message, filter and will. A message that it may not publish is dropped and acknowledged, as Mosquitto does: a
+client that is told nothing learns nothing, and one that resends for ever helps nobody.
 """
 
 import asyncio
 import logging
-from collections.abc import Callable
+from typing import Literal
 
+from coordinator.link.access import Grants, allows
 from coordinator.link.embedded import packets
 from coordinator.link.embedded.hub import Hub
 from coordinator.link.embedded.outgoing import Outgoing
 from coordinator.link.embedded.packets import FLAGS, Connect, Malformed, Publish, Splitter, Type
+from coordinator.link.tls import common_name
+from protos.principal import COORDINATOR
 
 CONNECT_TIMEOUT_S = 10.0
 PROTOCOL_LEVEL = 4
-UNKNOWN_PROTOCOL, CLIENT_ID_REFUSED = 1, 2
+UNKNOWN_PROTOCOL, CLIENT_ID_REFUSED, NOT_AUTHORIZED = 1, 2, 5
+NOT_GRANTED = 0x80
+MAX_FILTERS = 1000
+WAITING_BYTES = 8 * 1024 * 1024
+"""for everyone but the coordinator, whose queue holds what a fleet sends while it is busy"""
 
 log = logging.getLogger(__name__)
 
 
 class Connection(asyncio.Protocol):
-    """The protocol object of one TCP connection."""
+    """The protocol object of one connection whose peer has shown its certificate."""
 
-    def __init__(
-        self, hub: Hub, max_packet: int, new_client_id: Callable[[], str], all_open: set["Connection"]
-    ) -> None:
+    def __init__(self, hub: Hub, max_packet: int, number: int) -> None:
         self._hub = hub
-        self._all_open = all_open
-        self._new_client_id = new_client_id
+        self._number = number
         self._splitter = Splitter(max_packet)
         self._outgoing = Outgoing()
         self._out: list[bytes] = []
@@ -44,15 +52,24 @@ class Connection(asyncio.Protocol):
         self._filters: set[str] = set()
         self._half_received: set[int] = set()
         """packet ids of QoS 2 messages whose PUBREL has not come"""
+        self._grants = Grants()
+        self.refused = 0
+        """messages and filters of this client that the rules do not allow"""
+        self.principal = ""
         self.client_id = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for CONNECT."""
+        """Take the identity from the certificate, and begin to wait for CONNECT."""
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
-        self._all_open.add(self)
+        self.principal = common_name(transport.get_extra_info("peercert"))
+        if self.principal != COORDINATOR.common_name:
+            self._outgoing = Outgoing(max_waiting_bytes=WAITING_BYTES)
         self._heard = asyncio.get_running_loop().time()
-        self._watch()
+        if self._hub.enter(self):
+            self._watch()
+        else:
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         """Handle every packet that is now complete, then write all that came of it."""
@@ -71,7 +88,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The other side went, or was sent away."""
         del exc
-        self._all_open.discard(self)
+        self._hub.exit(self)
         self._leave()
         self._hub.flush()
 
@@ -86,6 +103,8 @@ class Connection(asyncio.Protocol):
 
     def deliver(self, message: Publish) -> None:
         """Send a message at the next `flush`, or queue it; QoS 0 is dropped where the socket takes no more."""
+        if not allows(self._grants.read, message.topic):
+            return
         if message.qos:
             self._outgoing.put(message)
         elif self._writable:
@@ -99,8 +118,19 @@ class Connection(asyncio.Protocol):
                 self._write()
         self._write()
 
+    def access_changed(self) -> None:
+        """The rules are others: this client's may be too. One that is let in no more ends, without its will."""
+        grants = self._hub.grants_of(self.principal)
+        if grants is None:
+            self.abort()
+            return
+        self._grants = grants
+        for topic_filter in [one for one in self._filters if not allows(grants.read, one)]:
+            self._filters.discard(topic_filter)
+            self._hub.subscriptions.remove(topic_filter, self)
+
     def abort(self) -> None:
-        """End at once: the broker stops."""
+        """End at once, without the will: the broker stops, or the client is let in no more."""
         self._will = None
         if self._transport is not None:
             self._transport.abort()
@@ -131,7 +161,9 @@ class Connection(asyncio.Protocol):
         if self._connect is not None:
             self._connect = None
             will, self._will = self._will, None
-            self._hub.leave(self, self._filters, will)
+            self._hub.leave(self, self._filters)
+            if will is not None and self._may_publish(will.topic):
+                self._hub.publish(will, self.principal)
 
     def _watch(self) -> None:
         """End a connection that has been silent for too long, else look again when that could be so."""
@@ -162,12 +194,16 @@ class Connection(asyncio.Protocol):
         refused = UNKNOWN_PROTOCOL if connect.level != PROTOCOL_LEVEL else 0
         if not connect.client_id and not connect.clean:
             refused = refused or CLIENT_ID_REFUSED
+        grants = self._hub.grants_of(self.principal)
+        if grants is None:
+            log.info("the embedded broker refuses %r: no node, and nobody else, that may be here", self.principal)
+            refused = refused or NOT_AUTHORIZED
         self._out.append(packets.connack(refused))
-        if refused:
+        if refused or grants is None:
             self._end()
             return
-        self._connect, self._will = connect, connect.will
-        self.client_id = connect.client_id or self._new_client_id()
+        self._connect, self._will, self._grants = connect, connect.will, grants
+        self.client_id = connect.client_id or f"anonymous-{self._number}"
         self._patience_s = connect.keepalive_s * 1.5 or None
         if self._timer is not None:
             self._timer.cancel()
@@ -175,8 +211,9 @@ class Connection(asyncio.Protocol):
         self._hub.join(self)
 
     def _on_publish(self, message: Publish) -> None:
-        if message.qos < 2 or message.packet_id not in self._half_received:
-            self._hub.publish(message)
+        is_new = message.qos < 2 or message.packet_id not in self._half_received
+        if is_new and self._may_publish(message.topic):
+            self._hub.publish(message, self.principal)
         if message.qos == 1:
             self._out.append(packets.answer(Type.PUBACK, message.packet_id))
         elif message.qos == 2:
@@ -201,13 +238,30 @@ class Connection(asyncio.Protocol):
             raise Malformed(f"a packet of type {kind}")
 
     def _on_subscribe(self, packet_id: int, filters: list[tuple[str, int]]) -> None:
-        self._out.append(packets.suback(packet_id, [min(qos, 1) for _, qos in filters]))
-        for topic_filter, qos in filters:
-            self._filters.add(topic_filter)
-            self._hub.subscribe(self, topic_filter, min(qos, 1))
+        granted = [min(qos, 1) if self._may_subscribe(topic_filter) else NOT_GRANTED for topic_filter, qos in filters]
+        self._out.append(packets.suback(packet_id, granted))
+        for (topic_filter, _), qos in zip(filters, granted, strict=True):
+            if qos != NOT_GRANTED:
+                self._filters.add(topic_filter)
+                self._hub.subscribe(self, topic_filter, qos)
 
     def _on_unsubscribe(self, packet_id: int, filters: list[str]) -> None:
         for topic_filter in filters:
             self._filters.discard(topic_filter)
             self._hub.subscriptions.remove(topic_filter, self)
         self._out.append(packets.answer(Type.UNSUBACK, packet_id))
+
+    def _may_publish(self, topic: str) -> bool:
+        return allows(self._grants.publish, topic) or self._refuse("publish to", topic)
+
+    def _may_subscribe(self, topic_filter: str) -> bool:
+        if len(self._filters) >= MAX_FILTERS:
+            return self._refuse("have more subscriptions than it has; it asks for", topic_filter)
+        return allows(self._grants.read, topic_filter) or self._refuse("subscribe to", topic_filter)
+
+    def _refuse(self, verb: str, topic: str) -> Literal[False]:
+        """Count it; one line for each client, however often it tries."""
+        self.refused += 1
+        if self.refused == 1:
+            log.warning("the embedded broker: %s may not %s %.100r", self.principal, verb, topic)
+        return False

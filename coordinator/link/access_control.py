@@ -1,0 +1,185 @@
+"""Keeps a broker's rules as the coordinator's tables say: on every connect, and whenever something changed.
+
+    control = AccessControl(load, client, own, topics)
+    await control.run()         # for ever
+    control.wake()              # somebody was enrolled, renamed, revoked
+
+Level-triggered: being woken means nothing but that it is time to look. The embedded broker is handed the table. A
+Mosquitto is asked, over the coordinator's own connection, what its dynamic security plugin holds, and told what is
+missing or too much (`dynamic_security.py`). Another broker does not answer: its rules are its administrator's affair.
+"""
+
+import asyncio
+import json
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from coordinator.link.access import AccessTable
+from coordinator.link.broker import BrokerClient
+from coordinator.link.dynamic_security import CONTROL, RESPONSE, Command, State, read_state, steps, wanted_state
+from coordinator.link.own_broker import OwnBroker
+from protos.topics import Topics
+
+ANSWER_S = 10.0
+RETRY_S = 5.0
+PAGE = 100
+"""roles or clients in one answer: below 200 KB"""
+BATCH = 25
+"""commands in one message: the plugin writes its file after each, and the broker does nothing else meanwhile"""
+
+Answer = Mapping[str, Any]
+
+log = logging.getLogger(__name__)
+
+
+class NoAnswer(Exception):
+    """The broker has no plugin that answers, or not now."""
+
+
+class AccessControl:
+    """The rules of one broker.
+
+    Args:
+        load: the present table; called on a thread of its own.
+        client: the coordinator's connection to the broker, not started yet.
+        own: the broker, where it is the coordinator's own.
+        topics: the topics of this fleet.
+        answer_s: how long to wait for the plugin.
+    """
+
+    def __init__(
+        self,
+        load: Callable[[], AccessTable],
+        client: BrokerClient,
+        own: OwnBroker | None,
+        topics: Topics,
+        *,
+        answer_s: float = ANSWER_S,
+    ) -> None:
+        self._load = load
+        self._client = client
+        self._own = own
+        self._topics = topics
+        self._plugin = None if own is not None and own.kind == "embedded" else Plugin(client, answer_s)
+        self._due = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._said = ""
+        client.when_connected(self._due.set)
+
+    def wake(self) -> None:
+        """The table may be another. Thread-safe."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._due.set)
+
+    async def run(self) -> None:
+        """Bring the rules about whenever it is time, for ever."""
+        self._loop = asyncio.get_running_loop()
+        self._due.set()
+        while True:
+            await self._due.wait()
+            self._due.clear()
+            table = await asyncio.to_thread(self._load)
+            if self._own is not None:
+                self._own.set_access(table)
+            if self._plugin is not None and self._client.connected:
+                await self._tell(self._plugin, table)
+
+    async def _tell(self, plugin: "Plugin", table: AccessTable) -> None:
+        try:
+            await plugin.bring_about(wanted_state(table, self._topics))
+        except NoAnswer as error:
+            foreign = self._own is None and not plugin.answered
+            self._warn(f"{error}: {'its access rules are its own' if foreign else 'trying again'}")
+            if not foreign:
+                asyncio.get_running_loop().call_later(RETRY_S, self._due.set)
+        else:
+            self._said = ""
+
+    def _warn(self, line: str) -> None:
+        """Once, however often it is tried again."""
+        if line != self._said:
+            log.warning("%s", line)
+        self._said = line
+
+
+class Plugin:
+    """Mosquitto's dynamic security plugin, as it answers over the coordinator's connection."""
+
+    def __init__(self, client: BrokerClient, answer_s: float) -> None:
+        self._client = client
+        self._answer_s = answer_s
+        self._waiting: dict[str, asyncio.Future[list[Answer]]] = {}
+        self.answered = False
+        """Whether it ever has."""
+        client.subscribe(RESPONSE, 1, self._on_response)
+
+    async def bring_about(self, wanted: State) -> None:
+        """Make its state the wanted one.
+
+        Raises:
+            NoAnswer: it does not answer, or refuses what it is told.
+        """
+        commands = steps(await self._state(), wanted)
+        for start in range(0, len(commands), BATCH):
+            await self._ask(commands[start : start + BATCH])
+        if commands:
+            log.info("the broker's access rules: %d changes", len(commands))
+
+    async def _state(self) -> State:
+        defaults = (await self._ask([{"command": "getDefaultACLAccess"}]))[0].get("data", {})
+        held = read_state(await self._list("listRoles", "roles"), await self._list("listClients", "clients"))
+        allowed = {str(acl.get("acltype")): acl.get("allow") is True for acl in defaults.get("acls", ())}
+        return State(held.roles, held.clients, allowed)
+
+    async def _list(self, command: str, kind: str) -> list[Answer]:
+        found: list[Answer] = []
+        while True:
+            asked = {"command": command, "verbose": True, "count": PAGE, "offset": len(found)}
+            data = (await self._ask([asked]))[0].get("data", {})
+            page = data.get(kind, [])
+            found += page
+            if not page or len(found) >= data.get("totalCount", 0):
+                return found
+
+    async def _ask(self, commands: Sequence[Command]) -> Sequence[Answer]:
+        token = secrets.token_hex(8)
+        waiting = self._waiting[token] = asyncio.get_running_loop().create_future()
+        message = {"commands": [{**command, "correlationData": token} for command in commands]}
+        try:
+            if not self._client.publish(CONTROL, json.dumps(message).encode(), qos=1, retain=False):
+                raise NoAnswer("the broker is not connected")
+            answers: list[Answer] = await asyncio.wait_for(waiting, self._answer_s)
+        except TimeoutError:
+            raise NoAnswer("the broker's dynamic security plugin does not answer") from None
+        finally:
+            del self._waiting[token]
+        self.answered = True
+        refused = [str(answer["error"]) for answer in answers if "error" in answer]
+        if refused:
+            raise NoAnswer(f"the broker's dynamic security plugin says {refused[0]!r}")
+        return answers
+
+    def _on_response(self, _topic: str, payload: bytes, _retained: bool) -> None:
+        """On paho's thread."""
+        answers = answers_in(payload)
+        if answers:
+            waiting = self._waiting.get(str(answers[0].get("correlationData")))
+            if waiting is not None:
+                waiting.get_loop().call_soon_threadsafe(_settle, waiting, answers)
+
+
+def answers_in(payload: bytes) -> list[Answer]:
+    """The plugin's answers in a message; none where it is not what it should be."""
+    try:
+        message = json.loads(payload)
+    except ValueError:
+        return []
+    answers = message.get("responses") if isinstance(message, dict) else None
+    return [answer for answer in answers if isinstance(answer, dict)] if isinstance(answers, list) else []
+
+
+def _settle(waiting: "asyncio.Future[list[Answer]]", answers: list[Answer]) -> None:
+    if not waiting.done():
+        waiting.set_result(answers)

@@ -1,0 +1,87 @@
+"""TLS of the broker's two sides: a server that lets in nobody without a certificate, a client that knows its authority.
+
+Who a peer is, is the common name of its certificate and nothing that it says (protos/principal.py). Files are PEM.
+"""
+
+import socket
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from coordinator.errors import BadInput
+from protos.broker_url import Broker
+
+
+@dataclass(frozen=True)
+class TlsFiles:
+    """The authority, a certificate of it, and its key."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+def server_context(files: TlsFiles) -> ssl.SSLContext:
+    """A server's side: TLS 1.2 or newer, and a client's certificate of our authority or no connection.
+
+    No session is resumed: a certificate is looked at on every connection.
+
+    Raises:
+        BadInput: a file is missing or is not what it should be.
+    """
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(files.ca))
+        context.load_cert_chain(files.certificate, files.key)
+    except OSError as error:
+        raise BadInput(f"the broker's certificate {files.certificate} cannot be used: {error}") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.options |= ssl.OP_NO_TICKET | ssl.OP_NO_RENEGOTIATION
+    context.num_tickets = 0
+    return context
+
+
+def client_context(broker: Broker) -> ssl.SSLContext:
+    """A client's side: the broker's authorities, the name that its certificate must have, our certificate.
+
+    Raises:
+        BadInput: a file is missing or is not what it should be.
+    """
+    context = NamedContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.expected = broker.server_name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        if broker.ca_file is None:
+            context.load_default_certs()
+        else:
+            context.load_verify_locations(broker.ca_file)
+    except OSError as error:
+        raise BadInput(f"broker_ca_file {broker.ca_file} cannot be used: {error}") from None
+    if broker.cert_file is not None:
+        try:
+            context.load_cert_chain(broker.cert_file, broker.key_file)
+        except OSError as error:
+            raise BadInput(
+                f"broker_cert_file {broker.cert_file} with its key {broker.key_file} cannot be used: {error}"
+            ) from None
+    return context
+
+
+class NamedContext(ssl.SSLContext):
+    """Expects one name in the server's certificate, whatever address is dialled (paho passes the address)."""
+
+    expected: str | None = None
+
+    def wrap_socket(self, sock: socket.socket, *arguments: Any, **options: Any) -> ssl.SSLSocket:
+        """As in the base class, with the expected name for the server's."""
+        if self.expected is not None:
+            options["server_hostname"] = self.expected
+        return super().wrap_socket(sock, *arguments, **options)
+
+
+def common_name(certificate: Any) -> str:
+    """The common name in what `getpeercert` returns; empty where there is not exactly one."""
+    subject = (certificate or {}).get("subject", ())
+    names = [value for part in subject for key, value in part if key == "commonName"]
+    return names[0] if len(names) == 1 else ""
