@@ -19,8 +19,8 @@ import numpy as np
 from edge_node.authoring.draft import Answers, ModelFile, draft, golden_of, output_step
 from edge_node.authoring.heads import activation_of
 from edge_node.authoring.toml import manifest_toml
+from edge_node.engine.admission import admit
 from edge_node.engine.catalog import for_file
-from edge_node.engine.onnx_file import read_onnx_facts
 from edge_node.engine.proof import VariantProof
 from edge_node.errors import BadInput
 from edge_node.pipeline.bundle import open_variant, read_bundle
@@ -148,7 +148,7 @@ def _copied(manifest: Manifest, order: Order, staging: Path) -> Manifest:
     others: list[str] = []
     for file in order.files:
         shutil.copyfile(file, staging / file.name)
-        for name in read_onnx_facts(file).external if file.suffix == ".onnx" else ():
+        for name in admit(file, for_file(file).name):
             (staging / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file.parent / name, staging / name)
             others.append(name)

@@ -67,6 +67,7 @@ class Engine(Protocol):
 
         Raises:
             BadInput: not a model, truncated, or it needs an operator that this engine does not have.
+            Refused: it is hostile, or larger than any model for a device: see `protos.admission`.
         """
 
     def accelerators(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_node.engine.admission import admit
 from edge_node.engine.base import Array, TensorSpec
 from edge_node.engine.feeds import check_feeds
 from edge_node.engine.installed import installed_engines, version_text
@@ -70,8 +71,7 @@ class LiteRtEngine:
 
     def open(self, path: Path, *, threads: int) -> LiteRtSession:
         """See `base.Engine.open`."""
-        if not path.is_file():
-            raise BadInput(f"{path}: no such file: give the path of a .tflite file")
+        admit(path, self.name)
         try:
             with without_chatter():
                 native = self._interpreter(model_path=str(path), num_threads=threads)

@@ -14,10 +14,11 @@ from typing import Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when the library is loaded
 import onnxruntime
 
+from edge_node.engine.admission import admit
 from edge_node.engine.base import Array, TensorSpec
 from edge_node.engine.feeds import check_feeds
 from edge_node.engine.installed import installed_engines, version_text
-from edge_node.engine.onnx_file import OnnxFacts, read_onnx_facts
+from edge_node.engine.onnx_file import Quantization, read_quantization
 from edge_node.errors import BadInput, EngineFailed
 
 PROVIDERS: dict[str, str] = {
@@ -49,7 +50,7 @@ class OnnxSession:
 
     engine = "onnxruntime"
 
-    def __init__(self, native: Any, facts: OnnxFacts, version: str) -> None:
+    def __init__(self, native: Any, facts: Quantization, version: str) -> None:
         """Describe a session of the library."""
         self._native = native
         self.engine_version = version
@@ -86,8 +87,8 @@ class OnnxEngine:
 
     def open(self, path: Path, *, threads: int) -> OnnxSession:
         """See `base.Engine.open`."""
-        facts = read_onnx_facts(path)
-        _check_external(path, facts.external)
+        admit(path, self.name)
+        facts = read_quantization(path)
         try:
             native = onnxruntime.InferenceSession(str(path), _options(threads), providers=self._providers)
         except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
@@ -118,10 +119,10 @@ def _options(threads: int) -> Any:
     return options
 
 
-def _spec(node: Any, facts: OnnxFacts) -> TensorSpec:
+def _spec(node: Any, facts: Quantization) -> TensorSpec:
     shape = tuple(axis if isinstance(axis, int) and axis > 0 else None for axis in node.shape)
     dtype = DTYPES[_element(node)]
-    scale, zero_point = facts.quantization.get(node.name, (None, None)) if "int" in dtype else (None, None)
+    scale, zero_point = facts.get(node.name, (None, None)) if "int" in dtype else (None, None)
     return TensorSpec(node.name, dtype, shape, scale, zero_point)
 
 
@@ -135,17 +136,6 @@ def _check_types(path: Path, nodes: list[Any]) -> None:
     for node in nodes:
         if _element(node) not in DTYPES:
             raise BadInput(f"{path}: {node.name!r} is a {node.type}, no tensor of numbers: export it without such ends")
-
-
-def _check_external(path: Path, locations: tuple[str, ...]) -> None:
-    """Weights may lie in other files of the same folder, nowhere else."""
-    folder = path.parent.resolve()
-    for location in locations:
-        target = (folder / location).resolve()
-        if not target.is_relative_to(folder):
-            raise BadInput(f"{path} keeps weights at {location!r}, outside its folder: save it with its weights inside")
-        if not target.is_file():
-            raise BadInput(f"{path} keeps weights in {location!r}, which is not there: put the file beside the model")
 
 
 def _load_complaint(path: Path, line: str) -> str:

@@ -25,8 +25,8 @@ HEADER_BYTES = 1024
 
 MEMBER = re.compile(r"(input|output)\.\d{1,4}\.npy")
 HEADER = re.compile(
-    rb"\x93NUMPY(?:\x01\x00..|\x02\x00....)"
-    rb"\{'descr': '[<>|=]([biufc])(\d{1,2})', 'fortran_order': (?:False|True), 'shape': \(((?:-?\d{1,18}, ?)*(?:-?\d{1,18})?)\), \} *\n",
+    rb"\x93NUMPY(?:\x01\x00..|\x02\x00....)\{'descr': '[<>|=]([biufc])(\d{1,2})', 'fortran_order': (?:False|True), "
+    rb"'shape': \(((?:-?\d{1,18}, ?)*(?:-?\d{1,18})?)\), \} *\n",
     re.DOTALL,
 )
 

@@ -12,7 +12,7 @@ from protos.admission.expansion import Body
 from protos.admission.limits import Inadmissible, Malformed, Work
 from protos.admission.onnx_operators import SIZING_ATTRIBUTES, STANDARD, check_growth, check_operator, check_sizes
 from protos.admission.onnx_tensors import FEW, TYPE_OF_VALUE, Numbers, Tensors
-from protos.admission.wire import Buffer, Message, Value, fields, integers, text_of
+from protos.admission.wire import Buffer, Message, Value, fields, integers
 
 NODE, INITIALIZER, INPUT, OUTPUT, VALUE_INFO, SPARSE_INITIALIZER = 1, 5, 11, 12, 13, 15
 FUNCTION_NODE, FUNCTION_ATTRIBUTE, FUNCTION_VALUE_INFO = 7, 11, 12
@@ -131,8 +131,7 @@ class Graphs:
         check_operator(operator, domain, own=own)
         if own:
             body.call(key)
-        inputs = [text_of(name, self._work) for name in message.first(NODE_INPUT)]
-        outputs = [text_of(name, self._work) for name in message.first(NODE_OUTPUT)]
+        inputs, outputs = message.texts(NODE_INPUT), message.texts(NODE_OUTPUT)
         arguments = [graph.scope.get(name) for name in inputs[:8]]
         node = Node(operator, domain in STANDARD, inputs, outputs, arguments)
         for attribute in message.all(NODE_ATTRIBUTE):

@@ -53,7 +53,9 @@ def check_operator(operator: str, domain: str, *, own: bool) -> None:
     if operator in FORBIDDEN:
         raise Inadmissible(f"the operator {name[:80]}, which {FORBIDDEN[operator]}")
     if domain not in DOMAINS and not own:
-        raise Inadmissible(f"the operator {name[:80]}, which no engine has: export it with standard operators")
+        raise Inadmissible(
+            f"it needs the operator {name[:80]}, which onnxruntime does not have: export it with standard operators"
+        )
 
 
 def check_growth(operator: str, arguments: Sequence[Numbers | None], limits: Limits) -> None:

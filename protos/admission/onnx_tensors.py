@@ -170,10 +170,10 @@ class Tensors:
         try:
             checked_path(location)
         except ContractError:
-            raise Inadmissible(f"weights in {location[:200]!r}, outside its folder") from None
+            raise Inadmissible(f"it keeps weights at {location[:200]!r}, outside its folder") from None
         size = self._files(location)
         if size is None:
-            raise Inadmissible(f"weights in {location[:200]!r}, a file that is not listed")
+            raise Inadmissible(f"it keeps weights in {location[:200]!r}, which is no file of the bundle or its folder")
         offset, length = _count(where.get("offset", "0")), _count(where.get("length", "0"))
         needed = max(length, count * BITS.get(tensor.data_type, 1) // 8)
         if offset + needed > size:

@@ -87,7 +87,9 @@ def check_custom(name: str) -> None:
         Inadmissible: none has.
     """
     if name not in CUSTOM_OPERATORS:
-        raise Inadmissible(f"the operator {name[:80]}, which no engine has: convert it with built-in operators")
+        raise Inadmissible(
+            f"it needs the operator {name[:80]}, which litert does not have: convert it with built-in operators"
+        )
 
 
 def check_growth(operator: int, arguments: Sequence[Sequence[int] | None], limits: Limits) -> None:

@@ -144,6 +144,10 @@ class Message:
         found = self.one(number)
         return "" if found is None else text_of(found, self._work)
 
+    def texts(self, number: int) -> list[str]:
+        """The first strings of a repeated field."""
+        return [text_of(value, self._work) for value in self.first(number)]
+
     def first(self, number: int) -> list[Value]:
         """The first of a repeated field."""
         return self._fields.get(number, [])

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
+from edge_node.engine.admission import admit
 from edge_node.engine.catalog import find
-from edge_node.engine.onnx_file import onnx_facts, read_onnx_facts
-from edge_node.errors import BadInput
+from edge_node.engine.onnx_file import quantization, read_quantization
+from edge_node.errors import BadInput, Refused
+from protos.admission.limits import Inadmissible
 from tests.conformance.tiny_models import onnx_model, onnx_quantized_model
 
-NAMED = (ValueError, IndexError, struct.error)
-"""The errors that the reader documents."""
 END = helper.make_tensor_value_info
 
 
@@ -37,35 +37,43 @@ def model_with_weights_at(path: Path, location: str) -> Path:
 
 
 def test_the_quantization_of_the_ends_is_found(tmp_path: Path) -> None:
-    facts = read_onnx_facts(onnx_quantized_model(tmp_path / "m.onnx"))
-    assert facts.quantization["x"] == (0.5, 128)
-    assert facts.quantization["y"] == (0.25, -3)
-    assert facts.external == ()
+    found = read_quantization(onnx_quantized_model(tmp_path / "m.onnx"))
+    assert found["x"] == (0.5, 128)
+    assert found["y"] == (0.25, -3)
 
 
 def test_a_float_model_has_none(tmp_path: Path) -> None:
-    assert read_onnx_facts(onnx_model(tmp_path / "m.onnx")).quantization == {}
+    assert read_quantization(onnx_model(tmp_path / "m.onnx")) == {}
 
 
-def test_weights_in_other_files_are_found_also_in_inner_graphs() -> None:
+def test_weights_in_other_files_are_found_also_in_inner_graphs(tmp_path: Path) -> None:
     constant = helper.make_node("Constant", [], ["c"], value=external_tensor("inner.bin"))
     inner = helper.make_graph([constant], "inner", [], [END("c", TensorProto.FLOAT, [1, 4])])
     node = helper.make_node("If", ["x"], ["y"], then_branch=inner, else_branch=inner)
     graph = helper.make_graph([node], "g", [], [], [external_tensor("outer.bin")])
-    facts = onnx_facts(memoryview(helper.make_model(graph).SerializeToString()))
-    assert facts.external == ("outer.bin", "inner.bin")
+    (tmp_path / "m.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    for name in ("inner.bin", "outer.bin"):
+        (tmp_path / name).write_bytes(bytes(16))
+    assert admit(tmp_path / "m.onnx", "onnxruntime") == ("outer.bin", "inner.bin")
 
 
 @pytest.mark.parametrize("location", ["../outside.bin", "/etc/hostname", "a/../../b.bin"])
 def test_weights_outside_the_folder_are_refused(tmp_path: Path, location: str) -> None:
     path = model_with_weights_at(tmp_path / "m.onnx", location)
-    with pytest.raises(BadInput, match="outside its folder: save it with its weights inside"):
+    with pytest.raises(Refused, match=r"m\.onnx is refused: it keeps weights at .*, outside its folder"):
         find("onnxruntime").open(path, threads=1)
 
 
 def test_weights_that_are_not_there_are_refused_by_name(tmp_path: Path) -> None:
     path = model_with_weights_at(tmp_path / "m.onnx", "weights.bin")
-    with pytest.raises(BadInput, match=r"keeps weights in 'weights.bin', which is not there"):
+    with pytest.raises(Refused, match=r"keeps weights in 'weights.bin', which is no file of the bundle or its folder"):
+        find("onnxruntime").open(path, threads=1)
+
+
+def test_weights_behind_a_link_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "weights.bin").symlink_to("/etc/passwd")
+    path = model_with_weights_at(tmp_path / "m.onnx", "weights.bin")
+    with pytest.raises(Refused, match=r"keeps weights in 'weights.bin', which is no file"):
         find("onnxruntime").open(path, threads=1)
 
 
@@ -77,8 +85,8 @@ def test_weights_beside_the_model_are_read(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_break_the_reader(content: bytes) -> None:
-    with contextlib.suppress(*NAMED):
-        onnx_facts(memoryview(content))
+    with contextlib.suppress(Inadmissible):
+        quantization(memoryview(content))
 
 
 @given(st.integers(0, 2**31 - 1))
@@ -91,26 +99,21 @@ def test_a_model_with_bytes_changed_is_read_or_refused(seed: int) -> None:
     graph = helper.make_graph([node], "g", [END("x", 1, [1])], [END("y", 3, [1])], numbers)
     content = bytearray(helper.make_model(graph).SerializeToString())
     content[seed % len(content)] ^= 1 + (seed // len(content)) % 255
-    with contextlib.suppress(*NAMED):
-        onnx_facts(memoryview(bytes(content)))
+    with contextlib.suppress(Inadmissible):
+        quantization(memoryview(bytes(content)))
 
 
-def test_graphs_nested_without_end_are_refused(tmp_path: Path) -> None:
-    """A small file may hold thousands of graphs inside one another: no ONNX model does."""
-    content = b""
-    for _ in range(3000):
-        for field in (6, 5, 1):  # an attribute's graph, a node's attribute, a graph's node
-            content = bytes([field << 3 | 2]) + length(len(content)) + content
-    path = tmp_path / "deep.onnx"
-    path.write_bytes(bytes([7 << 3 | 2]) + length(len(content)) + content)
-    with pytest.raises(BadInput, match="is not an ONNX model"):
-        read_onnx_facts(path)
+@pytest.mark.parametrize("content", [b"", b"\x3a\x7f", b"<html>"])
+def test_what_is_no_model_is_said_in_one_line(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "m.onnx"
+    path.write_bytes(content)
+    with pytest.raises(BadInput, match=r"m\.onnx is not an ONNX model, or it is truncated"):
+        admit(path, "onnxruntime")
 
 
-def length(value: int) -> bytes:
-    """A protobuf varint."""
-    written = bytearray()
-    while value > 0x7F:
-        written.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*written, value])
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"none\.onnx: No such file or directory: give the path of a model file"):
+        read_quantization(tmp_path / "none.onnx")
+    (tmp_path / "cut.onnx").write_bytes(b"\x3a\x7f")
+    with pytest.raises(BadInput, match=r"cut\.onnx is not an ONNX model"):
+        read_quantization(tmp_path / "cut.onnx")
