@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
 from coordinator import __version__
+from coordinator.authority.files import admin_name, make_identity
 from coordinator.config import CoordinatorConfig, read_config
 from coordinator.errors import Exit, NearfieldError, WrongUsage
 from coordinator.folder import Folder, make_folder
@@ -34,13 +36,19 @@ def port(text: str) -> int:
 
 
 OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
-    ("host", str, "loopback address of the gRPC API (default 127.0.0.1)"),
+    ("host", str, "address to listen on (default 0.0.0.0: every interface)"),
     ("port", port, "port of the gRPC API (default 7070; 0: any free one)"),
+    ("enroll-port", port, "port where devices enroll (default 7071; 0: any free one)"),
     ("broker", str, "URL of an MQTT broker; without it the coordinator runs its own"),
-    ("broker-port", port, "port of the own broker (default 1883; 0: any free one)"),
+    ("broker-port", port, "port of the own broker (default 8883; 0: any free one)"),
     ("database", str, "SQLAlchemy URL for control data (default: SQLite in the folder)"),
     ("results-database", str, "SQLAlchemy URL for results (default: SQLite in the folder)"),
     ("log-level", str, "debug, info, warning or error"),
+)
+
+LISTS = (
+    ("names", "another host name or address of this machine, for its certificate; may be repeated"),
+    ("advertise", "what join tokens tell devices to dial (default: this machine's addresses); may be repeated"),
 )
 
 
@@ -77,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
         for option, kind, explanation in OPTIONS:
             command.add_argument(f"--{option}", type=kind, metavar=option.upper(), help=explanation)
         no_announce = "do not announce by zeroconf"
+        for option, names in LISTS:
+            command.add_argument(f"--{option}", action="append", metavar="HOST", help=names)
         command.add_argument("--no-announce", dest="announce", action="store_const", const=False, help=no_announce)
     service_commands.register(commands)
     return parser
@@ -85,8 +95,11 @@ def _parser() -> argparse.ArgumentParser:
 def _init(parsed: argparse.Namespace) -> int:
     folder = Folder(parsed.dir)
     config = _with_options(CoordinatorConfig(), parsed)
-    if make_folder(folder, config):
+    is_new = make_folder(folder, config)
+    make_identity(folder, admin_name(os.environ), datetime.now(UTC))
+    if is_new:
         print(f"{folder.root} is ready: edge-coordinator serve --dir {folder.root}")
+        print(f"the administrator's credential, for edgectl: export NEARFIELD_CREDENTIALS={folder.admin.resolve()}")
     else:
         print(f"{folder.root} was ready before; its keys and configuration stay as they are")
     return Exit.DONE
@@ -120,7 +133,8 @@ async def _run(config: CoordinatorConfig, folder: Path) -> None:
     service.ready(lambda: f"gRPC {coordinator.address}, broker {coordinator.broker_url} ({coordinator.broker_words})")
     try:
         print(
-            f"coordinator {coordinator.address} · broker {coordinator.broker_url} ({coordinator.broker_words})",
+            f"coordinator {coordinator.address} · enrollment {coordinator.enrollment_address} · "
+            f"broker {coordinator.broker_url} ({coordinator.broker_words})",
             flush=True,
         )
         assert coordinator.failed is not None  # it has started

@@ -8,7 +8,6 @@ Tests start the same object with port 0 and a temporary folder.
 """
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
@@ -21,10 +20,11 @@ from coordinator import __version__
 from coordinator.api.artifact_service import ArtifactService
 from coordinator.api.deployment_service import DeploymentService as DeploymentApi
 from coordinator.api.facts import BrokerLink, CoordinatorFacts
+from coordinator.api.guard import Guard
 from coordinator.api.model_service import ModelService
 from coordinator.api.node_service import NodeService as NodeApi
 from coordinator.api.result_service import ResultService
-from coordinator.api.server import ApiServer, Service
+from coordinator.api.server import ApiServer, Listener, Service
 from coordinator.api.system_service import SystemService
 from coordinator.config import CoordinatorConfig
 from coordinator.db.control import ControlStore
@@ -38,19 +38,23 @@ from coordinator.fleet.deployments import DeploymentService
 from coordinator.fleet.nodes import NodeService
 from coordinator.fleet.reports import ReportService
 from coordinator.folder import Folder, held, read_signing_key
-from coordinator.link.broker import BrokerClient, Handler, broker_of
+from coordinator.identities import Identities
+from coordinator.link.access_control import AccessControl
+from coordinator.link.broker import BrokerClient, Handler, broker_of, own_identity
 from coordinator.link.discovery import Announcement
-from coordinator.link.own_broker import own_broker
+from coordinator.link.own_broker import BrokerSettings, OwnBroker, own_broker
+from coordinator.link.tls import TlsFiles
 from coordinator.registry.blobs import Blobs
 from coordinator.registry.service import Registry
 from coordinator.registry.tidying import tidy_daily
 from coordinator.results.ingest import Collector
 from coordinator.results.tail import TailHub
-from protos.broker_url import Broker, parse_broker_url
 from protos.envelope import DESIRED, key_id, public_bytes, seal
 from protos.fleet.v1 import (
+    access_pb2_grpc,
     artifact_pb2_grpc,
     deployment_pb2_grpc,
+    enrollment_pb2_grpc,
     model_pb2_grpc,
     node_pb2_grpc,
     result_pb2_grpc,
@@ -79,6 +83,7 @@ class Coordinator:
         self._topics = Topics(config.topic_prefix)
         self._parts = AsyncExitStack()
         self._api: ApiServer | None = None
+        self._enrollment: ApiServer | None = None
         self._link: BrokerClient | None = None
         self.broker_url = ""
         """where nodes and subscribers connect; known after `start`"""
@@ -95,6 +100,11 @@ class Coordinator:
     def address(self) -> str:
         """host:port of the gRPC API; known after `start`."""
         return "" if self._api is None else self._api.address
+
+    @property
+    def enrollment_address(self) -> str:
+        """host:port where devices enroll; known after `start`."""
+        return "" if self._enrollment is None else self._enrollment.address
 
     async def start(self) -> None:
         """Start all parts; on an error those that run are stopped again.
@@ -117,23 +127,35 @@ class Coordinator:
         key = read_signing_key(self._folder)
         self._parts.enter_context(held(self._folder))
         store, results = await self._open_store(), await self._open_results()
+        identities = await self._open_identities(store)
         blobs, hub = Blobs(self._folder.bundles), TailHub()
         await asyncio.to_thread(blobs.prepare)
-        client = self._link = BrokerClient(await self._start_broker())
+        files = TlsFiles(self._folder.authorities, self._folder.server_certificate, self._folder.server_key)
+        own = await self._start_broker(identities, files)
+        address = own_identity(own.url, files) if own else broker_of(self._config, files)
+        assert address is not None  # without one the coordinator has its own
+        client = self._link = BrokerClient(address)
+        access = AccessControl(identities.access, client, own, self._topics)
+        identities.on_access_changed = access.wake
         controller = self._controller(store, client, key)
-        client.on_connected = controller.on_connected
-        collector = Collector(
-            results.repository, client.publish, self._topics, key, hub, admits=AdmittedNodes(store), now=utc_now
-        )
+        client.when_connected(controller.on_connected)
+        admits = AdmittedNodes(store, identities.revocations.is_revoked)
+        collector = Collector(results.repository, client.publish, self._topics, key, hub, admits=admits, now=utc_now)
         self._subscribe(client, SUBSCRIBED, controller.on_message)
         self._subscribe(client, (Kind.DURABLE,), collector.receive)
         self._start_collector(collector)
         await self._run(client.start, client.stop)
         self._background(controller.run(), "controller")
+        self._background(access.run(), "access")
         facts = self._facts(public_bytes(key))
         registry = Registry(store, blobs, utc_now)
         self._background(tidy_daily(registry), "registry")
-        services = self._services(store, controller.wake, facts, registry)
+
+        def on_changed(nodes: Collection[NodeId]) -> None:
+            controller.wake(nodes)
+            access.wake()
+
+        services = self._services(store, on_changed, facts, registry, identities)
         services.append((artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactService(blobs, registry)))
         services.append((model_pb2_grpc.add_ModelServiceServicer_to_server, ModelService(registry)))
         services.append((result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results.query, hub)))
@@ -141,9 +163,16 @@ class Coordinator:
             facts, lambda: BrokerLink(client.connected, client.state), lambda: take_census(store), results.query
         )
         services.append((system_pb2_grpc.add_SystemServiceServicer_to_server, system))
-        await self._start_api(services)
+        await self._start_api(services, identities)
+        await self._start_enrollment(identities, facts, on_changed)
         self._parts.callback(hub.close)  # first of all: whoever watches results would hold the API up
         await self._announce(key_id(public_bytes(key)))
+
+    async def _open_identities(self, store: ControlStore) -> Identities:
+        identities = await asyncio.to_thread(Identities, self._config, self._folder, store, utc_now)
+        await asyncio.to_thread(identities.prepare)
+        self._background(identities.revocations.run(), "revocations")
+        return identities
 
     async def _open_store(self) -> ControlStore:
         url = self._config.database or sqlite_url(self._folder.database)
@@ -166,15 +195,21 @@ class Coordinator:
         collector.start()
         self._parts.push_async_callback(asyncio.to_thread, collector.stop)
 
-    async def _start_broker(self) -> Broker:
-        named = broker_of(self._config)
+    async def _start_broker(self, identities: Identities, files: TlsFiles) -> OwnBroker | None:
+        """The own broker, running; None where the configuration names another."""
+        named = broker_of(self._config, files)
         if named is not None:
             self.broker_url = named.safe_url
-            return named
-        broker = own_broker(self._config.own_broker, self._folder.root, self._config.broker_port)
+            self._background(identities.keep_certificate(lambda: None), "certificate")
+            return None
+        table = await asyncio.to_thread(identities.access)
+        host, port = self._config.host, self._config.broker_port
+        settings = BrokerSettings(self._folder.broker, host, port, files, self._topics, table)
+        broker = own_broker(self._config.own_broker, settings)
         await self._run(broker.start, broker.stop)
+        self._background(identities.keep_certificate(broker.renew), "certificate")
         self.broker_url, self.broker_kind = broker.url, broker.kind
-        return parse_broker_url(broker.url)
+        return broker
 
     def _controller(self, store: ControlStore, client: BrokerClient, key: Ed25519PrivateKey) -> Controller:
         return Controller(
@@ -201,18 +236,39 @@ class Coordinator:
         on_changed: Callable[[Collection[NodeId]], None],
         facts: CoordinatorFacts,
         registry: Registry,
+        identities: Identities,
     ) -> list[Service]:
-        nodes = NodeService(store, self._topics, utc_now, os.urandom, on_changed)
+        nodes = NodeService(store, self._topics, utc_now, on_changed)
         deployments = DeploymentService(store, self._topics, utc_now, on_changed, registry.manifest_of)
+        revoke = identities.revocations.add
         return [
             (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments)),
-            (node_pb2_grpc.add_NodeServiceServicer_to_server, NodeApi(nodes, facts, utc_now)),
+            (node_pb2_grpc.add_NodeServiceServicer_to_server, NodeApi(nodes, facts, utc_now, revoke)),
+            (access_pb2_grpc.add_AccessServiceServicer_to_server, identities.access_service()),
         ]
 
-    async def _start_api(self, services: list[Service]) -> None:
-        api = ApiServer(services, self._config.host, self._config.port)
+    async def _start_api(self, services: list[Service], identities: Identities) -> None:
+        listener = Listener(self._config.host, self._config.port, "--port", with_certificates=True)
+        guard = Guard(identities.revocations.is_revoked)
+        api = ApiServer(services, listener, identities.shown, (guard,))
         await self._run(api.start, api.stop)
         self._api = api
+
+    async def _start_enrollment(
+        self,
+        identities: Identities,
+        facts: CoordinatorFacts,
+        on_changed: Callable[[Collection[NodeId]], None],
+    ) -> None:
+        service = identities.enrollment_service(
+            self._topics, self.address, facts.broker_url, facts.trusted_keys, tuple, on_changed
+        )
+        listener = Listener(self._config.host, self._config.enroll_port, "--enroll-port", with_certificates=False)
+        add_to_server = enrollment_pb2_grpc.add_EnrollmentServiceServicer_to_server
+        server = ApiServer([(add_to_server, service)], listener, identities.shown)
+        await self._run(server.start, server.stop)
+        self._enrollment = server
+        identities.enrollment_port = int(server.address.rpartition(":")[2])
 
     async def _announce(self, key: str) -> None:
         if self._config.announce:

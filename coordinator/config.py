@@ -16,11 +16,15 @@ from protos.topics import DEFAULT_PREFIX, checked_prefix
 
 CONFIG_FILE = "coordinator.toml"
 DEFAULT_GRPC_PORT = 7070
-DEFAULT_BROKER_PORT = 1883
+DEFAULT_ENROLL_PORT = 7071
+DEFAULT_BROKER_PORT = 8883
 
 
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Days = Annotated[int, msgspec.Meta(ge=0, le=36_500)]
+
+CertificateHours = Annotated[int, msgspec.Meta(ge=1, le=10 * 366 * 24)]
+GraceDays = Annotated[int, msgspec.Meta(ge=0, le=3650)]
 
 
 class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -29,10 +33,18 @@ class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     `database` and `results_database` are SQLAlchemy URLs; without them SQLite files in the folder. `broker` is the
     URL of a broker to use; without it the coordinator runs its own on `broker_port` (port 0: any free one), Mosquitto
     where it is installed (`own_broker = "auto"`), else the embedded one.
+
+    `names` are further host names and addresses of this machine, for its certificate; `advertise` are the ones that
+    join tokens and zeroconf name, where those that the machine finds are not the right ones.
     """
 
-    host: str = "127.0.0.1"
+    host: str = "0.0.0.0"  # noqa: S104 - every listener has TLS and asks who calls
     port: Port = DEFAULT_GRPC_PORT
+    enroll_port: Port = DEFAULT_ENROLL_PORT
+    names: tuple[str, ...] = ()
+    advertise: tuple[str, ...] = ()
+    node_certificate_hours: CertificateHours = 90 * 24
+    renewal_grace_days: GraceDays = 90
     database: str | None = None
     results_database: str | None = None
     broker: str | None = None
@@ -46,7 +58,7 @@ class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     topic_prefix: str = DEFAULT_PREFIX
     results_retention_days: Days = 30
     announce: bool = True
-    """make the coordinator known by zeroconf (loopback only until identities exist)"""
+    """make the coordinator known by zeroconf"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
 

@@ -1,7 +1,8 @@
 """The coordinator's folder: configuration, keys, database files and blobs, made by `edge-coordinator init`.
 
-`coordinator.toml` · `keys/signing.key` (raw Ed25519, base64, mode 0600) · `coordinator.db` · `results.db` ·
-`bundles/` · `coordinator.lock` (held by the one that serves)
+`coordinator.toml` · `keys/signing.key` (raw Ed25519, base64, mode 0600) · `keys/ca.key`, `keys/ca.pem` (the
+authority) · `keys/server.key`, `keys/server.pem` (the coordinator's own certificate) · `admin.pem` (a credential) ·
+`coordinator.db` · `results.db` · `bundles/` · `coordinator.lock` (held by the one that serves)
 """
 
 import base64
@@ -38,6 +39,31 @@ class Folder:
         return self.root / "keys" / "signing.key"
 
     @property
+    def authority_key(self) -> Path:
+        """The private key of the certificate authority."""
+        return self.root / "keys" / "ca.key"
+
+    @property
+    def authorities(self) -> Path:
+        """The authority's certificate, and those of former authorities that are still trusted."""
+        return self.root / "keys" / "ca.pem"
+
+    @property
+    def server_key(self) -> Path:
+        """The key of the coordinator's own certificate, which its own broker uses too."""
+        return self.root / "keys" / "server.key"
+
+    @property
+    def server_certificate(self) -> Path:
+        """The coordinator's own certificate; it replaces it by itself."""
+        return self.root / "keys" / "server.pem"
+
+    @property
+    def admin(self) -> Path:
+        """The credential of the first administrator."""
+        return self.root / "admin.pem"
+
+    @property
     def database(self) -> Path:
         """Control data, where no other database is configured."""
         return self.root / "coordinator.db"
@@ -72,9 +98,9 @@ def make_folder(folder: Folder, config: CoordinatorConfig) -> bool:
     """
     try:
         folder.signing_key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        is_new = _write_new(folder.config, config_toml(config).encode(), 0o644)
+        is_new = write_new(folder.config, config_toml(config).encode(), 0o644)
         key = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()) + b"\n"
-        _write_new(folder.signing_key, key, 0o600)
+        write_new(folder.signing_key, key, 0o600)
     except OSError as error:
         raise BadInput(f"{error.filename or folder.root}: {error.strerror}: choose another folder with --dir") from None
     if not is_new and config != CoordinatorConfig():
@@ -91,15 +117,26 @@ def read_signing_key(folder: Folder) -> Ed25519PrivateKey:
     """
     file = folder.signing_key
     try:
+        return Ed25519PrivateKey.from_private_bytes(base64.b64decode(read_secret(file, folder).strip(), validate=True))
+    except (binascii.Error, ValueError):
+        raise BadInput(f"{file} is not a signing key: restore it from your backup") from None
+
+
+def read_secret(file: Path, folder: Folder) -> bytes:
+    """The content of a file that only its owner may read.
+
+    Raises:
+        BadInput: it is missing, or cannot be read.
+        Refused: others may read it.
+    """
+    try:
         if file.stat().st_mode & 0o077:
             raise Refused(f"{file} may be read by others: chmod 600 {file}")
-        return Ed25519PrivateKey.from_private_bytes(base64.b64decode(file.read_bytes().strip(), validate=True))
+        return file.read_bytes()
     except FileNotFoundError:
         raise BadInput(f"{file} is missing: run edge-coordinator init --dir {folder.root}") from None
     except OSError as error:
         raise BadInput(f"{file}: {error.strerror}") from None
-    except (binascii.Error, ValueError):
-        raise BadInput(f"{file} is not a signing key: restore it from your backup") from None
 
 
 @contextmanager
@@ -134,7 +171,7 @@ def config_toml(config: CoordinatorConfig) -> str:
     return "# Keys: docs/reference/coordinator.md\n" + "".join(lines)
 
 
-def _write_new(file: Path, content: bytes, mode: int) -> bool:
+def write_new(file: Path, content: bytes, mode: int) -> bool:
     """Write a file that is not there yet, all of it or nothing; whether it was written."""
     if file.exists():
         return False

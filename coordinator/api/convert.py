@@ -7,12 +7,14 @@ import msgspec
 
 from coordinator.errors import BadInput
 from coordinator.fleet.deployments import Application, DeploymentDetails, Outcome
-from coordinator.fleet.documents import rfc3339
 from coordinator.fleet.nodes import NodeDetails, Registration
 from coordinator.fleet.presence import Presence
 from coordinator.registry.records import Version
+from coordinator.registry.released import Standing
 from protos.deployment import Deployment, parse_deployment
 from protos.fleet.v1 import deployment_pb2, model_pb2, node_pb2
+from protos.identity import NodeId
+from protos.moments import rfc3339
 from protos.reported import Facts
 from protos.topics import MAX_PAYLOAD
 
@@ -23,7 +25,9 @@ _OUTCOMES = {
 }
 
 
-def version_to_wire(version: Version, used_by: Iterable[str] = (), model_toml: str = "") -> model_pb2.ModelVersion:
+def version_to_wire(
+    version: Version, standing: Standing, used_by: Iterable[str] = (), model_toml: str = ""
+) -> model_pb2.ModelVersion:
     """A model version."""
     return model_pb2.ModelVersion(
         model=version.model,
@@ -35,22 +39,33 @@ def version_to_wire(version: Version, used_by: Iterable[str] = (), model_toml: s
         files=[model_pb2.BundleFile(path=file.path, digest=file.digest, size=file.size) for file in version.files],
         model_toml=model_toml,
         used_by=used_by,
+        release=standing.release or b"",
+        signed_by=standing.signed_by,
+        unreleased=standing.unreleased,
     )
 
 
-def registration_from_wire(request: node_pb2.RegisterNodeRequest) -> Registration:
-    """What a node says of itself.
+def registration_from_wire(request: node_pb2.RegisterNodeRequest, node: NodeId) -> Registration:
+    """What a node says of itself; who it is says its certificate.
 
     Raises:
         BadInput: its facts are none.
     """
-    if len(request.facts_json) > MAX_PAYLOAD:
-        raise BadInput(f"facts_json has {len(request.facts_json)} characters; at most {MAX_PAYLOAD} are taken")
+    return Registration(node, request.name, request.site, dict(request.labels), facts_from_wire(request.facts_json))
+
+
+def facts_from_wire(facts_json: str) -> Facts:
+    """Facts of a device.
+
+    Raises:
+        BadInput: they are none.
+    """
+    if len(facts_json) > MAX_PAYLOAD:
+        raise BadInput(f"facts_json has {len(facts_json)} characters; at most {MAX_PAYLOAD} are taken")
     try:
-        facts = msgspec.json.decode(request.facts_json or "{}", type=Facts)
+        return msgspec.json.decode(facts_json or "{}", type=Facts)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise BadInput(f"facts_json: {error}") from None
-    return Registration(request.node_id, request.name, request.site, dict(request.labels), facts)
 
 
 def node_to_wire(details: NodeDetails, now: datetime) -> node_pb2.Node:
@@ -70,6 +85,8 @@ def node_to_wire(details: NodeDetails, now: datetime) -> node_pb2.Node:
         reported_json=msgspec.json.encode(node.reported).decode() if node.reported else "",
         facts_json=msgspec.json.encode(node.facts).decode(),
         registered_at=rfc3339(node.registered_at),
+        certificate_not_after=rfc3339(details.certificate_ends) if details.certificate_ends else "",
+        revoked_at=rfc3339(details.revoked_at) if details.revoked_at else "",
     )
 
 

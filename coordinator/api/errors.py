@@ -54,13 +54,19 @@ class ErrorsToStatus(grpc.aio.ServerInterceptor):
         return None if handler is None else _wrapped(handler, handler_call_details.method)
 
 
-def _wrapped(handler: Handler, method: str) -> Handler:
+def rewrapped(handler: Handler, reply: Any, stream: Any) -> Handler:
+    """The handler with other behaviour: `reply` where one message goes back, `stream` where many do."""
     coders = (handler.request_deserializer, handler.response_serializer)
     if handler.response_streaming:  # no method streams both ways
-        return grpc.unary_stream_rpc_method_handler(_guarded_stream(handler.unary_stream, method), *coders)
+        return grpc.unary_stream_rpc_method_handler(stream, *coders)
     if handler.request_streaming:
-        return grpc.stream_unary_rpc_method_handler(_guarded_reply(handler.stream_unary, method), *coders)
-    return grpc.unary_unary_rpc_method_handler(_guarded_reply(handler.unary_unary, method), *coders)
+        return grpc.stream_unary_rpc_method_handler(reply, *coders)
+    return grpc.unary_unary_rpc_method_handler(reply, *coders)
+
+
+def _wrapped(handler: Handler, method: str) -> Handler:
+    behaviour = handler.stream_unary if handler.request_streaming else handler.unary_unary
+    return rewrapped(handler, _guarded_reply(behaviour, method), _guarded_stream(handler.unary_stream, method))
 
 
 def _guarded_reply(behaviour: Any, method: str) -> Any:

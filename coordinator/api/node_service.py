@@ -1,9 +1,10 @@
-"""NodeService: first contact of nodes, and their administration."""
+"""NodeService: what nodes say of themselves, and their administration."""
 
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
+from coordinator.api.caller import caller_name, calling_node
 from coordinator.api.convert import node_to_wire, registration_from_wire
 from coordinator.api.errors import Context
 from coordinator.api.facts import CoordinatorFacts
@@ -15,14 +16,22 @@ from protos.fleet.v1.node_pb2_grpc import NodeServiceServicer
 class NodeService(NodeServiceServicer):
     """Converts, asks the fleet, converts."""
 
-    def __init__(self, nodes: Nodes, facts: CoordinatorFacts, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        nodes: Nodes,
+        facts: CoordinatorFacts,
+        now: Callable[[], datetime],
+        on_revoked: Callable[[str], None],
+    ) -> None:
         self._nodes = nodes
         self._facts = facts
         self._now = now
+        self._on_revoked = on_revoked
 
     async def RegisterNode(self, request: pb.RegisterNodeRequest, context: Context) -> pb.RegisterNodeReply:
-        """Give a node its id, the broker's address and the key to pin."""
-        node = await asyncio.to_thread(self._nodes.register, registration_from_wire(request))
+        """Take in what the calling node says of itself; where the broker is."""
+        registration = registration_from_wire(request, calling_node())
+        node = await asyncio.to_thread(self._nodes.register, registration)
         return pb.RegisterNodeReply(
             node_id=node.id,
             broker_url=self._facts.broker_url,
@@ -48,5 +57,7 @@ class NodeService(NodeServiceServicer):
 
     async def DeleteNode(self, request: pb.DeleteNodeRequest, context: Context) -> pb.DeleteNodeReply:
         """Forget a node."""
-        node, cleared = await asyncio.to_thread(self._nodes.delete, request.node, force=request.force)
+        delete = self._nodes.delete
+        node, cleared = await asyncio.to_thread(delete, request.node, force=request.force, by=caller_name())
+        self._on_revoked(node)
         return pb.DeleteNodeReply(node_id=node, cleared_topics=cleared)

@@ -1,59 +1,96 @@
-"""The gRPC server: binds, serves, stops. Loopback only, until identities exist."""
+"""The gRPC servers: bind, serve, stop. There is no listener without TLS.
+
+Two of them: the API, which takes calls from holders of a certificate only, and enrollment, where a token or a proof
+of key stands for one. Both show the certificate that is current when somebody connects: it changes without a restart.
+"""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from coordinator.api.errors import ErrorsToStatus
-from coordinator.errors import BadInput, Refused
-from protos.broker_url import is_loopback
+from coordinator.errors import BadInput
 
 Service = tuple[Callable[[Any, grpc.aio.Server], None], object]
 """`add_…Servicer_to_server`, and the servicer."""
 
 MAX_MESSAGE = 4 * 1024 * 1024
+MAX_CALLS = 1000
+"""Under way at the same time, of all callers."""
 STOP_GRACE_S = 2.0
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.so_reuseport", 0),  # a second coordinator on the same port must fail, not share it
+    ("grpc.max_concurrent_streams", 100),
+    ("grpc.server_handshake_timeout_ms", 10_000),
+    ("grpc.max_connection_idle_ms", 10 * 60_000),
+    ("grpc.max_connection_age_ms", 60 * 60_000),  # a certificate that ended ends its connections; calls may finish
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.http2.max_ping_strikes", 2),
 )
 
 
-class ApiServer:
-    """Serves on `address` from `start` to `stop`."""
+@dataclass(frozen=True)
+class Listener:
+    """Where a server listens: `option` is what a person sets to choose another port."""
 
-    def __init__(self, services: Sequence[Service], host: str, port: int) -> None:
+    host: str
+    port: int
+    option: str
+    with_certificates: bool
+    """whether callers must have one"""
+
+
+class ApiServer:
+    """Serves on `address` from `start` to `stop`.
+
+    Args:
+        services: what it serves, beside the health service.
+        listener: where.
+        certificate: key, chain and trusted authorities, PEM, as they are at the moment.
+        interceptors: around every call, the outermost first; errors become statuses before them all.
+    """
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        listener: Listener,
+        certificate: Callable[[], tuple[bytes, bytes, bytes]],
+        interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    ) -> None:
         self._services = services
-        self._host = host
-        self._port = port
+        self._listener = listener
+        self._port = listener.port
+        self._certificate = certificate
+        self._interceptors = interceptors
         self._server: grpc.aio.Server | None = None
         self._health = health.aio.HealthServicer()
 
     @property
     def address(self) -> str:
         """host:port; with port 0 known after `start`."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"{host}:{self._port}"
+        host = self._listener.host
+        return f"[{host}]:{self._port}" if ":" in host else f"{host}:{self._port}"
 
     async def start(self) -> None:
         """Bind and serve.
 
         Raises:
-            Refused: not a loopback address.
             BadInput: the port is in use.
         """
-        if not is_loopback(self._host):
-            raise Refused(
-                f"host {self._host!r}: until identities exist the coordinator serves on 127.0.0.1 or ::1 only"
-            )
-        server = grpc.aio.server(interceptors=(ErrorsToStatus(),), options=OPTIONS)
+        server = grpc.aio.server(
+            interceptors=(ErrorsToStatus(), *self._interceptors), options=OPTIONS, maximum_concurrent_rpcs=MAX_CALLS
+        )
         self._register(server)
         try:
-            self._port = server.add_insecure_port(self.address)
+            self._port = server.add_secure_port(self.address, self._credentials())
         except RuntimeError:
-            raise BadInput(f"{self.address} is in use or cannot be bound: choose another port with --port") from None
+            raise BadInput(
+                f"{self.address} is in use or cannot be bound: choose another port with {self._listener.option}"
+            ) from None
         await server.start()
         self._server = server
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
@@ -64,6 +101,16 @@ class ApiServer:
             await self._health.enter_graceful_shutdown()
             await self._server.stop(STOP_GRACE_S)
             self._server = None
+
+    def _credentials(self) -> grpc.ServerCredentials:
+        return grpc.dynamic_ssl_server_credentials(
+            self._shown(), self._shown, require_client_authentication=self._listener.with_certificates
+        )
+
+    def _shown(self) -> grpc.ServerCertificateConfiguration:
+        """Asked for every connection."""
+        key, chain, authorities = self._certificate()
+        return grpc.ssl_server_certificate_configuration([(key, chain)], authorities)
 
     def _register(self, server: grpc.aio.Server) -> None:
         for add_to_server, servicer in self._services:

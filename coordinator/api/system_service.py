@@ -7,10 +7,10 @@ from typing import Protocol
 from coordinator.api.errors import Context
 from coordinator.api.facts import BrokerLink, CoordinatorFacts
 from coordinator.fleet.census import Census
-from coordinator.fleet.documents import rfc3339
 from coordinator.results.query import Count, Query
 from protos.fleet.v1 import system_pb2 as pb
 from protos.fleet.v1.system_pb2_grpc import SystemServiceServicer
+from protos.moments import rfc3339
 
 
 class CountedResults(Protocol):

@@ -6,12 +6,15 @@ The one boundary where an error becomes one line on standard error and an exit c
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from coordinator import __version__
 from coordinator.cli import audit, client, deployment, model, model_init, node, results
+from coordinator.cli.credentials import OPTION
+from coordinator.cli.credentials import VARIABLE as CREDENTIALS
 from coordinator.cli.demo import demo
 from coordinator.cli.status import status
 from coordinator.errors import Exit, NearfieldError
@@ -47,6 +50,9 @@ def edgectl(
     coordinator: Annotated[
         str, typer.Option(COORDINATOR, envvar=VARIABLE, metavar="HOST:PORT", help="Where it is.")
     ] = client.DEFAULT_ADDRESS,
+    credentials: Annotated[
+        Path | None, typer.Option(OPTION, envvar=CREDENTIALS, metavar="FILE", help="Certificate, key and authority.")
+    ] = None,
     _version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
@@ -55,6 +61,7 @@ def edgectl(
     source = context.get_parameter_source("coordinator")
     client.named_by.set(VARIABLE if source is not None and source.name == "ENVIRONMENT" else COORDINATOR)
     client.address.set(coordinator)
+    client.credentials.set(credentials)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -82,17 +89,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def hoisted(arguments: Sequence[str]) -> list[str]:
-    """The arguments with --coordinator in front, where it may also stand behind a command."""
+    """The arguments with --coordinator and --credentials in front, where they may also stand behind a command."""
     before, after = list(arguments), list[str]()
     if "--" in before:
         cut = before.index("--")
         before, after = before[:cut], before[cut:]
-    for place, argument in enumerate(before):
-        if argument.startswith(f"{COORDINATOR}="):
-            return [argument, *before[:place], *before[place + 1 :], *after]
-        if argument == COORDINATOR and place + 1 < len(before):
-            return [argument, before[place + 1], *before[:place], *before[place + 2 :], *after]
+    for option in (COORDINATOR, OPTION):
+        before = _in_front(before, option)
     return [*before, *after]
+
+
+def _in_front(arguments: list[str], option: str) -> list[str]:
+    for place, argument in enumerate(arguments):
+        if argument.startswith(f"{option}="):
+            return [argument, *arguments[:place], *arguments[place + 1 :]]
+        if argument == option and place + 1 < len(arguments):
+            return [*arguments[place : place + 2], *arguments[:place], *arguments[place + 2 :]]
+    return arguments
 
 
 def _usage(error: Exception) -> str:

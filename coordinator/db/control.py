@@ -10,14 +10,15 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 
 from coordinator.audit.acting import acting
-from coordinator.audit.chain import Entry
 from coordinator.audit.log import say
+from coordinator.db.access import CertificateRows, JoinTokenRows, RevokedRows
 from coordinator.db.audit import AuditRows
 from coordinator.db.deployments import DeploymentRows
 from coordinator.db.engine import answering, reading, writing
 from coordinator.db.migrate import CONTROL, upgrade
 from coordinator.db.models import VersionRows
 from coordinator.db.nodes import DocumentRows, NodeRows
+from coordinator.db.releases import ReleaseRows, RootRows
 from coordinator.db.retained import RetainedRows
 from coordinator.db.tables import settings
 
@@ -28,10 +29,15 @@ class Transaction:
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
         self.versions = VersionRows(connection)
+        self.releases = ReleaseRows(connection)
+        self.roots = RootRows(connection)
         self.nodes = NodeRows(connection)
         self.documents = DocumentRows(connection)
         self.deployments = DeploymentRows(connection)
         self.retained = RetainedRows(connection)
+        self.join_tokens = JoinTokenRows(connection)
+        self.certificates = CertificateRows(connection)
+        self.revoked = RevokedRows(connection)
         self.audit = AuditRows(connection)
 
     def epoch(self) -> int:
@@ -71,8 +77,8 @@ class ControlStore:
                 connection.execute(sa.select(settings.c.only).with_for_update())
             transaction = Transaction(connection)
             yield transaction
-            entry = _record(transaction)
-        if entry is not None:
+            _record(transaction)
+        for entry in transaction.audit.appended:
             say(entry)
 
     def close(self) -> None:
@@ -80,10 +86,9 @@ class ControlStore:
         self._engine.dispose()
 
 
-def _record(transaction: Transaction) -> Entry | None:
+def _record(transaction: Transaction) -> None:
     """Put the act of the call under way into the log, once."""
     pending = acting.get()
-    if pending is None or pending.recorded:
-        return None
-    pending.recorded = True
-    return transaction.audit.append(pending.act, pending.at)
+    if pending is not None and not pending.recorded:
+        pending.recorded = True
+        transaction.audit.append(pending.act, pending.at)

@@ -127,6 +127,7 @@ certificates = sa.Table(
     sa.Column("key_digest", sa.Text, nullable=False),
     sa.Column("not_after", UtcDateTime, nullable=False),
     sa.Column("issued_at", UtcDateTime, nullable=False),
+    sa.Column("pem", sa.LargeBinary, nullable=False),
 )
 
 revoked = sa.Table(

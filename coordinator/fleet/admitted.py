@@ -1,9 +1,11 @@
-"""Whose results are taken, remembered for a moment: asked for every message."""
+"""Whose results are taken, and who is known at all: remembered for a moment, because it is asked for every message."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from coordinator.errors import Unreachable
+from coordinator.fleet.records import Node
 from coordinator.fleet.store import Store
 from protos.identity import NodeId
 
@@ -11,19 +13,29 @@ REMEMBERED_S = 5.0
 
 
 class AdmittedNodes:
-    """Whether results of a node are taken: those of a deleted one are not. Callable from one thread.
+    """Whether results of a node are taken: those of a deleted or revoked one are not. Callable from one thread.
 
     A node that is unknown for another reason (this database was restored from a backup) keeps its results coming.
+
+    Args:
+        store: where nodes are kept.
+        is_revoked: whether a principal is on the deny-list; answers at once.
+        monotonic: seconds.
     """
 
-    def __init__(self, store: Store, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, store: Store, is_revoked: Callable[[str], bool], monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._store = store
+        self._is_revoked = is_revoked
         self._monotonic = monotonic
         self._answers: dict[NodeId, bool] = {}
         self._since = float("-inf")
 
     def __call__(self, node: NodeId) -> bool:
         """Whether to take them now; not while the database does not answer: they come again."""
+        if self._is_revoked(node):
+            return False
         if self._monotonic() - self._since > REMEMBERED_S:
             self._answers.clear()
             self._since = self._monotonic()
@@ -34,3 +46,26 @@ class AdmittedNodes:
             except Unreachable:
                 return False
         return self._answers[node]
+
+
+@dataclass(frozen=True)
+class Known:
+    """Everybody with an identity: nodes, the common names in certificates that were issued, and who was revoked."""
+
+    nodes: Mapping[NodeId, Node]
+    common_names: frozenset[str]
+    revoked: frozenset[str]
+
+
+def everybody(store: Store) -> Known:
+    """Everybody, as it is now: what a broker's access is made of.
+
+    Raises:
+        Unreachable: the database does not answer.
+    """
+    with store.read() as tx:
+        return Known(
+            nodes={node.id: node for node in tx.nodes.all()},
+            common_names=frozenset(certificate.principal for certificate in tx.certificates.all()),
+            revoked=frozenset(revocation.principal for revocation in tx.revoked.all()),
+        )

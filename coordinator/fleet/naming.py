@@ -30,7 +30,12 @@ def check_free(wanted: Node, holder: Node | None) -> None:
         Conflict: another id holds that site and name.
     """
     if holder is not None and holder.id != wanted.id:
-        raise Conflict(
-            f"the name {wanted.full_name} belongs to another node ({holder.id[:12]}…): choose another name, or "
-            f"remove that one with edgectl node delete {wanted.full_name}"
-        )
+        raise name_taken(holder)
+
+
+def name_taken(holder: Node) -> Conflict:
+    """What to say where somebody wants the name of another node."""
+    return Conflict(
+        f"the name {holder.full_name} belongs to another node ({holder.id[:12]}…): choose another name; to swap its "
+        f"hardware, edgectl node replace {holder.full_name}; to remove it, edgectl node delete {holder.full_name}"
+    )

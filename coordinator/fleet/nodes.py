@@ -1,7 +1,8 @@
-"""Nodes: registration at first contact, and what an administrator does with them.
+"""Nodes: what they say of themselves, and what an administrator does with them.
 
-Identity is an id that is issued here and never changes. Name, site and labels are data: the name and site that the
-coordinator has win over what a known node says of itself, its labels and facts are taken over.
+Identity is an id that is issued at enrollment (`enrollment`) and never changes. Name, site and labels are data: the
+name and site that the coordinator has win over what a node says of itself, and so do the labels of its join token;
+its other labels and its facts are taken over.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -9,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from coordinator.errors import BadInput, Conflict, Refused
-from coordinator.fleet.desired import compile_node, decode
+from coordinator.fleet.desired import compile_node
 from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.naming import check_free, find_node
 from coordinator.fleet.presence import Presence
-from coordinator.fleet.records import Issued, Node
-from coordinator.fleet.retained import control_topics, live_topics
+from coordinator.fleet.records import Issued, Node, Revocation
+from coordinator.fleet.removal import remove_node
 from coordinator.fleet.selectors import check_label, parse_selector
 from coordinator.fleet.store import Store, Transaction
 from protos.errors import ContractError
-from protos.identity import NodeId, checked_name, is_id, node_id
+from protos.identity import NodeId, checked_name
 from protos.reported import Facts
 from protos.topics import Topics
 
@@ -29,9 +30,9 @@ MAX_LABELS = 64
 
 @dataclass(frozen=True)
 class Registration:
-    """What a node says of itself at first contact, or again; `node` is empty the first time."""
+    """What a node says of itself."""
 
-    node: str
+    node: NodeId
     name: str
     site: str
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -40,10 +41,12 @@ class Registration:
 
 @dataclass(frozen=True)
 class NodeDetails:
-    """A node with its newest desired document."""
+    """A node with its newest desired document, the end of its certificate, and since when it is refused."""
 
     node: Node
     issued: Issued | None
+    certificate_ends: datetime | None = None
+    revoked_at: datetime | None = None
 
 
 class NodeService:
@@ -53,7 +56,6 @@ class NodeService:
         store: where nodes are kept.
         topics: the topics of the broker.
         now: the clock.
-        random: so many random bytes.
         on_changed: called with the ids of nodes whose documents or retained topics want attention.
     """
 
@@ -62,24 +64,22 @@ class NodeService:
         store: Store,
         topics: Topics,
         now: Callable[[], datetime],
-        random: Callable[[int], bytes],
         on_changed: Callable[[Collection[NodeId]], None],
     ) -> None:
         self._store = store
         self._topics = topics
         self._now = now
-        self._random = random
         self._on_changed = on_changed
 
     def register(self, registration: Registration) -> Node:
         """The node as it is known from now on.
 
         Raises:
-            BadInput: a name, a label or the id breaks the rules.
+            BadInput: a name or a label breaks the rules.
             Refused: the node was deleted here.
             Conflict: another node has that name.
         """
-        _check(registration)
+        check_registration(registration)
         with self._store.write() as tx:
             node = self._admitted(tx, registration)
             check_free(node, tx.nodes.named(node.site, node.name))
@@ -97,8 +97,12 @@ class NodeService:
         wanted = parse_selector(selector)
         with self._store.read() as tx:
             issued = tx.documents.all()
+            ends = {one.principal: one.not_after for one in tx.certificates.all()}
+            revoked = {one.principal: one.at for one in tx.revoked.all()}
             found = (node for node in tx.nodes.all() if wanted.matches(node.selectable))
-            return tuple(NodeDetails(node, issued.get(node.id)) for node in found)
+            return tuple(
+                NodeDetails(node, issued.get(node.id), ends.get(node.id), revoked.get(node.id)) for node in found
+            )
 
     def show(self, reference: str) -> NodeDetails:
         """One node, by id, `site/name` or name.
@@ -109,7 +113,7 @@ class NodeService:
         """
         with self._store.read() as tx:
             node = find_node(reference, tx.nodes.all())
-            return NodeDetails(node, tx.documents.get(node.id))
+            return _details(tx, node)
 
     def rename(self, reference: str, name: str, site: str) -> NodeDetails:
         """Call a node otherwise, and move it where a site is given.
@@ -126,12 +130,12 @@ class NodeService:
             _check_no_new_clash(tx, node, renamed)
             tx.nodes.put(renamed)
             changed = self._issue(tx, renamed)
-            details = NodeDetails(renamed, tx.documents.get(node.id))
+            details = _details(tx, renamed)
         self._on_changed(changed)
         return details
 
-    def delete(self, reference: str, *, force: bool = False) -> tuple[NodeId, int]:
-        """Forget a node; its id, and how many retained topics are to be cleared.
+    def delete(self, reference: str, *, force: bool = False, by: str = "") -> tuple[NodeId, int]:
+        """Forget a node and refuse it from now on; its id, and how many retained topics are to be cleared.
 
         Raises:
             NotFound: no node is called that.
@@ -141,50 +145,65 @@ class NodeService:
         with self._store.write() as tx:
             node = find_node(reference, tx.nodes.all())
             _check_may_go(node, force=force)
-            issued = tx.documents.get(node.id)
-            topics = control_topics(node.id, self._topics)
-            if issued is not None:
-                topics |= live_topics(decode(issued), self._topics)
-            tx.retained.add(node.id, topics)
-            tx.retained.forget(node.id, self._now())
-            tx.nodes.remove(node.id)
+            now = self._now()
+            cleared = remove_node(tx, node, self._topics, now, Revocation(node.id, now, by, "deleted"))
         self._on_changed((node.id,))
-        return node.id, len(topics)
+        return node.id, cleared
 
     def _issue(self, tx: Transaction, node: Node) -> tuple[NodeId, ...]:
         changed = checked(changes(tx, (node,), tx.deployments.all(), self._now()))
         return issue(tx, changed, self._topics)
 
     def _admitted(self, tx: Transaction, registration: Registration) -> Node:
-        known = tx.nodes.get(NodeId(registration.node)) if registration.node else None
+        known, token = tx.nodes.get(registration.node), tx.join_tokens.of_node(registration.node)
+        labels = {**registration.labels, **(token.labels if token else {})}
         if known is not None:
-            return replace(known, labels=registration.labels, facts=registration.facts)
-        if registration.node and tx.retained.is_forgotten(NodeId(registration.node)):
-            raise Refused(
-                f"node {registration.node} was deleted on this coordinator: remove its state folder to register it anew"
-            )
-        # An id that is unknown here was issued before this database was restored or made anew: it stays.
-        return Node(
-            id=NodeId(registration.node) if registration.node else node_id(self._random(16)),
-            site=registration.site,
-            name=registration.name,
-            labels=registration.labels,
-            facts=registration.facts,
-            registered_at=self._now(),
-        )
+            return replace(known, labels=labels, facts=registration.facts)
+        if tx.retained.is_forgotten(registration.node):
+            raise Refused(f"node {registration.node} was deleted on this coordinator: enroll the device anew")
+        # An id that is unknown here was issued before this database was restored: it stays.
+        return Node(registration.node, registration.site, registration.name, labels, registration.facts, self._now())
 
 
-def _check(registration: Registration) -> None:
-    if registration.node and not is_id(registration.node):
-        raise BadInput(f"{registration.node!r} is not a node's id")
-    _name(registration.name, "name")
-    _name(registration.site, "site")
-    if len(registration.labels) > MAX_LABELS:
-        raise BadInput(f"{len(registration.labels)} labels; a node has at most {MAX_LABELS}")
-    for key, value in registration.labels.items():
+def check_registration(registration: Registration) -> None:
+    """What a node says of itself keeps the rules.
+
+    Raises:
+        BadInput: its name, its site or a label does not.
+    """
+    checked_place(registration.site, registration.name)
+    checked_labels(registration.labels)
+
+
+def checked_place(site: str, name: str | None) -> None:
+    """A site, and a name where there is one.
+
+    Raises:
+        BadInput: one of them is no name.
+    """
+    _name(site, "site")
+    if name is not None:
+        _name(name, "name")
+
+
+def checked_labels(labels: Mapping[str, str]) -> None:
+    """Labels for a node.
+
+    Raises:
+        BadInput: one breaks the rules, or there are too many.
+    """
+    if len(labels) > MAX_LABELS:
+        raise BadInput(f"{len(labels)} labels; a node has at most {MAX_LABELS}")
+    for key, value in labels.items():
         check_label(key, value)
         if key in OWN_LABELS:
             raise BadInput(f"a label cannot be called {key!r}: selectors see the node's own {key} under that key")
+
+
+def _details(tx: Transaction, node: Node) -> NodeDetails:
+    certificate, revocation = tx.certificates.get(node.id), tx.revoked.get(node.id)
+    ends = certificate.not_after if certificate else None
+    return NodeDetails(node, tx.documents.get(node.id), ends, revocation.at if revocation else None)
 
 
 def _name(text: str, what: str) -> str:

@@ -10,6 +10,8 @@ from protos.digest import Digest
 from protos.identity import NodeId
 from protos.reported import Facts, Reported
 
+TOKEN_ID_DIGITS = 12
+
 
 @dataclass(frozen=True)
 class Node:
@@ -57,3 +59,49 @@ class Issued:
     revision: int
     digest: Digest
     payload: bytes
+
+
+@dataclass(frozen=True)
+class JoinTokenRecord:
+    """What is kept of a join token; `digest` is the SHA-256 of its secret."""
+
+    digest: str
+    site: str
+    name: str | None
+    """what its node will be called; None: the device says"""
+    labels: Mapping[str, str]
+    replaces: NodeId | None
+    """the node whose place its node takes"""
+    created_by: str
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+    node: NodeId | None = None
+    """the node that used it"""
+
+    @property
+    def id(self) -> str:
+        """What people call it."""
+        return self.digest[:TOKEN_ID_DIGITS]
+
+
+@dataclass(frozen=True)
+class IssuedCertificate:
+    """The newest certificate of a principal."""
+
+    principal: str
+    serial: str
+    key_digest: str
+    not_after: datetime
+    issued_at: datetime
+    pem: bytes
+
+
+@dataclass(frozen=True)
+class Revocation:
+    """A principal that is refused from `at` on, by whom and why."""
+
+    principal: str
+    at: datetime
+    by: str
+    reason: str

@@ -5,7 +5,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Protocol
 
-from coordinator.fleet.records import Applied, Issued, Node
+from coordinator.audit.log import AuditRows
+from coordinator.fleet.records import Applied, Issued, IssuedCertificate, JoinTokenRecord, Node, Revocation
 from protos.digest import Digest
 from protos.identity import NodeId
 
@@ -96,8 +97,67 @@ class Releases(Protocol):
         """The digest of a version's bundle, or None where there is no such version."""
 
 
+class JoinTokens(Protocol):
+    """The rows of join tokens."""
+
+    def all(self) -> tuple[JoinTokenRecord, ...]:
+        """All tokens, the newest first."""
+
+    def get(self, digest: str) -> JoinTokenRecord | None:
+        """One token by the digest of its secret."""
+
+    def of_node(self, node: NodeId) -> JoinTokenRecord | None:
+        """The token that a node used."""
+
+    def add(self, token: JoinTokenRecord) -> None:
+        """A new token."""
+
+    def use(self, digest: str, node: NodeId, at: datetime) -> bool:
+        """Mark a token as used by a node; False where somebody was first."""
+
+    def remove(self, digest: str) -> None:
+        """Delete a token."""
+
+
+class Certificates(Protocol):
+    """The newest certificate of each principal."""
+
+    def all(self) -> tuple[IssuedCertificate, ...]:
+        """All, by principal."""
+
+    def get(self, principal: str) -> IssuedCertificate | None:
+        """The newest of a principal."""
+
+    def put(self, certificate: IssuedCertificate) -> None:
+        """Remember a principal's newest."""
+
+
+class Revoked(Protocol):
+    """Principals that are refused."""
+
+    def all(self) -> tuple[Revocation, ...]:
+        """All, the newest first."""
+
+    def get(self, principal: str) -> Revocation | None:
+        """A principal's revocation."""
+
+    def add(self, revocation: Revocation) -> None:
+        """Revoke a principal, for good; the first time counts."""
+
+
+class RootNumbers(Protocol):
+    """What the fleet needs to know of trust roots."""
+
+    def newest_number(self) -> int:
+        """The number of the newest root; 0 where there is none."""
+
+
 class Transaction(Protocol):
     """What the fleet sees of a transaction."""
+
+    @property
+    def roots(self) -> RootNumbers:
+        """Trust roots."""
 
     @property
     def nodes(self) -> Nodes:
@@ -116,8 +176,24 @@ class Transaction(Protocol):
         """Retained topics to clear."""
 
     @property
+    def join_tokens(self) -> JoinTokens:
+        """Join tokens."""
+
+    @property
+    def certificates(self) -> Certificates:
+        """Certificates."""
+
+    @property
+    def revoked(self) -> Revoked:
+        """The deny-list."""
+
+    @property
     def versions(self) -> Releases:
         """Model versions."""
+
+    @property
+    def audit(self) -> AuditRows:
+        """The audit log."""
 
     def epoch(self) -> int:
         """The epoch of the documents issued now."""

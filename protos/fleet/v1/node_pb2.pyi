@@ -44,7 +44,7 @@ class RegisterNodeRequest(google.protobuf.message.Message):
     LABELS_FIELD_NUMBER: builtins.int
     FACTS_JSON_FIELD_NUMBER: builtins.int
     node_id: builtins.str
-    """Empty at first contact."""
+    """Not read: the certificate says it."""
     name: builtins.str
     site: builtins.str
     facts_json: builtins.str
@@ -77,7 +77,7 @@ class RegisterNodeReply(google.protobuf.message.Message):
     TRUST_ROOTS_FIELD_NUMBER: builtins.int
     node_id: builtins.str
     broker_url: builtins.str
-    """For example mqtt://127.0.0.1:1883."""
+    """For example mqtts://127.0.0.1:8883."""
     topic_prefix: builtins.str
     name: builtins.str
     site: builtins.str
@@ -136,6 +136,8 @@ class Node(google.protobuf.message.Message):
     REPORTED_JSON_FIELD_NUMBER: builtins.int
     FACTS_JSON_FIELD_NUMBER: builtins.int
     REGISTERED_AT_FIELD_NUMBER: builtins.int
+    CERTIFICATE_NOT_AFTER_FIELD_NUMBER: builtins.int
+    REVOKED_AT_FIELD_NUMBER: builtins.int
     node_id: builtins.str
     name: builtins.str
     site: builtins.str
@@ -149,6 +151,9 @@ class Node(google.protobuf.message.Message):
     """Reported of protos/reported.py as JSON, empty before the first report."""
     facts_json: builtins.str
     registered_at: builtins.str
+    certificate_not_after: builtins.str
+    """RFC 3339, or empty."""
+    revoked_at: builtins.str
     @property
     def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
     def __init__(
@@ -166,8 +171,10 @@ class Node(google.protobuf.message.Message):
         reported_json: builtins.str = ...,
         facts_json: builtins.str = ...,
         registered_at: builtins.str = ...,
+        certificate_not_after: builtins.str = ...,
+        revoked_at: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["desired_epoch", b"desired_epoch", "desired_revision", b"desired_revision", "facts_json", b"facts_json", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "node_id", b"node_id", "presence", b"presence", "registered_at", b"registered_at", "reported_json", b"reported_json", "reported_revision", b"reported_revision", "site", b"site"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["certificate_not_after", b"certificate_not_after", "desired_epoch", b"desired_epoch", "desired_revision", b"desired_revision", "facts_json", b"facts_json", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "node_id", b"node_id", "presence", b"presence", "registered_at", b"registered_at", "reported_json", b"reported_json", "reported_revision", b"reported_revision", "revoked_at", b"revoked_at", "site", b"site"]) -> None: ...
 
 Global___Node: typing_extensions.TypeAlias = Node
 

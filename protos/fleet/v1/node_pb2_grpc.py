@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class NodeServiceStub(object):
-    """First contact of a node, and the administration of nodes.
+    """What a node says of itself, and the administration of nodes.
     """
 
     def __init__(self, channel):
@@ -68,12 +68,11 @@ class NodeServiceStub(object):
 
 
 class NodeServiceServicer(object):
-    """First contact of a node, and the administration of nodes.
+    """What a node says of itself, and the administration of nodes.
     """
 
     def RegisterNode(self, request, context):
-        """Gives the node its id, the broker's address and the key that signs its documents; the node pins that key.
-        A node that is known calls again to learn of a new broker address.
+        """A node says its facts, and learns where the broker is now. Which node calls is said by its certificate.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -154,7 +153,7 @@ def add_NodeServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class NodeService(object):
-    """First contact of a node, and the administration of nodes.
+    """What a node says of itself, and the administration of nodes.
     """
 
     @staticmethod

@@ -48,6 +48,7 @@ def _identity() -> None:
         sa.Column("key_digest", sa.Text, nullable=False),
         sa.Column("not_after", TIME, nullable=False),
         sa.Column("issued_at", TIME, nullable=False),
+        sa.Column("pem", sa.LargeBinary, nullable=False),
         sa.PrimaryKeyConstraint("principal", name="pk_certificates"),
     )
     op.create_table(

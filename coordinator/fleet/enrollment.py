@@ -1,0 +1,219 @@
+"""Enrollment: a device becomes a node by a join token, and stays one by proof of its key.
+
+The identity is decided here: a fresh id, the site and the name of the token. Of the device's request only the public
+key is taken, and what it says of itself where the token does not.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from cryptography import x509
+
+from coordinator.authority.certificates import CLIENT, Authority, Certificate, proves, read_certificate
+from coordinator.authority.csr import requested_key
+from coordinator.authority.keys import PublicKey, key_digest
+from coordinator.errors import BadInput, Refused
+from coordinator.fleet.challenge import check_challenge
+from coordinator.fleet.documents import changes, checked, issue
+from coordinator.fleet.naming import check_free
+from coordinator.fleet.nodes import Registration, check_registration
+from coordinator.fleet.records import IssuedCertificate, JoinTokenRecord, Node, Revocation
+from coordinator.fleet.removal import remove_node
+from coordinator.fleet.store import Store, Transaction
+from coordinator.fleet.token_use import Use, judge
+from protos.errors import ContractError
+from protos.identity import NodeId, node_id
+from protos.join_token import SECRET_BYTES, secret_digest
+from protos.principal import Role, principal_of
+from protos.reported import Facts
+from protos.topics import Topics
+
+
+@dataclass(frozen=True)
+class Application:
+    """What a device asks for: a certificate for a key, with a token's secret."""
+
+    secret: bytes = field(repr=False)
+    csr: bytes
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    facts: Facts = field(default_factory=Facts)
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """What a node asks for: a certificate for a key, by proof of the key that it has."""
+
+    certificate: bytes
+    csr: bytes
+    challenge: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A node's id and certificate; `node` is None where this database does not know it (any more)."""
+
+    id: NodeId
+    certificate: bytes
+    node: Node | None
+
+
+class EnrollmentService:
+    """Every method may be called from any thread.
+
+    Args:
+        store: where nodes and tokens are kept.
+        authority: who signs.
+        topics: the topics of the broker.
+        lifetime: of a node's certificate.
+        grace: so long after its end a certificate can be renewed.
+        secret: of the challenges.
+        now: the clock.
+        random: so many random bytes.
+        on_changed: called with the ids of nodes whose documents or retained topics want attention.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        authority: Authority,
+        topics: Topics,
+        lifetime: timedelta,
+        grace: timedelta,
+        secret: bytes,
+        now: Callable[[], datetime],
+        random: Callable[[int], bytes],
+        on_changed: Callable[[Collection[NodeId]], None],
+    ) -> None:
+        self._store = store
+        self._authority = authority
+        self._topics = topics
+        self._lifetime = lifetime
+        self._grace = grace
+        self._secret = secret
+        self._now = now
+        self._random = random
+        self._on_changed = on_changed
+
+    def enroll(self, application: Application) -> Identity:
+        """Use up a token.
+
+        Raises:
+            BadInput: the request for a certificate, a name or a label breaks the rules.
+            Refused: the token is unknown, used by another key, too old, or its node was revoked.
+            Conflict: another node has the name.
+        """
+        key = requested_key(application.csr)
+        digest = _digest(application.secret)
+        with self._store.read() as tx:  # whoever guesses does not even hold up writers
+            judge(tx.join_tokens.get(digest), _issued(tx, digest), key_digest(key), self._now())
+        with self._store.write() as tx:
+            token = tx.join_tokens.get(digest)
+            if judge(token, _issued(tx, digest), key_digest(key), self._now()) is Use.AGAIN:
+                return _same_again(tx, token)
+            assert token is not None  # judge refuses what is unknown
+            identity, changed = self._joined(tx, token, application, key)
+        self._on_changed(changed)
+        return identity
+
+    def renew(self, renewal: Renewal) -> Identity:
+        """A new certificate for a node that proves its key.
+
+        Raises:
+            BadInput: a certificate or the request for one is none.
+            Refused: the proof does not hold, it comes too late, or the node was revoked.
+        """
+        check_challenge(renewal.challenge, self._secret, self._now())
+        key = requested_key(renewal.csr)
+        held = read_certificate(renewal.certificate)
+        node = self._proven(held, renewal)
+        if self._now() > held.not_valid_after_utc + self._grace:
+            raise Refused(
+                f"the certificate ended at {held.not_valid_after_utc:%Y-%m-%d}, and the {self._grace.days} days of "
+                "grace are over: enroll the device anew (edgectl node replace, edge-node enroll)"
+            )
+        with self._store.write() as tx:
+            _check_admitted(tx, node)
+            certificate = self._certified(tx, node, key)
+            return Identity(node, certificate.pem, tx.nodes.get(node))
+
+    def _joined(
+        self, tx: Transaction, token: JoinTokenRecord, application: Application, key: PublicKey
+    ) -> tuple[Identity, tuple[NodeId, ...]]:
+        """A new node in the place that its token is for, and whose documents changed."""
+        node = _placed(NodeId(node_id(self._random(16))), token, application, self._now())
+        gone = self._cleared_place(tx, token)
+        check_free(node, tx.nodes.named(node.site, node.name))
+        if not tx.join_tokens.use(token.digest, node.id, self._now()):
+            raise Refused("this join token was used by another device just now")
+        tx.nodes.put(node)
+        changed = checked(changes(tx, (node,), tx.deployments.all(), self._now()))
+        certificate = self._certified(tx, node.id, key)
+        return Identity(node.id, certificate.pem, node), (*gone, *issue(tx, changed, self._topics))
+
+    def _cleared_place(self, tx: Transaction, token: JoinTokenRecord) -> tuple[NodeId, ...]:
+        """The node whose place is taken goes, where it is still there."""
+        old = tx.nodes.get(token.replaces) if token.replaces else None
+        if old is None:
+            return ()
+        now = self._now()
+        remove_node(tx, old, self._topics, now, Revocation(old.id, now, token.created_by, "replaced"))
+        return (old.id,)
+
+    def _certified(self, tx: Transaction, node: NodeId, key: PublicKey) -> Certificate:
+        issued = self._authority.issue(key, node, CLIENT, self._lifetime, self._now())
+        tx.certificates.put(
+            IssuedCertificate(node, issued.serial, issued.key_digest, issued.not_after, self._now(), issued.pem)
+        )
+        return issued
+
+    def _proven(self, held: x509.Certificate, renewal: Renewal) -> NodeId:
+        """Whose certificate it is, after the caller has shown that it holds its key."""
+        if not self._authority.is_issuer_of(held):
+            raise Refused("the certificate was not issued by this coordinator: enroll the device here")
+        name = held.subject.rfc4514_string().removeprefix("CN=")
+        try:
+            principal = principal_of(name)
+        except ContractError:
+            principal = None
+        if principal is None or principal.role is not Role.NODE:
+            raise Refused("only nodes renew their certificates: edgectl credential create makes others")
+        if not proves(held, renewal.signature, renewal.challenge + renewal.csr):
+            raise Refused("the signature does not prove the certificate's key")
+        return NodeId(principal.name)
+
+
+def _digest(secret: bytes) -> str:
+    if len(secret) != SECRET_BYTES:
+        raise BadInput(f"a join token's secret has {SECRET_BYTES} bytes, not {len(secret)}")
+    return secret_digest(secret)
+
+
+def _issued(tx: Transaction, digest: str) -> IssuedCertificate | None:
+    token = tx.join_tokens.get(digest)
+    return tx.certificates.get(token.node) if token is not None and token.node else None
+
+
+def _same_again(tx: Transaction, token: JoinTokenRecord | None) -> Identity:
+    assert token is not None  # it was used, so it is known
+    assert token.node is not None
+    _check_admitted(tx, token.node)
+    issued = tx.certificates.get(token.node)
+    assert issued is not None  # its key was compared
+    return Identity(token.node, issued.pem, tx.nodes.get(token.node))
+
+
+def _check_admitted(tx: Transaction, node: NodeId) -> None:
+    if tx.revoked.get(node) is not None or tx.retained.is_forgotten(node):
+        raise Refused(f"node {node} was revoked on this coordinator: it needs a new join token")
+
+
+def _placed(node: NodeId, token: JoinTokenRecord, application: Application, now: datetime) -> Node:
+    labels = {**application.labels, **token.labels}
+    registration = Registration(node, token.name or application.name, token.site, labels, application.facts)
+    if not registration.name:
+        raise BadInput("the join token binds no name, and the device says none: edge-node enroll TOKEN --name NAME")
+    check_registration(registration)
+    return Node(node, registration.site, registration.name, labels, registration.facts, now)
