@@ -6,7 +6,7 @@ UV ?= uv
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit check format bench proto lock clean
+.PHONY: help setup demo test test-unit check format bench proto sbom audit lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -51,12 +51,29 @@ $(VENV)/proto/.ready: requirements/proto.txt | setup
 proto: $(VENV)/proto/.ready  ## generate the gRPC stubs
 	$(BIN)/python -m tests.generated --write
 
+$(VENV)/audit/.ready: requirements/audit.txt
+	test -x $(VENV)/audit/bin/python || $(PYTHON) -m venv $(VENV)/audit
+	$(VENV)/audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
+
+sbom: $(VENV)/audit/.ready  ## the parts lists (CycloneDX) of what is shipped: build/sbom/
+	@mkdir -p build/sbom
+	@for name in node coordinator; do \
+	  $(VENV)/audit/bin/cyclonedx-py requirements requirements/$$name.txt --pyproject pyproject.toml --mc-type application \
+	    --output-reproducible --spec-version 1.6 -o build/sbom/nearfield-$$name.cdx.json || exit 1; \
+	  echo build/sbom/nearfield-$$name.cdx.json; \
+	done
+
+audit: setup $(VENV)/audit/.ready  ## known vulnerabilities of all locked packages (asks a public service)
+	@$(BIN)/python -m tests.audit $(VENV)/audit/bin/pip-audit
+
 lock:  ## resolve the requirement locks again (needs uv)
 	$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
 	$(LOCK) pyproject.toml --extra node -o requirements/node.txt
 	$(LOCK) pyproject.toml --extra coordinator --extra postgres -o requirements/coordinator.txt
 	$(LOCK) pyproject.toml --extra tflite-runtime --extra image -o requirements/tflite-runtime.txt
 	$(LOCK) requirements/proto.in -o requirements/proto.txt
+	$(LOCK) requirements/audit.in -o requirements/audit.txt
 
 clean:  ## remove what make made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -50,7 +50,7 @@ def restrict(unit: str) -> None:
 def main(arguments: Sequence[str]) -> None:
     """Restrict, then become the command."""
     restrict(Path(arguments[0]).read_text(encoding="utf-8"))
-    os.execvp(arguments[1], arguments[1:])
+    os.execvp(arguments[1], list(arguments[1:]))
 
 
 def _expanded(word: str) -> frozenset[str]:

@@ -1,4 +1,4 @@
-"""The units of the services as systemd reads them: nothing that it does not know, and how exposed they leave a system."""
+"""The units of the services as systemd reads them: it knows every line, and they leave a system little exposed."""
 
 import os
 import re
