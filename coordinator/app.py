@@ -17,11 +17,9 @@ from typing import Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coordinator import __version__
-from coordinator.api.artifact_service import ArtifactService
 from coordinator.api.deployment_service import DeploymentService as DeploymentApi
 from coordinator.api.facts import BrokerLink, CoordinatorFacts
 from coordinator.api.guard import Guard
-from coordinator.api.model_service import ModelService
 from coordinator.api.node_service import NodeService as NodeApi
 from coordinator.api.result_service import ResultService
 from coordinator.api.server import ApiServer, Listener, Service
@@ -30,6 +28,7 @@ from coordinator.config import CoordinatorConfig
 from coordinator.db.control import ControlStore
 from coordinator.db.engine import open_engine, sqlite_url
 from coordinator.db.results_database import ResultsDatabase, open_results
+from coordinator.first_root import read_first_root
 from coordinator.fleet.admitted import AdmittedNodes
 from coordinator.fleet.census import take_census
 from coordinator.fleet.comparison import Comparison
@@ -44,18 +43,17 @@ from coordinator.link.broker import BrokerClient, Handler, broker_of, own_identi
 from coordinator.link.discovery import Announcement
 from coordinator.link.own_broker import BrokerSettings, OwnBroker, own_broker
 from coordinator.link.tls import TlsFiles
+from coordinator.publishing import Publishing
 from coordinator.registry.blobs import Blobs
-from coordinator.registry.service import Registry
+from coordinator.registry.roots import TrustRoots
 from coordinator.registry.tidying import tidy_daily
 from coordinator.results.ingest import Collector
 from coordinator.results.tail import TailHub
 from protos.envelope import DESIRED, key_id, public_bytes, seal
 from protos.fleet.v1 import (
     access_pb2_grpc,
-    artifact_pb2_grpc,
     deployment_pb2_grpc,
     enrollment_pb2_grpc,
-    model_pb2_grpc,
     node_pb2_grpc,
     result_pb2_grpc,
     system_pb2_grpc,
@@ -148,23 +146,22 @@ class Coordinator:
         self._background(controller.run(), "controller")
         self._background(access.run(), "access")
         facts = self._facts(public_bytes(key))
-        registry = Registry(store, blobs, utc_now)
-        self._background(tidy_daily(registry), "registry")
+        publishing = await self._open_publishing(store, blobs, public_bytes(key), controller)
+        self._background(tidy_daily(publishing.registry), "registry")
 
         def on_changed(nodes: Collection[NodeId]) -> None:
             controller.wake(nodes)
             access.wake()
 
-        services = self._services(store, on_changed, facts, registry, identities)
-        services.append((artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, ArtifactService(blobs, registry)))
-        services.append((model_pb2_grpc.add_ModelServiceServicer_to_server, ModelService(registry)))
+        services = self._services(store, on_changed, facts, publishing, identities)
+        services.extend(publishing.services())
         services.append((result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results.query, hub)))
         system = SystemService(
             facts, lambda: BrokerLink(client.connected, client.state), lambda: take_census(store), results.query
         )
         services.append((system_pb2_grpc.add_SystemServiceServicer_to_server, system))
         await self._start_api(services, identities)
-        await self._start_enrollment(identities, facts, on_changed)
+        await self._start_enrollment(identities, facts, publishing, on_changed)
         self._parts.callback(hub.close)  # first of all: whoever watches results would hold the API up
         await self._announce(key_id(public_bytes(key)))
 
@@ -173,6 +170,13 @@ class Coordinator:
         await asyncio.to_thread(identities.prepare)
         self._background(identities.revocations.run(), "revocations")
         return identities
+
+    async def _open_publishing(
+        self, store: ControlStore, blobs: Blobs, key: bytes, controller: Controller
+    ) -> Publishing:
+        roots = TrustRoots(store, read_first_root(self._folder), key, controller.compare)
+        await asyncio.to_thread(roots.prepare)
+        return Publishing(store, blobs, roots, utc_now)
 
     async def _open_store(self) -> ControlStore:
         url = self._config.database or sqlite_url(self._folder.database)
@@ -235,15 +239,18 @@ class Coordinator:
         store: ControlStore,
         on_changed: Callable[[Collection[NodeId]], None],
         facts: CoordinatorFacts,
-        registry: Registry,
+        publishing: Publishing,
         identities: Identities,
     ) -> list[Service]:
         nodes = NodeService(store, self._topics, utc_now, on_changed)
-        deployments = DeploymentService(store, self._topics, utc_now, on_changed, registry.manifest_of)
+        deployments = DeploymentService(store, self._topics, utc_now, on_changed, publishing.manifest_of)
         revoke = identities.revocations.add
         return [
             (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments)),
-            (node_pb2_grpc.add_NodeServiceServicer_to_server, NodeApi(nodes, facts, utc_now, revoke)),
+            (
+                node_pb2_grpc.add_NodeServiceServicer_to_server,
+                NodeApi(nodes, facts, utc_now, revoke, publishing.trust_roots),
+            ),
             (access_pb2_grpc.add_AccessServiceServicer_to_server, identities.access_service()),
         ]
 
@@ -258,10 +265,11 @@ class Coordinator:
         self,
         identities: Identities,
         facts: CoordinatorFacts,
+        publishing: Publishing,
         on_changed: Callable[[Collection[NodeId]], None],
     ) -> None:
         service = identities.enrollment_service(
-            self._topics, self.address, facts.broker_url, facts.trusted_keys, tuple, on_changed
+            self._topics, self.address, facts.broker_url, facts.trusted_keys, publishing.trust_roots, on_changed
         )
         listener = Listener(self._config.host, self._config.enroll_port, "--enroll-port", with_certificates=False)
         add_to_server = enrollment_pb2_grpc.add_EnrollmentServiceServicer_to_server

@@ -11,6 +11,7 @@ import msgspec
 from protos.deployment import Pipeline
 from protos.digest import Digest, digest_of
 from protos.identity import NodeId
+from protos.moments import Moment
 
 
 class DesiredDeployment(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -26,7 +27,12 @@ class DesiredDeployment(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
-    """All that a node should run and be called. `issued_at` is RFC 3339 UTC."""
+    """All that a node should run and be called. `issued_at` is RFC 3339 UTC.
+
+    From `expires_at` on it is not adopted any more: a broker that keeps the newer ones back cannot freeze a node that
+    begins anew. What was adopted before runs on. `trust_root` is the number of the newest root: a node that holds an
+    older one asks for it.
+    """
 
     node: NodeId
     epoch: int
@@ -35,6 +41,8 @@ class Desired(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     site: str
     deployments: tuple[DesiredDeployment, ...] = ()
+    expires_at: Moment | None = None
+    trust_root: int = 0
 
 
 def encode_desired(desired: Desired) -> bytes:

@@ -8,6 +8,7 @@ from coordinator.errors import BadInput
 from coordinator.registry.admission import check_size
 from coordinator.registry.blobs import Blobs, Upload
 from coordinator.registry.service import Registry
+from coordinator.registry.signing import Signing
 from protos.digest import Digest, checked_digest
 from protos.fleet.v1 import artifact_pb2 as pb
 from protos.fleet.v1.artifact_pb2_grpc import ArtifactServiceServicer
@@ -16,9 +17,10 @@ from protos.fleet.v1.artifact_pb2_grpc import ArtifactServiceServicer
 class ArtifactService(ArtifactServiceServicer):
     """Converts, asks the blobs and the registry, converts."""
 
-    def __init__(self, blobs: Blobs, registry: Registry) -> None:
+    def __init__(self, blobs: Blobs, registry: Registry, signing: Signing) -> None:
         self._blobs = blobs
         self._registry = registry
+        self._signing = signing
 
     async def StatBlob(self, request: pb.StatBlobRequest, context: Context) -> pb.BlobStat:
         """What is held of a blob."""
@@ -44,10 +46,11 @@ class ArtifactService(ArtifactServiceServicer):
             yield pb.Chunk(data=chunk)
 
     async def GetManifest(self, request: pb.GetManifestRequest, context: Context) -> pb.Manifest:
-        """The manifest of a bundle."""
+        """The manifest of a bundle, with what publishers signed about it."""
         digest = checked_digest(request.digest)
         content = await asyncio.to_thread(self._registry.manifest, digest)
-        return pb.Manifest(digest=digest, content=content)
+        releases, downgrades = await asyncio.to_thread(self._signing.papers_of, digest)
+        return pb.Manifest(digest=digest, content=content, releases=releases, downgrades=downgrades)
 
     def _stat(self, digest: Digest) -> pb.BlobStat:
         state = self._blobs.state(digest)

@@ -22,11 +22,13 @@ class NodeService(NodeServiceServicer):
         facts: CoordinatorFacts,
         now: Callable[[], datetime],
         on_revoked: Callable[[str], None],
+        trust_roots: Callable[[], tuple[bytes, ...]],
     ) -> None:
         self._nodes = nodes
         self._facts = facts
         self._now = now
         self._on_revoked = on_revoked
+        self._trust_roots = trust_roots
 
     async def RegisterNode(self, request: pb.RegisterNodeRequest, context: Context) -> pb.RegisterNodeReply:
         """Take in what the calling node says of itself; where the broker is."""
@@ -39,6 +41,7 @@ class NodeService(NodeServiceServicer):
             trusted_keys=self._facts.trusted_keys,
             name=node.name,
             site=node.site,
+            trust_roots=await asyncio.to_thread(self._trust_roots),
         )
 
     async def ListNodes(self, request: pb.ListNodesRequest, context: Context) -> pb.ListNodesReply:

@@ -6,6 +6,7 @@ import sqlalchemy as sa
 
 from coordinator.db.portions import portions
 from coordinator.db.tables import deployments, models, version_files, versions
+from coordinator.db.upsert import upsert
 from coordinator.registry.records import Version
 from protos.digest import Digest
 from protos.oci import BundleFile
@@ -38,14 +39,16 @@ class VersionRows:
         query = sa.select(versions.c.digest).where(versions.c.digest == digest).limit(1)
         return self._connection.execute(query).scalar_one_or_none() is not None
 
-    def take_number(self, model: str) -> int:
-        """The next number of the model; never one that was given before, deleted or not."""
-        counted = sa.update(models).where(models.c.name == model).values(last_version=models.c.last_version + 1)
-        number = self._connection.execute(counted.returning(models.c.last_version)).scalar_one_or_none()
-        if number is not None:
-            return int(number)
-        self._connection.execute(sa.insert(models).values(name=model, last_version=1))
-        return 1
+    def take_number(self, model: str, wanted: int = 0) -> int | None:
+        """The next number of the model, or the wanted one where it is above all others; None where it is not. Never
+        one that was given before, deleted or not.
+        """
+        last = self._connection.execute(sa.select(models.c.last_version).where(models.c.name == model)).scalar() or 0
+        number = wanted or last + 1
+        if number <= last:
+            return None
+        upsert(self._connection, models, {"name": model, "last_version": number})
+        return int(number)
 
     def add(self, version: Version) -> None:
         """Store a version."""

@@ -94,6 +94,10 @@ class Controller:
         self._on_loop(self._note, Due(documents=tuple(nodes)))
         self._on_loop(self._woken.set)
 
+    def compare(self) -> None:
+        """What all documents say may have changed: compare every node's now."""
+        self._on_loop(self._compare_now)
+
     async def run(self) -> None:
         """Until cancelled."""
         self._loop = asyncio.get_running_loop()
@@ -183,6 +187,10 @@ class Controller:
     def _note(self, due: Due) -> None:
         self._documents.update(due.documents)
         self._availability.update(due.availability)
+
+    def _compare_now(self) -> None:
+        self._next_comparison = 0.0
+        self._woken.set()
 
     def _on_loop(self, callback: Callable[..., None], *arguments: Due) -> None:
         """Call it on the event loop, from any thread. Before `run` nothing is noted: that begins by comparing all."""

@@ -6,6 +6,7 @@ is left out on that node, with the reason; `edgectl deployment apply` refuses su
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 import msgspec
 
@@ -13,9 +14,23 @@ from coordinator.fleet.records import Applied, Issued, Node
 from coordinator.fleet.selectors import parse_selector
 from protos.deployment import model_version
 from protos.desired import Desired, DesiredDeployment, encode_desired, state_digest
+from protos.moments import rfc3339
 
 MAX_EPOCHS_AHEAD = 1000
 """A hello is not signed: it may raise the epoch by so much at most."""
+
+
+LIFETIME = timedelta(days=30)
+"""A document is not adopted anew after so long; it is issued again at half of it."""
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What all documents of one moment carry: the epoch, the time, the number of the newest trust root."""
+
+    epoch: int
+    now: datetime
+    trust_root: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,14 +66,23 @@ def compile_node(node: Node, deployments: Sequence[Applied]) -> Compiled:
     return Compiled(tuple(sorted(taken, key=lambda resolved: resolved.name)), refused)
 
 
-def next_document(node: Node, compiled: Compiled, held: Issued | None, epoch: int, issued_at: str) -> Issued | None:
-    """The document to issue to a node, or None where the newest one already says the same."""
-    revision = 1 if held is None else held.revision + 1
-    wanted = Desired(node.id, epoch, revision, issued_at, node.name, node.site, compiled.deployments)
-    if held is not None and held.epoch == epoch and _is_same(decode(held), wanted):
+def next_document(node: Node, compiled: Compiled, held: Issued | None, stamp: Stamp) -> Issued | None:
+    """The document to issue to a node, or None where the newest one already says the same and is in its first half."""
+    wanted = Desired(
+        node=node.id,
+        epoch=stamp.epoch,
+        revision=1 if held is None else held.revision + 1,
+        issued_at=rfc3339(stamp.now),
+        name=node.name,
+        site=node.site,
+        deployments=compiled.deployments,
+        expires_at=stamp.now + LIFETIME,
+        trust_root=stamp.trust_root,
+    )
+    if held is not None and held.epoch == stamp.epoch and _is_same(decode(held), wanted, stamp.now):
         return None
     payload = encode_desired(wanted)
-    return Issued(node.id, epoch, revision, state_digest(payload), payload)
+    return Issued(node.id, stamp.epoch, wanted.revision, state_digest(payload), payload)
 
 
 def decode(issued: Issued) -> Desired:
@@ -66,9 +90,14 @@ def decode(issued: Issued) -> Desired:
     return msgspec.json.decode(issued.payload, type=Desired)
 
 
-def _is_same(held: Desired, wanted: Desired) -> bool:
-    """Whether both say the same, whatever their number and date."""
-    return msgspec.structs.replace(wanted, revision=held.revision, issued_at=held.issued_at) == held
+def _is_same(held: Desired, wanted: Desired, now: datetime) -> bool:
+    """Whether both say the same, whatever their number and dates, and half of the older one's life is still ahead."""
+    if held.expires_at is None or now >= held.expires_at - LIFETIME / 2:
+        return False
+    numbered = msgspec.structs.replace(
+        wanted, revision=held.revision, issued_at=held.issued_at, expires_at=held.expires_at
+    )
+    return numbered == held
 
 
 def _resolved(deployment: Applied) -> DesiredDeployment:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from coordinator.errors import Refused
-from coordinator.fleet.desired import compile_node, decode, next_document
+from coordinator.fleet.desired import Stamp, compile_node, decode, next_document
 from coordinator.fleet.records import Applied, Issued, Node
 from coordinator.fleet.retained import live_topics
 from coordinator.fleet.store import Transaction
@@ -28,11 +28,8 @@ def changes(
     tx: Transaction, nodes: Sequence[Node], deployments: Sequence[Applied], now: datetime
 ) -> tuple[Change, ...]:
     """The documents that these nodes should have under these deployments (the oldest first) and have not."""
-    held, epoch, issued_at = tx.documents.of(node.id for node in nodes), tx.epoch(), rfc3339(now)
-    wanted = (
-        (node, next_document(node, compile_node(node, deployments), held.get(node.id), epoch, issued_at))
-        for node in nodes
-    )
+    held, stamp = tx.documents.of(node.id for node in nodes), Stamp(tx.epoch(), now, tx.roots.newest_number())
+    wanted = ((node, next_document(node, compile_node(node, deployments), held.get(node.id), stamp)) for node in nodes)
     return tuple(Change(node, issued) for node, issued in wanted if issued is not None)
 
 
@@ -59,8 +56,3 @@ def issue(tx: Transaction, changed: Iterable[Change], topics: Topics) -> tuple[N
         tx.retained.keep(current)
         tx.documents.put(document)
     return tuple(document.node for document in issued)
-
-
-def rfc3339(moment: datetime) -> str:
-    """The time in UTC as RFC 3339, to the millisecond."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -38,8 +38,10 @@ class Versions(Protocol):
     def is_bundle(self, digest: Digest) -> bool:
         """Whether some version is this bundle."""
 
-    def take_number(self, model: str) -> int:
-        """The next number of the model; never one that was given before, deleted or not."""
+    def take_number(self, model: str, wanted: int = 0) -> int | None:
+        """The next number of the model, or the wanted one where it is above all others; None where it is not. Never
+        one that was given before, deleted or not.
+        """
 
     def add(self, version: Version) -> None:
         """Store a version."""
@@ -54,8 +56,42 @@ class Versions(Protocol):
         """Those of the digests that some version, or a file of one, has."""
 
 
+class Releases(Protocol):
+    """The rows of what publishers signed: one release and one downgrade permit for each version."""
+
+    def release(self, model: str, version: int) -> bytes | None:
+        """The signed release of a version."""
+
+    def put_release(self, model: str, version: int, envelope: bytes) -> None:
+        """Keep the release of a version."""
+
+    def put_downgrade(self, model: str, version: int, envelope: bytes) -> None:
+        """Keep the permit to go back to a version."""
+
+    def of_bundle(self, digest: Digest) -> tuple[tuple[bytes, ...], tuple[bytes, ...]]:
+        """The releases and the permits of the versions that are this bundle."""
+
+
+class Roots(Protocol):
+    """The rows of trust roots."""
+
+    def all(self) -> tuple[bytes, ...]:
+        """The envelopes of all roots, the oldest first."""
+
+    def add(self, version: int, envelope: bytes) -> None:
+        """The next root."""
+
+
 class Transaction(Protocol):
     """What the registry sees of a transaction."""
+
+    @property
+    def releases(self) -> Releases:
+        """What publishers signed."""
+
+    @property
+    def roots(self) -> Roots:
+        """Trust roots."""
 
     @property
     def versions(self) -> Versions:

@@ -42,12 +42,18 @@ class Registry:
         self._now = now
         self._changing = threading.Lock()  # a blob must not be freed while another version is about to name it
 
-    def publish(self, model: str, manifest: bytes) -> Published:
+    def publish(self, model: str, manifest: bytes, wanted: int = 0) -> Published:
         """Make a pushed bundle the next version of its model; the same content again is the version that it was.
+
+        Args:
+            model: its name, empty for the one that the bundle says.
+            manifest: the OCI manifest of the bundle.
+            wanted: the number that its release was signed for beforehand; 0: the next one.
 
         Raises:
             BadInput: not a bundle, blobs are missing, or `model.toml` is wrong.
             Refused: larger than what is taken.
+            Conflict: the wanted number is not above those that were given.
         """
         with self._changing:
             files = self._complete_files(manifest)
@@ -59,7 +65,12 @@ class Registry:
                 if known is not None:
                     return Published(known, created=False)
                 self._blobs.put(manifest)
-                number = tx.versions.take_number(admitted.name)
+                number = tx.versions.take_number(admitted.name, wanted)
+                if number is None:
+                    raise Conflict(
+                        f"{admitted.name}@{wanted}: there is a version with this or a higher number: sign "
+                        "the release for a higher one"
+                    )
                 size = sum(file.size for file in files)
                 version = Version(admitted.name, number, digest, str(admitted.task), size, self._now(), files)
                 tx.versions.add(version)

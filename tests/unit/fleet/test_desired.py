@@ -1,13 +1,16 @@
 """What each node should run."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.fleet.desired import (
+    LIFETIME,
     MAX_EPOCHS_AHEAD,
+    Stamp,
     compile_node,
     decode,
     next_document,
@@ -19,13 +22,16 @@ from protos.desired import state_digest
 from protos.digest import digest_of
 from tests.unit.fleet.examples import DIGEST, a_deployment, a_node
 
-LATER = "2026-05-01T11:00:00.000Z"
+NOW = datetime(2026, 5, 1, 10, tzinfo=UTC)
+LATER = NOW + timedelta(hours=1)
 
 
-def issue(node: Node, *deployments: str, held: Issued | None = None, epoch: int = 1, at: str = "t") -> Issued | None:
+def issue(
+    node: Node, *deployments: str, held: Issued | None = None, epoch: int = 1, at: datetime = NOW
+) -> Issued | None:
     """The next document of a node under deployments of these names, each with a pipeline of its own."""
     applied = [a_deployment(name, pipeline=name) for name in deployments]
-    return next_document(node, compile_node(node, applied), held, epoch, at)
+    return next_document(node, compile_node(node, applied), held, Stamp(epoch, at))
 
 
 def issued(node: Node, *deployments: str, held: Issued | None = None, epoch: int = 1) -> Issued:
@@ -128,3 +134,28 @@ def test_documents_hold_no_defaults_so_that_a_new_key_changes_no_digest() -> Non
     assert msgspec.json.decode(issued(a_node(), "a").payload)["deployments"][0]["pipelines"] == [
         {"name": "a", "source": "shelf"}
     ]
+
+
+def test_a_document_is_issued_again_at_half_of_its_life_and_says_the_same() -> None:
+    node = a_node()
+    held = issued(node, "a")
+    assert issue(node, "a", held=held, at=NOW + LIFETIME / 2 - timedelta(seconds=1)) is None
+    again = issue(node, "a", held=held, at=NOW + LIFETIME / 2)
+    assert again is not None
+    before, after = decode(held), decode(again)
+    assert after.deployments == before.deployments
+    assert (before.expires_at, after.expires_at) == (NOW + LIFETIME, NOW + LIFETIME / 2 + LIFETIME)
+    assert after.revision == before.revision + 1
+
+
+def test_a_new_trust_root_is_told_with_the_next_document() -> None:
+    held = issued(a_node(), "a")
+    told = next_document(a_node(), compile_node(a_node(), [a_deployment("a", pipeline="a")]), held, Stamp(1, NOW, 2))
+    assert told is not None
+    assert decode(told).trust_root == 2
+
+
+def test_a_document_from_before_expiry_existed_is_issued_again() -> None:
+    held = issued(a_node(), "a")
+    old = msgspec.structs.replace(decode(held), expires_at=None)
+    assert issue(a_node(), "a", held=replace(held, payload=msgspec.json.encode(old))) is not None

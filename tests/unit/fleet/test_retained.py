@@ -1,6 +1,8 @@
 """Which retained messages a node leaves behind."""
 
-from coordinator.fleet.desired import compile_node, decode, next_document
+from datetime import UTC, datetime
+
+from coordinator.fleet.desired import Stamp, compile_node, decode, next_document
 from coordinator.fleet.retained import control_topics, live_topics
 from protos.deployment import Live
 from protos.desired import Desired
@@ -13,7 +15,7 @@ TOPICS = Topics("edge/v1")
 def document(live: Live) -> Desired:
     """The document of a node with one pipeline."""
     compiled = compile_node(a_node(), [a_deployment(live=live)])
-    issued = next_document(a_node(), compiled, None, 1, "t")
+    issued = next_document(a_node(), compiled, None, Stamp(1, datetime(2026, 5, 1, tzinfo=UTC)))
     assert issued is not None
     return decode(issued)
 
