@@ -6,7 +6,7 @@ UV ?= uv
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit check format bench proto sbom audit lock clean
+.PHONY: help setup demo test test-unit check format bench fuzz proto sbom audit lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -43,6 +43,11 @@ format: setup  ## format and fix what can be fixed by itself
 bench: setup  ## the benchmarks, as a table and as JSON (build/bench.json)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
+fuzz: setup  ## fuzz every parser with coverage, a minute each: TARGETS="envelope csr" SECONDS=60
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@for target in $(or $(TARGETS),$$($(BIN)/python -m tests.fuzz --list)); do \
+		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(or $(SECONDS),60) -max_len=4096 || exit 1; done
+
 $(VENV)/proto/.ready: requirements/proto.txt | setup
 	test -x $(VENV)/proto/bin/python || $(PYTHON) -m venv $(VENV)/proto
 	$(VENV)/proto/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/proto.txt
@@ -73,6 +78,7 @@ lock:  ## resolve the requirement locks again (needs uv)
 	$(LOCK) pyproject.toml --extra coordinator --extra postgres -o requirements/coordinator.txt
 	$(LOCK) pyproject.toml --extra tflite-runtime --extra image -o requirements/tflite-runtime.txt
 	$(LOCK) requirements/proto.in -o requirements/proto.txt
+	$(LOCK) requirements/fuzz.in -o requirements/fuzz.txt
 	$(LOCK) requirements/audit.in -o requirements/audit.txt
 
 clean:  ## remove what make made

@@ -39,7 +39,7 @@ def decode_file(path: str) -> Iterator[Decoded]:
         raise BadInput(f"no video at {path}: check the url of the source")
     frames = 0
     try:
-        with av.open(path) as container:
+        with av.open(path, metadata_errors="replace") as container:
             if container.format.name in _TEXT_FORMATS:
                 raise BadInput(f"{path} is a text file, not a video: check the url of the source")
             for frame in _decode(container, path):
@@ -61,7 +61,10 @@ def decode_live(url: str, *, container_format: str, options: dict[str, str]) -> 
     """
     heard_s = time.monotonic()
     try:
-        with av.open(url, format=container_format, options=options, timeout=(OPEN_TIMEOUT_S, READ_TIMEOUT_S)) as stream:
+        timeout = (OPEN_TIMEOUT_S, READ_TIMEOUT_S)
+        with av.open(
+            url, format=container_format, options=options, timeout=timeout, metadata_errors="replace"
+        ) as stream:
             for frame in _decode(stream, "the camera"):
                 yield frame
                 heard_s = time.monotonic()

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from edge_node.capture.sources import open_source
 from edge_node.config import Source
 from edge_node.engine.base import Array
 from edge_node.errors import BadInput
+from edge_node.pipeline.golden import UNREADABLE
 from edge_node.pipeline.inputs import match_inputs
 from edge_node.pipeline.runner import Runner, Sample
 from edge_node.pipeline.windows import windows_of
@@ -126,7 +126,7 @@ def _values(path: Path, given: Input) -> Floats:
             return _sound(path, given)
         values = np.load(path, allow_pickle=False) if suffix == ".npy" else np.fromfile(path, np.float32)
         values = np.asarray(values, np.float32)
-    except (OSError, ValueError, EOFError) as error:
+    except UNREADABLE as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise BadInput(f"{path}: {reason}: give {TAKES[given.kind]}") from None
     return _rows(values, given.features, path) if given.kind == "series" else values
@@ -146,11 +146,12 @@ def _sound(path: Path, given: Input) -> Floats:
         with wave.open(str(path), "rb") as sound:
             rate, channels, width = sound.getframerate(), sound.getnchannels(), sound.getsampwidth()
             content = sound.readframes(sound.getnframes())
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, RuntimeError) as error:  # RuntimeError: a chunk longer than the one around it
         raise BadInput(f"{path} is no PCM wave file ({error}): convert it: {_convert(path, given)}") from None
     if width != 2 or (given.rate is not None and rate != given.rate):
         raise BadInput(f"{path} has {8 * width} bits at {rate} Hz, not 16 at {given.rate}: {_convert(path, given)}")
-    samples = np.frombuffer(content, "<i2").reshape(-1, channels).mean(axis=1, dtype=np.float32)
+    whole = len(content) - len(content) % (2 * channels)  # a recording that was cut off may end within a sample
+    samples = np.frombuffer(content[:whole], "<i2").reshape(-1, channels).mean(axis=1, dtype=np.float32)
     return np.asarray(samples / np.float32(32768), np.float32)
 
 
@@ -163,5 +164,5 @@ def _arrays(path: Path) -> Sample:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, BadZipFile, EOFError) as error:
+    except UNREADABLE as error:
         raise BadInput(f"{path} is no .npz file that can be read: {error}") from None

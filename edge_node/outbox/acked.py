@@ -22,7 +22,7 @@ def accept_acked(envelope: bytes, trusted: frozenset[bytes], stream: StreamId) -
     payload = open_sealed(envelope, ACKED, trusted)
     try:
         acked = msgspec.json.decode(payload, type=Acked)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ContractError(f"not an acknowledgement: {error}") from None
     if acked.through < 0:
         raise ContractError(f"an acknowledgement through {acked.through}: numbers begin at 1")

@@ -4,7 +4,9 @@
 i-th output of the model, dequantized, float32. A recurrent model's vector is one step from the zero state.
 """
 
+import struct
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,21 @@ class Vector:
 
     inputs: tuple[Array, ...]
     outputs: tuple[Floats, ...]
+
+
+UNREADABLE = (
+    OSError,
+    ValueError,
+    EOFError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    NotImplementedError,  # a compression that nobody uses
+    RuntimeError,  # an encrypted member
+    MemoryError,  # a header that promises more than there is memory
+    OverflowError,
+)
+"""What numpy and zipfile raise at an `.npz` file that is damaged or made to hurt."""
 
 
 def make_vector(runner: Runner, sample: Sample) -> Vector:
@@ -68,7 +85,7 @@ def read_vector(path: Path) -> Vector:
         with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
             outputs = tuple(array.astype(np.float32) for array in _numbered(arrays, "output"))
             vector = Vector(_numbered(arrays, "input"), outputs)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except UNREADABLE as error:
         raise BadInput(
             f"{path} is no golden vector ({error}): make it again with edgectl model init --golden"
         ) from None
