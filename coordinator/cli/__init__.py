@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from coordinator import __version__
-from coordinator.cli import audit, client, deployment, model, model_init, node, results
+from coordinator.cli import audit, client, credential, deployment, model, model_init, node, results
 from coordinator.cli.credentials import OPTION
 from coordinator.cli.credentials import VARIABLE as CREDENTIALS
 from coordinator.cli.demo import demo
@@ -32,6 +32,7 @@ model_init.mount(model.app)
 app.add_typer(model.app, name="model")
 app.add_typer(deployment.app, name="deployment")
 app.add_typer(node.app, name="node")
+app.add_typer(credential.app, name="credential")
 app.add_typer(results.app, name="results")
 app.add_typer(audit.app, name="audit")
 app.command("status")(status)

@@ -38,6 +38,8 @@ def node_document(node: node_pb2.Node) -> Document:
         "presence": node.presence,
         "last_seen": node.last_seen or None,
         "registered_at": node.registered_at,
+        "certificate_not_after": node.certificate_not_after or None,
+        "revoked_at": node.revoked_at or None,
         "desired_epoch": node.desired_epoch,
         "desired_revision": node.desired_revision,
         "reported_revision": node.reported_revision,

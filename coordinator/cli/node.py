@@ -1,17 +1,21 @@
-"""`edgectl node`: list, show, rename, delete."""
+"""`edgectl node`: list, show, rename, delete, revoke, replace. Join tokens are in tokens.py."""
 
 from typing import Annotated, Any
 
 import typer
 
+from coordinator.cli import tokens
 from coordinator.cli.client import call, connect
 from coordinator.cli.documents import Document, node_document
 from coordinator.cli.options import AsJson
 from coordinator.cli.output import age_text, print_fields, print_json, print_table
+from protos.fleet.v1.access_pb2 import ReplaceNodeRequest, RevokeNodeRequest
+from protos.fleet.v1.access_pb2_grpc import AccessServiceStub
 from protos.fleet.v1.node_pb2 import DeleteNodeRequest, GetNodeRequest, ListNodesRequest, RenameNodeRequest
 from protos.fleet.v1.node_pb2_grpc import NodeServiceStub
 
 app = typer.Typer(help="Nodes.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(tokens.app, name="token")
 
 Reference = Annotated[str, typer.Argument(metavar="NODE", help="id, SITE/NAME, or NAME where only one site has it")]
 Selector = Annotated[str, typer.Option("--selector", "-l", help="Label selector, for example site=store-12,!test.")]
@@ -26,7 +30,7 @@ def list_nodes(selector: Selector = "", as_json: AsJson = False) -> None:
     if as_json:
         print_json(documents)
         return
-    none = "no node matches" if selector else "no nodes yet: edge-node run --name NAME --site SITE --source NAME=URL"
+    none = "no node matches" if selector else "no nodes yet: edgectl node token create --site SITE"
     print_table(
         ("SITE", "NAME", "PRESENCE", "SEEN", "REVISION", "RUNNING", "LABELS"), (_row(node) for node in documents), none
     )
@@ -49,6 +53,7 @@ def show_node(node: Reference, as_json: AsJson = False) -> None:
             ("registered", document["registered_at"]),
             ("labels", _labels(document)),
             ("revision", _revision(document)),
+            ("certificate", _certificate(document)),
             *((key.replace("_", " "), _plain(value)) for key, value in document["facts"].items()),
         )
     )
@@ -89,7 +94,34 @@ def delete_node(
         print_json({"id": reply.node_id, "cleared_topics": reply.cleared_topics})
     else:
         print(f"{node} is deleted ({reply.node_id}); {reply.cleared_topics} retained topics are cleared")
-        print("to bring it back: stop its agent, remove its state folder, start it again (docs/reference/edgectl.md)")
+        print("its identity is revoked: to bring the device back, enroll it anew (edgectl node token create)")
+
+
+@app.command("revoke")
+def revoke_node(
+    node: Reference,
+    reason: Annotated[str, typer.Option(help="Why, for the log.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Shut a node out for good, for example one that was stolen; its results so far stay."""
+    with connect() as channel:
+        reply = call(_access(channel).RevokeNode, RevokeNodeRequest(node=node, reason=reason))
+    if as_json:
+        print_json({"id": reply.node_id})
+    else:
+        print(f"{node} is revoked ({reply.node_id}): its connections end within a minute, nothing of it is taken")
+
+
+@app.command("replace")
+def replace_node(node: Reference, ttl: tokens.Ttl = "10m", as_json: AsJson = False) -> None:
+    """Shut a node out, and make a token for the hardware that takes its place: site, name, labels."""
+    with connect() as channel:
+        reply = call(_access(channel).ReplaceNode, ReplaceNodeRequest(node=node, ttl_s=tokens.seconds(ttl)))
+    tokens.print_token(reply, as_json)
+
+
+def _access(channel: object) -> AccessServiceStub:
+    return AccessServiceStub(channel)  # type: ignore[no-untyped-call]
 
 
 def _stub(channel: object) -> NodeServiceStub:
@@ -100,7 +132,7 @@ def _row(node: Document) -> tuple[object, ...]:
     return (
         node["site"],
         node["name"],
-        node["presence"],
+        _presence(node),
         age_text(node["last_seen"] or ""),
         _revision(node),
         ", ".join(_running(node)) or "-",
@@ -117,6 +149,17 @@ def _revision(node: Document) -> str:
     """Reported and desired, one number where they agree."""
     desired, reported = node["desired_revision"], node["reported_revision"]
     return str(desired) if desired == reported else f"{reported} of {desired}"
+
+
+def _presence(node: Document) -> str:
+    return "revoked" if node["revoked_at"] else str(node["presence"])
+
+
+def _certificate(node: Document) -> str:
+    if node["revoked_at"]:
+        return f"revoked at {node['revoked_at']}"
+    ends = node["certificate_not_after"]
+    return f"until {ends}" if ends else "unknown: issued before this database was restored"
 
 
 def _labels(node: Document) -> str:
