@@ -23,7 +23,7 @@ class AuditRows(Protocol):
     def head(self) -> Head:
         """The last entry's number and hash."""
 
-    def append(self, act: Act, at: datetime) -> Entry:
+    def append(self, act: Act, at: datetime) -> None:
         """Add an entry behind the head."""
 
     def after(self, seq: int, limit: int) -> tuple[Entry, ...]:
@@ -58,8 +58,7 @@ class AuditLog:
     def record(self, act: Act) -> None:
         """Add an entry, in a transaction of its own."""
         with self._store.write() as tx:
-            entry = tx.audit.append(act, self._now())
-        say(entry)
+            tx.audit.append(act, self._now())
 
     def head(self) -> Head:
         """The last entry's number and hash."""
@@ -80,5 +79,5 @@ class AuditLog:
 
 
 def say(entry: Entry) -> None:
-    """Publish the head."""
+    """Publish the head, once it is committed."""
     log.info("audit head %s: %s %s by %s", entry.head, entry.action, entry.subject, entry.actor)

@@ -13,6 +13,8 @@ class AuditRows:
 
     def __init__(self, connection: sa.Connection) -> None:
         self._connection = connection
+        self.appended: list[Entry] = []
+        """by this transaction"""
 
     def head(self) -> Head:
         """The last entry's number and hash."""
@@ -20,12 +22,12 @@ class AuditRows:
         row = self._connection.execute(query).one_or_none()
         return Head() if row is None else Head(row.seq, row.hash)
 
-    def append(self, act: Act, at: datetime) -> Entry:
+    def append(self, act: Act, at: datetime) -> None:
         """Add an entry behind the head."""
         entry = chained(self.head(), act, at)
         values = {column.name: getattr(entry, column.name) for column in audit.columns if column.name != "at"}
         self._connection.execute(sa.insert(audit).values(at=at, **values))
-        return entry
+        self.appended.append(entry)
 
     def after(self, seq: int, limit: int) -> tuple[Entry, ...]:
         """The entries that follow a number, the oldest first."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from coordinator.audit.chain import Act
 from coordinator.fleet.desired import was_not_issued_here
 from coordinator.fleet.documents import changes, issue
 from coordinator.fleet.presence import Connection, after, must_be_said
@@ -67,6 +68,8 @@ class ReportService:
             if known is None:
                 return self._stranger(tx, node)
             held = reported.desired_digest
+            for act in news(known, reported):
+                tx.audit.append(act, self._now())
             tx.nodes.put(replace(known, reported=reported, held_digest=held, last_seen=self._now()))
             outdated = _out_of_date(tx, node, held)
             if not outdated:
@@ -87,3 +90,21 @@ def _out_of_date(tx: Transaction, node: NodeId, held: str | None) -> tuple[NodeI
 
 def _changed(before: Node, connected: Connection) -> tuple[NodeId, ...]:
     return (before.id,) if must_be_said(before.connection.presence, connected.presence) else ()
+
+
+def news(known: Node, reported: Reported) -> tuple[Act, ...]:
+    """What of a report belongs into the audit log: that the node refuses a document, or a version that it should run.
+    Each refusal once, however often it is reported.
+    """
+    before = () if known.reported is None else _refusals(known.reported)
+    return tuple(
+        Act(known.id, "node.refused", known.full_name, {"deployment": name}, outcome=why)
+        for name, why in _refusals(reported)
+        if (name, why) not in before
+    )
+
+
+def _refusals(reported: Reported) -> tuple[tuple[str, str], ...]:
+    document = (("", reported.refusal),) if reported.refusal else ()
+    failed = tuple((one.name, one.reason) for one in reported.deployments if one.phase == "failed")
+    return document + failed
