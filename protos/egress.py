@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from protos import egress_fields as fields
-from protos.deployment import Egress
+from protos.deployment import Egress, Pipeline
 from protos.topics import LIVE_STATES, MAX_PAYLOAD, Kind, Topics
 
 Declared = Callable[[str], Egress]
@@ -85,6 +85,9 @@ CONTRACT: Mapping[Leaving, Allowance] = MappingProxyType(
 SIGNATURES = ("/9j/", "iVBORw0KGgo", "R0lGOD", "UklGR", "SUkqA", "TU0AK", "T2dnU", "data:image", "data:audio")
 """How texts begin that are images or sound in base64: JPEG, PNG, GIF, RIFF (WebP, WAV), TIFF, Ogg; data URLs."""
 
+RAW = frozenset({"tensor", "embedding"})
+"""Tasks whose outputs are values of the model instead of findings."""
+
 _SIGNED = re.compile(b'"(?:' + b"|".join(re.escape(head.encode()) for head in SIGNATURES) + b")")
 _DECODERS = {kind: msgspec.json.Decoder(allowed.what) for kind, allowed in CONTRACT.items() if allowed.what is not None}
 _TEXTS = {kind: re.compile(allowed.text) for kind, allowed in CONTRACT.items() if allowed.text}
@@ -101,6 +104,16 @@ def check(kind: Leaving, payload: bytes, declared: Declared = lambda _: NOTHING_
     if not payload and allowed.may_be_empty:
         return None
     return _check_text(kind, payload) if kind in _TEXTS else _check_json(kind, payload, declared)
+
+
+def undeclared(task: str, pipeline: Pipeline) -> str | None:
+    """Why nothing of a pipeline could leave, for a model of a task: it gives raw outputs, and they are not declared."""
+    if task not in RAW or getattr(pipeline.egress, task) is not None:
+        return None
+    return (
+        f"pipeline {pipeline.name!r}: the model's outputs are raw ({task}), and those leave only where the deployment "
+        f"declares them: add egress: {{ {task}: BYTES }} to the pipeline"
+    )
 
 
 def kind_of(topic: str, topics: Topics) -> Leaving | None:

@@ -9,7 +9,7 @@ from coordinator.errors import Conflict, NotFound
 from coordinator.fleet.desired import compile_node, selected
 from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.explain import diff_of, warnings_for
-from coordinator.fleet.fitting import check_variant, misfits
+from coordinator.fleet.fitting import check_egress, check_variant, misfits
 from coordinator.fleet.progress import NodeProgress, progress_of
 from coordinator.fleet.records import Applied, Node
 from coordinator.fleet.selectors import parse_selector
@@ -73,10 +73,12 @@ class DeploymentService:
             BadInput: the selector is none.
             NotFound: there is no such model version.
             Conflict: a pipeline's name is taken on a node.
-            Refused: the bundle has no such variant, or a node's document would grow beyond a message.
+            Refused: the bundle has no such variant, its raw outputs are not declared, or a node's document would
+                grow beyond a message.
         """
         manifest = self._manifest_of(*model_version(spec.model))
         check_variant(spec, manifest)
+        check_egress(spec, manifest)
         issued: tuple[NodeId, ...] = ()
         with self._store.read() if dry_run else self._store.write() as tx:
             before, nodes = tx.deployments.get(spec.name), tx.nodes.all()

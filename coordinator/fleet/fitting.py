@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from coordinator.errors import Refused
 from protos.bundle import Manifest
 from protos.deployment import Deployment
+from protos.egress import undeclared
 
 READ_BY = {"top_k": "classification", "score_threshold": "detection", "threshold": "anomaly"}
 """Key of a pipeline → the only `decode` of an output that it changes."""
@@ -21,6 +22,18 @@ def check_variant(spec: Deployment, manifest: Manifest) -> None:
         raise Refused(
             f"deployment {spec.name!r}: {spec.model} has no variant {spec.variant!r}; it has: {', '.join(known)}"
         )
+
+
+def check_egress(spec: Deployment, manifest: Manifest) -> None:
+    """What the model gives may leave the nodes.
+
+    Raises:
+        Refused: its outputs are raw, and a pipeline does not declare them.
+    """
+    for pipeline in spec.pipelines:
+        why = undeclared(str(manifest.task), pipeline)
+        if why is not None:
+            raise Refused(f"deployment {spec.name!r}: {why}")
 
 
 def misfits(spec: Deployment, manifest: Manifest) -> tuple[str, ...]:

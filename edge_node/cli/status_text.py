@@ -70,9 +70,12 @@ def _ways(status: StatusDocument) -> str:
     dropped = "".join(f", {count} dropped ({reason})" for reason, count in outbox.dropped.items())
     oldest = f", the oldest for {outbox.oldest_s:.0f} s" if outbox.waiting else ""
     left = ", ".join(f"{kind} {count}" for kind, count in sorted(out.items())) or "nothing"
+    ingress = "".join(f", {name} {count}" for name, count in sorted(status.bytes.pipelines.items()))
+    refused = ", ".join(f"{count} {reason}" for reason, count in sorted(status.bytes.refused.items()))
     return "\n".join(
         [
             f"outbox: {outbox.waiting} of {outbox.last_seq} results wait ({outbox.bytes} bytes{oldest}){dropped}",
-            f"bytes in: {status.bytes.taken_in}; bytes out: {left}",
+            f"bytes in: {status.bytes.taken_in}{ingress}; bytes out: {left}",
+            *([f"kept here by the egress contract: {refused}"] if refused else []),
         ]
     )

@@ -27,6 +27,11 @@ KNOWN_TOPICS = 1024
 log = logging.getLogger(__name__)
 
 
+def switched_off(kind: Leaving, limits: EgressLimits) -> bool:
+    """Whether a node's configuration keeps a kind on the device. Pure."""
+    return (kind in LIVE and not limits.live) or (kind is Leaving.METRICS and not limits.metrics)
+
+
 class Gate:
     """What may leave one node. Thread-safe. `declared` says what the deployment of a pipeline declares."""
 
@@ -49,7 +54,7 @@ class Gate:
         kind = self._kind(topic)
         if kind is None:
             return Refusal("unknown_topic", f"no message of a node belongs on {topic!r:.200}")
-        if (kind in LIVE and not self._limits.live) or (kind is Leaving.METRICS and not self._limits.metrics):
+        if switched_off(kind, self._limits):
             return Refusal("switched_off", f"this node's configuration keeps {kind} here (egress)")
         return check(kind, payload, self._narrowed)
 

@@ -32,11 +32,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Loaded:
-    """A session with the engine and the accelerator that it runs on."""
+    """A session with the engine and the accelerator that it runs on, and the task of its bundle."""
 
     session: Session
     engine: str
     accelerator: str
+    task: str = ""
 
 
 @dataclass

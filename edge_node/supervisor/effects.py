@@ -9,7 +9,8 @@ from functools import partial
 from typing import Any
 
 from edge_node.engine.select import Choice, choose
-from edge_node.errors import Unreachable, WorkerFailed
+from edge_node.errors import Refused, Unreachable, WorkerFailed
+from edge_node.store.admission import admit
 from edge_node.store.fetch import fetch_bundle
 from edge_node.store.release import Wanted
 from edge_node.supervisor import steps
@@ -18,7 +19,9 @@ from edge_node.supervisor.device import Device, Loaded
 from edge_node.supervisor.rounds import proven_in_rounds
 from edge_node.supervisor.steps import session_subject
 from edge_node.worker.messages import PipelineRun, Worker
-from protos.bundle import MANIFEST, parse_manifest
+from protos.bundle import MANIFEST, Manifest, parse_manifest
+from protos.digest import Digest
+from protos.egress import undeclared
 
 
 async def fetch(device: Device, step: steps.Fetch) -> None:
@@ -54,7 +57,7 @@ async def remove(device: Device, step: steps.Remove) -> None:
 async def prove(device: Device, step: steps.Prove) -> None:
     """Try each variant, or the pinned one, and choose."""
     folder = device.bundles.folder(step.digest)
-    manifest = parse_manifest(await asyncio.to_thread((folder / MANIFEST).read_text, "utf-8"))
+    manifest = await _manifest(device, step.digest)
     wanted = [variant for variant in manifest.variants if step.variant in (None, variant.file)]
     found = await proven_in_rounds(device.new_worker, folder, wanted, device.threads)
     key = (step.digest, step.variant)
@@ -86,7 +89,8 @@ async def load(device: Device, step: steps.Load) -> None:
     device.verified.discard(step.session.digest)
     session, folder = step.session, device.bundles.folder(step.session.digest)
     if session not in device.sessions:
-        device.loaded[session.key] = _loaded(device, session)
+        manifest = await _manifest(device, session.digest)
+        device.loaded[session.key] = _loaded(device, session, str(manifest.task))
         await _worker(device).load(session.key, folder, session.variant, device.threads, 1)
         device.sessions.add(session)
 
@@ -184,10 +188,14 @@ def _worker(device: Device) -> Worker:
     return device.worker
 
 
-def _loaded(device: Device, session: Session) -> Loaded:
+async def _manifest(device: Device, digest: Digest) -> Manifest:
+    return parse_manifest(await asyncio.to_thread((device.bundles.folder(digest) / MANIFEST).read_text, "utf-8"))
+
+
+def _loaded(device: Device, session: Session, task: str) -> Loaded:
     for (digest, _), choice in device.choices.valid().items():
         if digest == session.digest and isinstance(choice, Choice) and choice.proof.file == session.variant:
-            return Loaded(session, choice.proof.engine, choice.proof.accelerator)
+            return Loaded(session, choice.proof.engine, choice.proof.accelerator, task)
     raise WorkerFailed(f"{session.variant} of {session.model}@{session.version} is not proven any more")
 
 
@@ -196,6 +204,9 @@ def _run(device: Device, step: steps.PipelineStep) -> PipelineRun:
     capture = device.captures.get(settings.source)
     if capture is None:
         raise WorkerFailed(f"source {settings.source!r} is not being captured")
+    loaded = device.loaded.get(step.session.key)
+    if loaded is not None and (why := undeclared(loaded.task, settings)) is not None:
+        raise Refused(why)
     return PipelineRun(
         name=settings.name,
         session=step.session.key,

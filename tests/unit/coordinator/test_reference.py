@@ -11,7 +11,7 @@ from coordinator.__main__ import OPTIONS
 from coordinator.cli import app, documents
 from coordinator.cli.result_rows import COLUMNS, INTEGER, REAL, TEXT, TIME, TRUTH
 from coordinator.config import CoordinatorConfig
-from protos.deployment import Deployment, Live, Pipeline
+from protos.deployment import Deployment, Egress, Live, Pipeline
 from protos.fleet.v1.deployment_pb2 import ApplyDeploymentReply, DeploymentNode
 from protos.fleet.v1.deployment_pb2 import Deployment as WireDeployment
 from protos.fleet.v1.model_pb2 import BundleFile, ModelVersion
@@ -41,6 +41,7 @@ def keys_of_table(text: str) -> list[str]:
         ("deployment.md", "Deployment", Deployment),
         ("deployment.md", "Pipeline", Pipeline),
         ("deployment.md", "Live", Live),
+        ("deployment.md", "Egress", Egress),
     ],
 )
 def test_every_key_is_documented_and_no_other(page: str, title: str, struct: type[msgspec.Struct]) -> None:

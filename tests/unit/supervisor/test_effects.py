@@ -9,7 +9,7 @@ import pytest
 from edge_node.capture.messages import CaptureReport
 from edge_node.engine.proof import VariantProof
 from edge_node.engine.select import Choice, NoChoice
-from edge_node.errors import WorkerFailed
+from edge_node.errors import Refused, WorkerFailed
 from edge_node.pipeline.observation import Observation
 from edge_node.store.bundles import Bundles
 from edge_node.store.papers import PapersFolder
@@ -18,13 +18,13 @@ from edge_node.supervisor import steps as s
 from edge_node.supervisor.actual import Facts, Session
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.desired import LastGoodFile
-from edge_node.supervisor.device import Device
+from edge_node.supervisor.device import Device, Loaded
 from edge_node.supervisor.effects import EFFECTS
 from edge_node.supervisor.floors import FloorFile
 from edge_node.supervisor.reconciler import LOOK_S, Reconciler, sleep_s, startable
 from edge_node.supervisor.releases import Releases
 from edge_node.worker.messages import PipelineRun, Status
-from protos.deployment import Pipeline
+from protos.deployment import Egress, Pipeline
 from protos.desired import Desired
 from protos.digest import Digest, digest_of
 from protos.oci import BundleFile, write_manifest
@@ -32,7 +32,7 @@ from tests.unit.protos.signed import NOW, release, root, sealed_release
 from tests.unit.supervisor.world import deployment, desired, digest, session
 
 MODEL = b"""name = "m"
-task = "tensor"
+task = "anomaly"
 variants = [{file = "a.onnx", engine = "stub"}, {file = "b.onnx", engine = "stub"}]
 """
 
@@ -255,3 +255,21 @@ def test_the_loop_sleeps_until_time_alone_helps() -> None:
     assert sleep_s([s.Wait("a", "", until=3.0), s.Wait("a", "", until=9.0)], 1.0, capturing=False) == 2.0
     assert sleep_s([s.Wait("a", "", until=0.5)], 1.0, capturing=False) == 0.0
     assert sleep_s([], 1.0, capturing=True) == LOOK_S
+
+
+@pytest.mark.parametrize("declared", [None, 4096])
+async def test_a_pipeline_whose_raw_outputs_are_not_declared_does_not_start_and_says_why(
+    tmp_path: Path, declared: int | None
+) -> None:
+    device = device_in(tmp_path)
+    wanted = session()
+    device.loaded[wanted.key] = Loaded(wanted, "stub", "cpu", "tensor")
+    await carry_out(device, s.StartWorker("shelf"))
+    await carry_out(device, s.StartCapture("shelf", "shelf"))
+    pipeline = Pipeline(name="shelf", source="shelf", egress=Egress(tensor=declared))
+    if declared is not None:
+        await carry_out(device, s.StartPipeline("shelf", pipeline, wanted))
+        return
+    with pytest.raises(Refused, match=r"pipeline 'shelf': .* add egress: \{ tensor: BYTES \}"):
+        await carry_out(device, s.StartPipeline("shelf", pipeline, wanted))
+    assert device.pipelines == {}

@@ -10,7 +10,7 @@ import pytest
 
 from edge_node.cli import run
 from edge_node.cli import status as status_command
-from edge_node.config import BrokerLogin, LiveSink, NodeConfig, OutboxLimits, Source
+from edge_node.config import BrokerLogin, EgressLimits, LiveSink, NodeConfig, OutboxLimits, Source
 from edge_node.supervisor import status
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "node.md").read_text(encoding="utf-8")
@@ -36,6 +36,7 @@ def rows(text: str) -> dict[str, str]:
         (BrokerLogin, section("## `[uplink]`")),
         (LiveSink, section("## `[live]`")),
         (OutboxLimits, section("## `[outbox]`")),
+        (EgressLimits, section("## `[egress]`")),
     ],
 )
 def test_every_key_of_the_configuration_is_documented_with_its_default(kind: type[msgspec.Struct], text: str) -> None:
