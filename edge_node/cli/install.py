@@ -2,7 +2,6 @@
 
 import argparse
 import os
-import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +15,7 @@ SYSTEM = Path("/")
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the commands."""
     install = subparsers.add_parser("install", help="run the agent as a service of systemd")
-    install.add_argument("--name", help="the node's name, for a new configuration (the host's)")
-    install.add_argument("--site", default="default", help="the node's site, for a new configuration (default)")
+    install.add_argument("--name", default="", help="what the device would like to be called when it is enrolled")
     install.add_argument("--usb", action="store_true", help="let it use accelerators on the USB (Coral)")
     install.add_argument("--now", action="store_true", help="start it, too")
     install.add_argument("--print", action="store_true", help="only show the unit")
@@ -41,14 +39,14 @@ def run_install(arguments: argparse.Namespace) -> int:
     with _root(arguments, "install") as root:
         if root == SYSTEM:
             files.check_seen(program)
-        config = unit.first_config(_name(arguments.name), _checked("--site", arguments.site))
-        _say("wrote", files.install(root, program, usb=arguments.usb, config=config), "all files are there already")
+        written = files.install(root, program, usb=arguments.usb, config=unit.first_config(_name(arguments.name)))
+        _say("wrote", written, "all files are there already")
     commands = unit.activation(now=arguments.now)
     if root != SYSTEM:
         print(f"the image makes the user and the folders when it boots; systemctl --root={root} enable edge-node")
     elif systemd.booted():
         systemd.run_all(commands)
-        print(f"next: sudo -u {unit.USER} edge-node enroll TOKEN --config {unit.CONFIG}")
+        print(f"next: sudo -u {unit.USER} {program} enroll --config {unit.CONFIG} TOKEN")
     else:
         print("systemd does not run here; where it does: " + " && ".join(" ".join(command) for command in commands))
     return Exit.DONE
@@ -83,15 +81,10 @@ def _root(arguments: argparse.Namespace, command: str) -> Iterator[Path]:
         raise BadInput(f"{error.filename or root}: {error.strerror}: nothing was changed there") from None
 
 
-def _name(given: str | None) -> str:
-    host = platform.node().partition(".")[0].lower()
-    return _checked("--name", given if given is not None else host if is_name(host) else "node")
-
-
-def _checked(option: str, text: str) -> str:
-    if not is_name(text):
-        raise WrongUsage(f"{option} {text!r} is not a name: use {NAME_RULE}")
-    return text
+def _name(given: str) -> str:
+    if given and not is_name(given):
+        raise WrongUsage(f"--name {given!r} is not a name: use {NAME_RULE}")
+    return given
 
 
 def _say(did: str, places: Iterable[Path], nothing: str) -> None:

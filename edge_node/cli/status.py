@@ -2,13 +2,14 @@
 
 import argparse
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
 from edge_node.config import default_state_dir
 from edge_node.errors import Exit, Unreachable, WrongUsage
+from edge_node.service.unit import STATE
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -62,15 +63,17 @@ def _document(state_dir: Path | None, name: str | None) -> bytes:
 
     if state_dir is not None:
         return ask_status(state_dir)
-    documents = dict(_running(default_state_dir("x").parent))
+    documents = {**_running(default_state_dir("x").parent), **_running(Path(STATE))}
     names = {folder: str(msgspec.json.decode(document)["name"]) for folder, document in documents.items()}
     return documents[chosen(names, name)]
 
 
-def _running(place: Path) -> Iterator[tuple[Path, bytes]]:
-    """The folders in a place on which an agent answers, with its document."""
+def _running(place: Path) -> dict[Path, bytes]:
+    """The folders in a place on which an agent answers us, with its document."""
     from edge_node.supervisor.control import SOCKET, ask_status
 
+    found: dict[Path, bytes] = {}
     for socket in sorted(place.glob(f"*/{SOCKET}")):
         with contextlib.suppress(Unreachable):  # the socket of an agent that was killed
-            yield socket.parent, ask_status(socket.parent)
+            found[socket.parent] = ask_status(socket.parent)
+    return found

@@ -47,13 +47,13 @@ def quoted(program: str) -> str:
     return f'"{plain}"' if plain != program or " " in plain else plain
 
 
-def first_config(name: str, site: str) -> str:
-    """The configuration that a new installation begins with."""
+def first_config(name: str) -> str:
+    """The configuration that a new installation begins with; `name` is what the device would like to be called."""
+    wish = f'name = "{name}"' if name else '# name = "cam-3"'
     return f"""\
 # Keys: docs/reference/node.md. After a change: systemctl restart {NAME}
-name = "{name}"
-site = "{site}"
-state_dir = "{STATE}/{name}"
+{wish}
+state_dir = "{STATE}/node"
 
 # [sources.shelf]
 # url = "rtsp://camera.local/stream"

@@ -109,11 +109,11 @@ def test_a_root_that_cannot_be_written_is_one_line(
 
 
 def test_the_first_configuration_is_one_and_is_never_overwritten(tmp_path: Path) -> None:
-    options = ("install", "--root", str(tmp_path), *PROGRAM, "--name", "cam-3", "--site", "store-12")
+    options = ("install", "--root", str(tmp_path), *PROGRAM, "--name", "cam-3")
     assert node_main(options) == 0
     file = tmp_path / "etc/nearfield/edge-node.toml"
     config = msgspec.convert(tomllib.loads(file.read_text()), NodeConfig)
-    assert (config.name, config.site, config.state_dir) == ("cam-3", "store-12", "/var/lib/nearfield/cam-3")
+    assert (config.name, config.state_dir) == ("cam-3", "/var/lib/nearfield/node")
     assert file.stat().st_mode & 0o777 == 0o640, "it may hold passwords of cameras"
     file.write_text("# mine")
     assert node_main(options) == 0
