@@ -17,13 +17,16 @@ from typing import Literal
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coordinator import __version__
+from coordinator.api.audit_service import AuditService
+from coordinator.api.audited import AuditedCalls, stranger
 from coordinator.api.deployment_service import DeploymentService as DeploymentApi
 from coordinator.api.facts import BrokerLink, CoordinatorFacts
-from coordinator.api.guard import Guard
+from coordinator.api.guard import Guard, actor
 from coordinator.api.node_service import NodeService as NodeApi
 from coordinator.api.result_service import ResultService
 from coordinator.api.server import ApiServer, Listener, Service
 from coordinator.api.system_service import SystemService
+from coordinator.audit.log import AuditLog
 from coordinator.config import CoordinatorConfig
 from coordinator.db.control import ControlStore
 from coordinator.db.engine import open_engine, sqlite_url
@@ -52,6 +55,7 @@ from coordinator.results.tail import TailHub
 from protos.envelope import DESIRED, key_id, public_bytes, seal
 from protos.fleet.v1 import (
     access_pb2_grpc,
+    audit_pb2_grpc,
     deployment_pb2_grpc,
     enrollment_pb2_grpc,
     node_pb2_grpc,
@@ -87,6 +91,11 @@ class Coordinator:
         """where nodes and subscribers connect; known after `start`"""
         self.broker_kind: Literal["managed", "embedded", "external"] = "external"
         self.failed: asyncio.Future[None] | None = None
+
+    @property
+    def folder(self) -> Folder:
+        """Where its files are."""
+        return self._folder
 
     @property
     def broker_words(self) -> str:
@@ -153,15 +162,18 @@ class Coordinator:
             controller.wake(nodes)
             access.wake()
 
+        audit = AuditLog(store, utc_now)
         services = self._services(store, on_changed, facts, publishing, identities)
+        services.append((audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditService(audit)))
         services.extend(publishing.services())
         services.append((result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results.query, hub)))
         system = SystemService(
             facts, lambda: BrokerLink(client.connected, client.state), lambda: take_census(store), results.query
         )
         services.append((system_pb2_grpc.add_SystemServiceServicer_to_server, system))
-        await self._start_api(services, identities)
-        await self._start_enrollment(identities, facts, publishing, on_changed)
+        await self._start_api(services, identities, AuditedCalls(audit, actor, utc_now))
+        strangers = AuditedCalls(audit, stranger, utc_now)
+        await self._start_enrollment(identities, facts, publishing, on_changed, strangers)
         self._parts.callback(hub.close)  # first of all: whoever watches results would hold the API up
         await self._announce(key_id(public_bytes(key)))
 
@@ -254,10 +266,10 @@ class Coordinator:
             (access_pb2_grpc.add_AccessServiceServicer_to_server, identities.access_service()),
         ]
 
-    async def _start_api(self, services: list[Service], identities: Identities) -> None:
+    async def _start_api(self, services: list[Service], identities: Identities, audited: AuditedCalls) -> None:
         listener = Listener(self._config.host, self._config.port, "--port", with_certificates=True)
         guard = Guard(identities.revocations.is_revoked)
-        api = ApiServer(services, listener, identities.shown, (guard,))
+        api = ApiServer(services, listener, identities.shown, (audited, guard))
         await self._run(api.start, api.stop)
         self._api = api
 
@@ -267,13 +279,14 @@ class Coordinator:
         facts: CoordinatorFacts,
         publishing: Publishing,
         on_changed: Callable[[Collection[NodeId]], None],
+        audited: AuditedCalls,
     ) -> None:
         service = identities.enrollment_service(
             self._topics, self.address, facts.broker_url, facts.trusted_keys, publishing.trust_roots, on_changed
         )
         listener = Listener(self._config.host, self._config.enroll_port, "--enroll-port", with_certificates=False)
         add_to_server = enrollment_pb2_grpc.add_EnrollmentServiceServicer_to_server
-        server = ApiServer([(add_to_server, service)], listener, identities.shown)
+        server = ApiServer([(add_to_server, service)], listener, identities.shown, (audited,))
         await self._run(server.start, server.stop)
         self._enrollment = server
         identities.enrollment_port = int(server.address.rpartition(":")[2])

@@ -44,6 +44,7 @@ ALLOWED: dict[str, frozenset[Role]] = {
     "ResultService/TailResults": READERS,
     "ResultService/CountResults": READERS,
     "SystemService/GetStatus": READERS,
+    "AuditService/ListEntries": OPERATORS,
     "AccessService/CreateJoinTokens": OPERATORS,
     "AccessService/ListJoinTokens": OPERATORS,
     "AccessService/DeleteJoinToken": OPERATORS,

@@ -23,11 +23,27 @@ from coordinator.audit.chain import Act
 from coordinator.audit.log import AuditLog
 
 SERVICE = "/nearfield.fleet.v1."
-SECRET_FIELDS = frozenset({"secret", "csr", "certificate", "challenge", "signature", "envelope", "manifest"})
-"""Fields that are secret or large."""
+OMITTED = frozenset(
+    [
+        "secret",
+        "csr",
+        "certificate",
+        "challenge",
+        "signature",
+        "envelope",
+        "manifest",
+        "root",
+        "release",
+        "permit",
+        "facts_json",
+    ],
+)
+"""Fields that are secret, or large and kept elsewhere."""
 MAX_SUBJECT = 200
 SILENCE = timedelta(minutes=1)
 MAX_REMEMBERED = 1000
+STRANGER = "device at "
+"""Who has no certificate yet."""
 
 
 def _nothing(_request: Any) -> str:
@@ -48,7 +64,11 @@ ACTS: dict[str, tuple[str, Subject]] = {
     "DeploymentService/ApplyDeployment": ("deployment.apply", _deployment),
     "DeploymentService/DeleteDeployment": ("deployment.delete", attrgetter("name")),
     "ModelService/PublishVersion": ("model.publish", attrgetter("model")),
+    "ModelService/SignVersion": ("model.sign", attrgetter("model")),
+    "ModelService/PermitDowngrade": ("model.permit_downgrade", _nothing),
     "ModelService/DeleteVersion": ("model.delete", attrgetter("model")),
+    "TrustService/PushRoot": ("trust.push", _nothing),
+    "NodeService/CommandNode": ("node.command", attrgetter("node")),
     "EnrollmentService/Enroll": ("node.enroll", attrgetter("name")),
     "EnrollmentService/RenewCertificate": ("node.renew", _nothing),
     "AccessService/CreateJoinTokens": ("token.create", attrgetter("site")),
@@ -67,13 +87,19 @@ def act_of(method: str, request: Message, actor: str) -> Act:
     name = method.removeprefix(SERVICE)
     action, subject = ACTS.get(name, (name.replace("Service/", ".").lower(), _nothing))
     detail = MessageToDict(request, preserving_proto_field_name=True)
-    shown = {key: value for key, value in detail.items() if key not in SECRET_FIELDS}
+    shown = {key: value for key, value in detail.items() if key not in OMITTED}
     return Act(actor, action, subject(request)[:MAX_SUBJECT], shown)
 
 
 def is_act(method: str, request: Any) -> bool:
     """Whether a call may change something: reading and rehearsing (`dry_run`) do not."""
     return method.removeprefix(SERVICE) in ACTS and not getattr(request, "dry_run", False)
+
+
+def stranger(context: Context) -> str:
+    """Who calls without a certificate: where from."""
+    kind, _, address = context.peer().partition(":")
+    return STRANGER + (address.rpartition(":")[0] or kind)
 
 
 class AuditedCalls(grpc.aio.ServerInterceptor):
@@ -124,14 +150,14 @@ class AuditedCalls(grpc.aio.ServerInterceptor):
         """Record it before the caller hears of it."""
         code = code_of(error)
         refused = code is grpc.StatusCode.PERMISSION_DENIED
-        if refused and not self._is_news(pending):
+        if (refused or pending.act.actor.startswith(STRANGER)) and not self._is_news(pending):
             return
         if refused or counts:
             outcome = "failed" if code is grpc.StatusCode.INTERNAL else " ".join(str(error).split())
             await asyncio.to_thread(self._log.record, replace(pending.act, outcome=outcome))
 
     def _is_news(self, pending: Pending) -> bool:
-        """Whether this caller was not refused this a moment ago."""
+        """Whether this caller did not fail at this a moment ago."""
         key = (pending.act.actor, pending.act.action)
         last = self._refused.get(key)
         if last is not None and pending.at - last < SILENCE:

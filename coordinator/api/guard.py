@@ -77,3 +77,11 @@ def _principal(context: Context) -> Principal:
         return principal_of(bytes(name).decode())
     except (ValueError, ContractError):  # none or several, not UTF-8, not a principal
         raise Refused("the certificate of this connection names nobody who may call: use one made by edgectl") from None
+
+
+def actor(context: Context) -> str:
+    """Whose certificate it is, for the audit log."""
+    try:
+        return _principal(context).common_name
+    except Refused:
+        return "nobody"

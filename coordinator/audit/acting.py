@@ -1,7 +1,7 @@
 """What the call under way does: carried to the transaction that does it, so that both commit or neither."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from coordinator.audit.chain import Act
@@ -19,3 +19,10 @@ class Pending:
 acting: ContextVar[Pending | None] = ContextVar("acting", default=None)
 """Set for the length of a call (coordinator/api/audited.py), read by coordinator/db/control.py. Threads that serve the
 call see the same object."""
+
+
+def about(subject: str, **detail: object) -> None:
+    """Say what the act under way turned out to be about: what its caller could not know."""
+    pending = acting.get()
+    if pending is not None:
+        pending.act = replace(pending.act, subject=subject, detail={**pending.act.detail, **detail})

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
+from coordinator.audit.acting import about
 from coordinator.authority.certificates import CLIENT, Authority, Certificate, proves, read_certificate
 from coordinator.authority.csr import requested_key
 from coordinator.authority.keys import PublicKey, key_digest
@@ -137,6 +138,7 @@ class EnrollmentService:
         with self._store.write() as tx:
             _check_admitted(tx, node)
             certificate = self._certified(tx, node, key)
+            about(node, serial=certificate.serial)
             return Identity(node, certificate.pem, tx.nodes.get(node))
 
     def _joined(
@@ -149,6 +151,7 @@ class EnrollmentService:
         if not tx.join_tokens.use(token.digest, node.id, self._now()):
             raise Refused("this join token was used by another device just now")
         tx.nodes.put(node)
+        about(node.full_name, node_id=node.id, token_by=token.created_by, replaces=token.replaces or "")
         changed = checked(changes(tx, (node,), tx.deployments.all(), self._now()))
         certificate = self._certified(tx, node.id, key)
         return Identity(node.id, certificate.pem, node), (*gone, *issue(tx, changed, self._topics))

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from coordinator.audit.acting import about
 from coordinator.errors import Conflict, NotFound, Refused
 from coordinator.registry.records import Store, Transaction, Version
 from coordinator.registry.released import Standing, checked_permit, checked_release, merged, standing
@@ -29,6 +30,7 @@ class Signing:
         with self._store.write() as tx:
             version, root = _version(tx, model, number), _root(tx)
             checked_release(version, sealed, root)
+            about(f"{model}@{version.version}")
             kept = merged(tx.releases.release(model, version.version), sealed, root)
             tx.releases.put_release(model, version.version, kept)
         return standing(version, kept, root, self._now())
@@ -47,6 +49,7 @@ class Signing:
             if permit.digest != version.digest:
                 raise Refused(f"the permit names another bundle than {permit.model}@{permit.version} is here")
             tx.releases.put_downgrade(permit.model, permit.version, sealed)
+            about(f"{permit.model}@{permit.version}", below=permit.below)
         return permit
 
     def standing(self, version: Version) -> Standing:

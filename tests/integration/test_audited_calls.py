@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 
+from coordinator.api.access import ALLOWED
 from coordinator.api.audited import ACTS, SERVICE, AuditedCalls
 from coordinator.api.errors import Context, ErrorsToStatus
 from coordinator.audit.chain import Entry
@@ -22,6 +23,7 @@ from protos.fleet.v1 import (
     model_pb2,
     node_pb2,
     node_pb2_grpc,
+    trust_pb2,
 )
 
 BEGUN = datetime(2026, 5, 1, 10, tzinfo=UTC)
@@ -124,8 +126,41 @@ async def test_refusals_of_one_caller_are_recorded_once_a_minute(
     assert len(world.entries()) == 2
 
 
+ENROLLMENT = enrollment_pb2.DESCRIPTOR.services_by_name["EnrollmentService"]
+READS = {
+    "NodeService/RegisterNode",  # a node says again what it is
+    "NodeService/ListNodes",
+    "NodeService/GetNode",
+    "ArtifactService/StatBlob",
+    "ArtifactService/PushBlob",  # content; what becomes of it is a publication
+    "ArtifactService/FetchBlob",
+    "ArtifactService/GetManifest",
+    "ModelService/ListModels",
+    "ModelService/GetVersion",
+    "ModelService/VerifyVersion",
+    "TrustService/GetTrust",
+    "DeploymentService/ListDeployments",
+    "DeploymentService/GetDeployment",
+    "ResultService/QueryResults",
+    "ResultService/TailResults",
+    "ResultService/CountResults",
+    "SystemService/GetStatus",
+    "AccessService/ListJoinTokens",
+    "AccessService/ListCredentials",
+    "AuditService/ListEntries",
+    "EnrollmentService/GetAuthority",
+    "EnrollmentService/GetChallenge",
+}
+
+
+def test_every_method_is_either_an_act_or_only_reads() -> None:
+    methods = ALLOWED.keys() | {f"EnrollmentService/{name}" for name in ENROLLMENT.methods_by_name}
+    assert methods == READS | ACTS.keys()
+    assert READS.isdisjoint(ACTS)
+
+
 def test_every_act_is_a_method_that_there_is_and_names_its_subject() -> None:
-    files = (node_pb2, deployment_pb2, model_pb2, enrollment_pb2, access_pb2)
+    files = (node_pb2, deployment_pb2, model_pb2, enrollment_pb2, access_pb2, trust_pb2)
     services = {name: service for file in files for name, service in file.DESCRIPTOR.services_by_name.items()}
     for method, (_, subject) in ACTS.items():
         service, _, name = method.partition("/")
