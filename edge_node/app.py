@@ -12,6 +12,8 @@ import logging
 import os
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -23,27 +25,38 @@ from edge_node.config import NodeConfig
 from edge_node.engine.installed import engine_versions
 from edge_node.errors import Refused
 from edge_node.link.address import check_addresses
-from edge_node.outbox.acked import accept_acked
+from edge_node.link.coordinator import Dial
+from edge_node.link.gate import Gate
+from edge_node.link.tls import node_context
+from edge_node.outbox.acked import acknowledgement
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
+from edge_node.sandbox.support import support
 from edge_node.store.bundles import Bundles
+from edge_node.store.papers import PapersFolder
 from edge_node.store.trust import Adopted, Stale, adopt, pipeline_names
 from edge_node.supervisor.actual import Facts
 from edge_node.supervisor.choices import Choices
+from edge_node.supervisor.clock import Clock, seconds_of
 from edge_node.supervisor.contact import Contact, Ears
 from edge_node.supervisor.contexts import Contexts, pipeline_settings
 from edge_node.supervisor.control import StatusSocket, socket_folder, state_lock, usable
 from edge_node.supervisor.desired import DesiredFile, LastGoodFile
 from edge_node.supervisor.device import Device
-from edge_node.supervisor.identity import Identity, IdentityFile
+from edge_node.supervisor.enrolling import take_up
+from edge_node.supervisor.floors import FloorFile
+from edge_node.supervisor.identity import IDENTITY, Identity, IdentityFile, credentials_in
 from edge_node.supervisor.joining import CoordinatorFetcher, Registration
+from edge_node.supervisor.measures import Meter, metrics_of
+from edge_node.supervisor.membership import Membership
 from edge_node.supervisor.reconciler import Reconciler
+from edge_node.supervisor.releases import Releases
 from edge_node.supervisor.reported import reported
 from edge_node.supervisor.results import Results
 from edge_node.supervisor.status import (
-    BytesReport,
     LinkReport,
     StatusDocument,
+    clock_report,
     outbox_report,
     pipeline_reports,
     plan_report,
@@ -54,12 +67,15 @@ from edge_node.telemetry import system
 from edge_node.telemetry.facts import device_facts
 from edge_node.worker.handle import new_worker
 from edge_node.worker.messages import Worker
-from protos.deployment import Pipeline
+from edge_node.worker.settings import confinement_of, limits_of, sandbox_text
+from protos.deployment import Egress, Pipeline
 from protos.desired import Desired
 from protos.errors import ContractError
 from protos.identity import NodeId
 from protos.reported import Facts as NodeFacts
 from protos.reported import Hello, Progress, Reported
+from protos.topics import Topics
+from protos.trust import TrustRoot
 
 PROGRESS_S = 1.0
 
@@ -73,11 +89,16 @@ class Agent:
         folder = Path(config.state_dir)
         self._config = config
         self._folder = folder
-        self._identity_file = IdentityFile(folder / "identity.json")
+        self._identity_file = IdentityFile(folder / IDENTITY)
+        self.clock = Clock(0.0, time.monotonic, time.time)
+        self.membership = Membership(config, self.clock, lambda: self.identity, self._on_identity, self._on_certificate)
         self._desired_file = DesiredFile(folder / "desired.json")
         self.outbox = Outbox(folder / "outbox.db", config.outbox)
         self.device = Device(
             bundles=Bundles(folder / "store"),
+            releases=Releases(
+                PapersFolder(folder / "store"), FloorFile(folder / "floors.json"), self._trust_roots, self._now
+            ),
             choices=Choices(folder / "choices.json"),
             last_good_file=LastGoodFile(folder / "last_good.json"),
             new_worker=self._new_worker,
@@ -87,10 +108,13 @@ class Agent:
             on_progress=self._on_progress,
             on_worker_exit=self._on_worker_exit,
         )
-        self._contexts = Contexts(self.device.loaded, self._desired, self._topic, system.clock_synced)
+        self.meter = Meter(self.device)
+        self._contexts = Contexts(self.device.loaded, self._desired, self._topic, self._clock_synced)
         self.results = Results(self.outbox.submit, self._contexts.of, self._settings)
         self.device.on_observed = self.results.observed
-        self.registration = Registration(config, lambda: self.identity, self._connected, self._on_registered)
+        self.registration = Registration(
+            config, lambda: self.identity, self._connected, self._on_registered, self._dial
+        )
         self.reconciler = Reconciler(self.device, self._desired, self._facts, self._on_planned)
         self.on_ready: Callable[[], None] = lambda: None
         self.identity: Identity | None = None
@@ -99,6 +123,7 @@ class Agent:
         self._refusal = self._stale = ""
         self._node_facts = NodeFacts()
         self._started_at = time.monotonic()
+        self._started = ""
         self._sockets = folder
         self._progressed_at = 0.0
         self._stopping = asyncio.Event()
@@ -136,14 +161,14 @@ class Agent:
 
     def status(self) -> StatusDocument:
         """What the node does now."""
-        identity, desired = self.identity, self._desired()
+        identity = self.identity
         worker = self.device.worker
         worker_status = None if worker is None else worker.status
         report = self.reported()
         return StatusDocument(
             node="" if identity is None else identity.node,
-            name=self._config.name if desired is None else desired.name,
-            site=self._config.site if desired is None else desired.site,
+            name=self._called(lambda one: one.name),
+            site=self._called(lambda one: one.site),
             agent_version=__version__,
             pid=os.getpid(),
             uptime_s=round(time.monotonic() - self._started_at, 3),
@@ -155,28 +180,42 @@ class Agent:
             plan=plan_report(self.reconciler.plan, self.reconciler.under_way),
             pipelines=pipeline_reports(self.device.pipelines, worker_status, self.results.tallies),
             sources=source_reports({name: capture.report for name, capture in self.device.captures.items()}),
-            worker=worker_report(worker is not None, worker_status, self.device.worker_deaths),
+            worker=worker_report(
+                worker is not None, worker_status, self.device.worker_deaths, self._node_facts.sandbox
+            ),
             outbox=outbox_report(self.outbox),
             link=self._link_report(),
-            bytes=BytesReport(self.device.taken_in(), {} if self.contact is None else self.contact.bytes_out()),
+            bytes=self.meter.report(),
+            identity=self.membership.report(),
+            clock=clock_report(self.clock),
         )
+
+    def _called(self, of: Callable[[Desired | Identity], str]) -> str:
+        """Today's name or site: of the desired document, else of the identity."""
+        known = self._desired() or self.identity
+        return "" if known is None else of(known)
 
     def _link_report(self) -> LinkReport:
         registration = self.registration.state
         return LinkReport(coordinator=registration) if self.contact is None else self.contact.link_report(registration)
 
     async def _open(self) -> None:
+        self._started = rfc3339(time.time_ns())
         engines = engine_versions()
-        self._node_facts = device_facts(engines, self._config.sources)
+        sandbox = sandbox_text(self._config, support())
+        log.info("processes that open models: %s", sandbox)
+        self._node_facts = device_facts(engines, self._config.sources, self._config.egress, sandbox)
         hardware = f"{self._node_facts.machine}, {system.cpu_model()}, {self._node_facts.cores} cores"
         self.device.open(hardware, engines)
         self.outbox.on_committed = self.results.committed
         await self.outbox.open()
+        take_up(self._folder)
+        self.membership.load()
         self.identity = self._identity_file.load()
         if self.identity is not None:
-            self.adopted = self._desired_file.load(self.identity.trusted)
-            self.device.fetcher = CoordinatorFetcher(self.identity.coordinator)
-            await self._make_contact(self.identity)
+            await self._be(self.identity)
+        elif self._config.token_file is None:
+            raise Refused("this device has no identity: edge-node enroll TOKEN makes it a node")
 
     async def _work(self) -> None:
         """Reconcile and stay registered until `stop`."""
@@ -184,6 +223,8 @@ class Agent:
             running = [
                 tasks.create_task(self.reconciler.run(), name="reconciler"),
                 tasks.create_task(self.registration.run(self._facts_json()), name="registration"),
+                tasks.create_task(self.membership.run(self._facts_json()), name="membership"),
+                tasks.create_task(self.meter.tell(self._publish_metrics), name="metrics"),
             ]
             await self._stopping.wait()
             log.info("stopping: finishing the frames in work")
@@ -196,10 +237,40 @@ class Agent:
         await self.outbox.close()
         if self.contact is not None:
             await self.contact.stop()
+        self.membership.close()
+
+    async def _be(self, identity: Identity) -> None:
+        """Act under an identity from now on; what another node was told to run is forgotten."""
+        self.identity = identity
+        self.adopted = self._desired_file.load(identity.trusted, identity.node)
+        if self.adopted is not None:
+            self.clock.reached(seconds_of(self.adopted.desired.issued_at))
+        self.device.fetcher = CoordinatorFetcher(identity.coordinator, self._dial)
+        await self._make_contact(identity)
+
+    async def _on_identity(self) -> None:
+        """An identity was put into the folder while this agent ran."""
+        identity = self._identity_file.load()
+        if identity is not None:
+            await self._be(identity)
+            self.registration.again()
+            self.reconciler.wake()
+
+    async def _on_certificate(self) -> None:
+        """A connection that stands goes on; one that was refused is tried at once with the new certificate."""
+        if self.identity is not None and not self._connected():
+            await self._make_contact(self.identity)
+            self.registration.again()
+
+    def _dial(self, address: str) -> Dial:
+        return Dial(address, credentials_in(self._folder), self.clock.known())
+
+    def _clock_synced(self) -> bool | None:
+        return False if self.clock.system_is_wrong() else system.clock_synced()
 
     async def _on_registered(self, identity: Identity) -> None:
         """Keep what the coordinator said; talk to the broker that it names."""
-        self.device.fetcher = CoordinatorFetcher(identity.coordinator)
+        self.device.fetcher = CoordinatorFetcher(identity.coordinator, self._dial)
         if identity != self.identity or self.contact is None:
             self._identity_file.save(identity)
             self.identity = identity
@@ -209,7 +280,8 @@ class Agent:
     async def _make_contact(self, identity: Identity) -> None:
         """Begin to talk under an identity, ending an older conversation."""
         ears = Ears(connected=self._on_connected, desired=self._on_desired, acked=self._on_acked, hello=self._hello)
-        contact = Contact(self._config, identity, self.outbox, ears)
+        tls = partial(node_context, credentials_in(self._folder), self.clock.known)
+        contact = Contact(self._config, identity, self.outbox, ears, self._gate(identity), tls)
         old, self.contact = self.contact, contact
         if old is not None:
             await old.stop()
@@ -218,6 +290,15 @@ class Agent:
         self.results.live = contact.publish_live
         self._contexts.forget()
         await contact.start()
+
+    def _gate(self, identity: Identity) -> Gate:
+        """What of everything that this agent says may leave."""
+        topics = Topics(identity.topic_prefix)
+        return Gate(topics, self._config.egress, declared=self._declared, traffic=self.meter.traffic)
+
+    def _declared(self, pipeline: str) -> Egress:
+        settings = self._settings(pipeline)
+        return Egress() if settings is None else settings.egress
 
     def _on_connected(self) -> None:
         """Whatever could not be fetched may be tried at once."""
@@ -260,6 +341,7 @@ class Agent:
         except OSError as error:
             log.warning("the desired state is followed but cannot be kept (%s): free space on the disk", error)
         before, self.adopted = self.adopted, adopted
+        self.clock.reached(seconds_of(adopted.desired.issued_at))
         self._contexts.forget()
         for pipeline in pipeline_names(before) - pipeline_names(adopted):
             contact.live.clear(pipeline)
@@ -269,12 +351,13 @@ class Agent:
         if self.identity is None or self.contact is None:
             return
         try:
-            through = accept_acked(sealed, self.identity.trusted, self.outbox.stream)
+            acked = acknowledgement(sealed, self.identity.trusted)
         except ContractError as error:
             log.warning("an acknowledgement was not believed: %s", error)
             return
-        if through is not None:
-            self.contact.forwarder.acked(through)
+        self.clock.reached(seconds_of(acked.at))
+        if acked.stream == self.outbox.stream:
+            self.contact.forwarder.acked(acked.through)
 
     def _hello(self, connection: str) -> Hello:
         assert self.identity is not None
@@ -302,6 +385,12 @@ class Agent:
             refusal=self._refusal,
         )
 
+    def _trust_roots(self) -> tuple[TrustRoot, ...]:
+        return () if self.identity is None else self.identity.trust_roots()
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.clock.for_expiry(), UTC)
+
     def _desired(self) -> Desired | None:
         return None if self.adopted is None else self.adopted.desired
 
@@ -321,11 +410,16 @@ class Agent:
 
     def _on_planned(self) -> None:
         self._contexts.look_at_clock()
+        self.meter.look()
         self._publish_reported()
 
     def _publish_reported(self) -> None:
         if self.contact is not None and self._connected():
             self.contact.report(self.reported())
+
+    def _publish_metrics(self) -> None:
+        if self.contact is not None and self._connected():
+            self.contact.metrics(metrics_of(self.status(), at=rfc3339(time.time_ns()), started=self._started))
 
     def _on_progress(self, deployment: str, done: int, total: int) -> None:
         """Say how far a download is, not more than once a second."""
@@ -346,7 +440,9 @@ class Agent:
         return pipeline_settings(self._desired(), pipeline)
 
     def _new_worker(self) -> Worker:
-        return new_worker(self._config.isolation)
+        models = self._folder / "store" / "bundles"
+        confinement = confinement_of(self._config.worker, models, system.memory_kb())
+        return new_worker(self._config.isolation, confinement, limits_of(self._config.worker))
 
     def _new_capture(self, source: str) -> Capture:
         return open_capture(self._config.isolation, source, self._config.sources[source], self._sockets)

@@ -6,6 +6,7 @@ docs/reference/node.md.
 
 import os
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -83,14 +84,16 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything that the agent reads from outside.
 
-    `coordinator` is host:port of its gRPC; without it the coordinator is looked for by zeroconf. `broker` overrides
-    the broker that the coordinator names; `uplink` is the login there. `isolation` is "process" (capture and workers
-    are processes) or "thread".
+    `name` is what the device would like to be called when it is enrolled; `token_file` holds the join token that it
+    uses then. `coordinator` is host:port of its gRPC; without it the address of the last time is tried, then zeroconf.
+    `broker` overrides the broker that the coordinator names; `uplink` is the login there. `isolation` is "process"
+    (capture and workers are processes) or "thread".
     """
 
-    name: str
-    site: str
     state_dir: str
+    name: str = ""
+    site: str = ""
+    token_file: str | None = None
     labels: dict[str, str] = {}
     coordinator: str | None = None
     broker: str | None = None
@@ -107,17 +110,20 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 def default_state_dir(name: str) -> Path:
-    """Where a node of this name keeps its state unless told otherwise: below XDG_STATE_HOME."""
+    """Where a node of this name, or the only one, keeps its state unless told otherwise: below XDG_STATE_HOME."""
     home = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
-    return home / "nearfield" / name
+    return home / "nearfield" / (name or "node")
 
 
-def read_config(file: Path | None, overrides: dict[str, object]) -> NodeConfig:
+def read_config(
+    file: Path | None, overrides: dict[str, object], default_dir: Callable[[str], Path] = default_state_dir
+) -> NodeConfig:
     """The configuration of a file with the command line's values on top.
 
     Args:
         file: a TOML file, or None.
         overrides: keys of `NodeConfig`; None values are left out, `sources` and `live` are merged key by key.
+        default_dir: the state folder of a name, which may be empty, where none is given.
 
     Raises:
         BadInput: no such file, not TOML, an unknown key (the nearest is named), a bad name.
@@ -129,10 +135,7 @@ def read_config(file: Path | None, overrides: dict[str, object]) -> NodeConfig:
     for key in ("sources", "live"):
         if key in given and isinstance(before := document.get(key, {}), dict):
             merged[key] = {**before, **given[key]}  # type: ignore[dict-item]
-    for key in ("name", "site"):
-        if key not in merged:
-            raise WrongUsage(f"the node has no {key}: give --{key}, or {key} in an edge-node.toml")
-    merged.setdefault("state_dir", str(default_state_dir(str(merged["name"]))))
+    merged.setdefault("state_dir", str(default_dir(str(merged.get("name", "")))))
     try:
         return _checked(merged, "the command line" if file is None else str(file))
     except ContractError as error:
@@ -146,8 +149,8 @@ def _checked(document: dict[str, Any], where: str) -> NodeConfig:
             convert(source, Source, f"{where}: sources.{name}")
             checked_name(name, "source name")
     config = convert(document, NodeConfig, where)
-    checked_name(config.name, "node name")
-    checked_name(config.site, "site")
+    if config.name:
+        checked_name(config.name, "node name")
     return config
 
 

@@ -112,3 +112,5 @@ class Acked(msgspec.Struct, frozen=True):
     node: NodeId
     stream: StreamId
     through: int
+    at: str = ""
+    """when, RFC 3339; a node without a clock learns from it that it is later now"""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from edge_node.cli.state_folder import usual_folder
 from edge_node.config import NodeConfig, read_config
 from edge_node.errors import Exit, WrongUsage
 
@@ -21,7 +22,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     """Declare the command."""
     parser = subparsers.add_parser("run", help="run the agent: models as the coordinator wants them")
     parser.add_argument("--config", type=Path, metavar="FILE", help="an edge-node.toml; the command line wins")
-    parser.add_argument("--name", help="the node's name")
+    parser.add_argument("--name", help="which node of this device, where it has several")
+    parser.add_argument("--token-file", metavar="FILE", help="a join token, for a device without identity")
     parser.add_argument("--site", help="the place whose nodes share a network")
     parser.add_argument(
         "--source",
@@ -65,6 +67,7 @@ def configured(arguments: argparse.Namespace) -> NodeConfig:
     """
     overrides: dict[str, object] = {
         "name": arguments.name,
+        "token_file": arguments.token_file,
         "site": arguments.site,
         "state_dir": arguments.state_dir,
         "coordinator": arguments.coordinator,
@@ -76,7 +79,7 @@ def configured(arguments: argparse.Namespace) -> NodeConfig:
         "labels": dict(parse_label(text) for text in arguments.label) or None,
         "live": _live(arguments),
     }
-    return read_config(arguments.config, overrides)
+    return read_config(arguments.config, overrides, usual_folder)
 
 
 def parse_source(text: str) -> tuple[str, dict[str, object]]:

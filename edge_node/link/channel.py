@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import grpc
 
 from edge_node.link.child import Failed
-from edge_node.link.tls import PinnedContext
+from edge_node.link.tls import PinnedContext, alert_in
 from edge_node.link.tunnel import tunnel
 
 UNREACHABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
@@ -56,7 +56,6 @@ def _not_trusted(address: str, trouble: ssl.SSLError) -> Failed:
     if isinstance(trouble, ssl.SSLCertVerificationError):
         why = getattr(trouble, "verify_message", "") or trouble.args[-1]
         return Failed("stranger", f"{address} is not the coordinator that is trusted here: {why}")
-    if "ALERT" in (trouble.reason or ""):
-        why = str(trouble.reason).rpartition("ALERT_")[2].replace("_", " ").lower()
-        return Failed("refused", f"coordinator {address} does not take this node's certificate: {why}")
+    if alert := alert_in(trouble):
+        return Failed("refused", f"coordinator {address} does not take this node's certificate: {alert}")
     return Failed("unreachable", f"{address} does not answer as a coordinator does (TLS: {trouble.reason})")

@@ -25,6 +25,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_node.link.gate import Gate
 from edge_node.link.session import refusal
+from edge_node.link.tls import alert_of
 from edge_node.link.window import Window
 from protos.broker_url import Broker
 
@@ -35,6 +36,9 @@ MAX_IN_FLIGHT = 1000
 """paho's default of 20 makes every 20th message wait for a round trip."""
 MAX_QUEUED = 5000
 MAX_QUEUED_BYTES = 16 * 1024 * 1024
+
+Tls = Callable[[], ssl.SSLContext]
+"""Makes the context of a connection when it is opened: a renewed certificate is used at the next one."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +80,18 @@ class Connection:
     """One connection. `open` and `close` block; `publish` never does and may be called from any thread."""
 
     def __init__(
-        self, broker: Broker, opening: Opening, listener: Listener, loop: asyncio.AbstractEventLoop, gate: Gate
+        self,
+        broker: Broker,
+        opening: Opening,
+        listener: Listener,
+        loop: asyncio.AbstractEventLoop,
+        gate: Gate,
+        tls: Tls | None = None,
     ) -> None:
         self._broker = broker
         self._gate = gate
+        self._tls = tls
+        self._context: ssl.SSLContext | None = None
         self._opening = opening
         self._listener = listener
         self._loop = loop
@@ -99,8 +111,12 @@ class Connection:
 
         Raises:
             OSError: nobody answers, the name does not resolve, TLS fails, a CA file cannot be read.
+            BadInput: the files of the node's identity cannot be used.
         """
         client = _client(self._broker, self._opening, self._gate)
+        if self._broker.tls:
+            self._context = _file_context(self._broker) if self._tls is None else self._tls()
+            client.tls_set_context(self._context)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
@@ -163,9 +179,13 @@ class Connection:
     ) -> None:
         self._accepted = False
         self._over.set()
-        if not self._refused:
-            lost = f"lost the connection to the broker at {self._broker.safe_url}: {str(code).lower()}"
-            self._post(self._listener.on_lost, lost, False)
+        if self._refused:
+            return
+        if alert := alert_of(self._context):
+            said = f"the broker at {self._broker.safe_url} does not take this node's certificate: {alert}"
+        else:
+            said = f"lost the connection to the broker at {self._broker.safe_url}: {str(code).lower()}"
+        self._post(self._listener.on_lost, said, bool(alert))
 
     def _on_message(self, _client: Client, _data: Any, message: MQTTMessage) -> None:
         self._post(self._listener.on_message, message.topic, message.payload)
@@ -189,15 +209,18 @@ def _client(broker: Broker, opening: Opening, gate: Gate) -> Client:
     client.max_inflight_messages_set(MAX_IN_FLIGHT)
     if broker.username is not None:
         client.username_pw_set(broker.username, broker.password)
-    if broker.tls:
-        context = ssl.create_default_context(cafile=broker.ca_file)
-        if broker.cert_file is not None:
-            context.load_cert_chain(broker.cert_file, broker.key_file)
-        client.tls_set_context(context)
     will = opening.will
     if will is not None and gate.may_leave(will.topic, will.payload):
         client.will_set(will.topic, will.payload, will.qos, will.retain)
     return client
+
+
+def _file_context(broker: Broker) -> ssl.SSLContext:
+    """The context of a broker that the node's configuration names: its host is checked as usual."""
+    context = ssl.create_default_context(cafile=broker.ca_file)
+    if broker.cert_file is not None:
+        context.load_cert_chain(broker.cert_file, broker.key_file)
+    return context
 
 
 def _send_at_once(_client: Client, _data: Any, transport: Any) -> None:

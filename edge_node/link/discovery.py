@@ -1,20 +1,17 @@
 """Finds the coordinator when nobody says where it is.
 
 Looking is done by a short-lived child process (`mdns.py`); here stands what to make of the answer. mDNS is not
-authenticated: what it says is a hint where to dial, never a reason to trust. An explicit address always wins.
+authenticated: what it says is a hint where to dial, never a reason to trust. An explicit address always wins. Several
+coordinators may be announced: the pinned authority tells the node's own from the others.
 """
-
-from collections.abc import Iterable
 
 import msgspec
 
-from edge_node.errors import Refused, Unreachable
 from edge_node.link.child import ask
 from protos.discovery import SERVICE_TYPE
 
 MODULE = "edge_node.link.mdns"
 LOOK_S = 2.0
-SAY = "say which with --coordinator HOST:PORT"
 
 
 class Look(msgspec.Struct, frozen=True, tag=True):
@@ -30,6 +27,8 @@ class FoundCoordinator(msgspec.Struct, frozen=True, order=True):
     address: str
     version: str = ""
     key_id: str = ""
+    enrollment: str = ""
+    """host:port of its enrollment"""
 
 
 class Found(msgspec.Struct, frozen=True, tag=True):
@@ -38,27 +37,21 @@ class Found(msgspec.Struct, frozen=True, tag=True):
     coordinators: tuple[FoundCoordinator, ...]
 
 
-async def find_coordinator(seconds: float = LOOK_S) -> str:
-    """The host:port of the one coordinator that is announced.
+async def find_coordinators(seconds: float = LOOK_S) -> tuple[str, ...]:
+    """The host:port of every coordinator that is announced: for a node that can tell its own from strangers.
 
     Raises:
-        Unreachable: none, or multicast is not possible here; trying again later may help.
-        Refused: several; guessing would hand the node to a stranger.
+        Unreachable: multicast is not possible here.
     """
     found = await ask(MODULE, Look(seconds=seconds), Found)
-    return the_one(found.coordinators)
+    return tuple(sorted({coordinator.address for coordinator in found.coordinators}))
 
 
-def the_one(coordinators: Iterable[FoundCoordinator]) -> str:
-    """The address of the only coordinator found.
+async def find_enrollment(seconds: float = LOOK_S) -> tuple[str, ...]:
+    """The host:port of the enrollment of every coordinator that is announced: a token says which is meant.
 
     Raises:
-        Unreachable: there is none.
-        Refused: there are several.
+        Unreachable: multicast is not possible here.
     """
-    addresses = sorted({coordinator.address for coordinator in coordinators})
-    if not addresses:
-        raise Unreachable(f"no coordinator is announced here: start edge-coordinator serve, or {SAY}")
-    if len(addresses) > 1:
-        raise Refused(f"several coordinators are announced, {' and '.join(addresses)}: {SAY}")
-    return addresses[0]
+    found = await ask(MODULE, Look(seconds=seconds), Found)
+    return tuple(sorted({coordinator.enrollment for coordinator in found.coordinators if coordinator.enrollment}))

@@ -126,7 +126,8 @@ async def renew(address: str, authorities: Path, certificate: Path, key: Path, n
     return await ask(MODULE, Renew(address, str(authorities), str(certificate), str(key), nonce), Renewed)
 
 
-def nobody(addresses: tuple[str, ...], reasons: list[str]) -> Unreachable:
+def nobody(reasons: list[str]) -> Unreachable:
     """One line for a token none of whose addresses led to its coordinator."""
-    tried = "; ".join(reasons) if reasons else f"it names no address ({len(addresses)})"
-    return Unreachable(f"the token's coordinator was not found: {tried}: say where it is with --coordinator HOST:PORT")
+    return Unreachable(
+        f"the token's coordinator was not found ({'; '.join(reasons)}): say where it is with --coordinator HOST:PORT"
+    )

@@ -10,10 +10,12 @@ import asyncio
 import contextlib
 import logging
 import random
+import ssl
 from collections.abc import Callable
 from typing import Protocol
 
-from edge_node.link.connection import Connection, Opening
+from edge_node.errors import BadInput
+from edge_node.link.connection import Connection, Opening, Tls
 from edge_node.link.gate import Gate
 from edge_node.link.session import Backoff, next_attempt, reconnect_delay
 from protos.broker_url import Broker
@@ -39,9 +41,10 @@ class Owner(Protocol):
 class Keeper:
     """One broker, one connection at a time; the listener of each."""
 
-    def __init__(self, broker: Broker, owner: Owner, backoff: Backoff, gate: Gate) -> None:
+    def __init__(self, broker: Broker, owner: Owner, backoff: Backoff, gate: Gate, tls: Tls | None = None) -> None:
         self._broker = broker
         self._gate = gate
+        self._tls = tls
         self._owner = owner
         self._backoff = backoff
         self._connection: Connection | None = None
@@ -111,7 +114,8 @@ class Keeper:
         """Live through one connection; how many seconds it was good for."""
         loop = asyncio.get_running_loop()
         self._over = self._refused = self._renewing = False
-        connection = self._connection = Connection(self._broker, self._owner.opening(), self, loop, self._gate)
+        opening = self._owner.opening()
+        connection = self._connection = Connection(self._broker, opening, self, loop, self._gate, self._tls)
         try:
             await asyncio.to_thread(connection.open)
             answered = await self._until(lambda: self._over or self.connected, ANSWER_TIMEOUT_S)
@@ -119,6 +123,11 @@ class Keeper:
                 await self._until(lambda: self._over, None)
             elif not self._stopping:
                 self._say(f"the broker at {self._broker.safe_url} does not answer")
+        except BadInput as error:
+            self._say(str(error))
+        except ssl.SSLCertVerificationError as error:
+            why = error.verify_message if hasattr(error, "verify_message") else error.args[-1]
+            self._say(f"the broker at {self._broker.safe_url} is not trusted: {why}")
         except OSError as error:
             self._say(f"cannot reach the broker at {self._broker.safe_url}: {error.strerror or error}")
         finally:

@@ -1,6 +1,6 @@
 """`python -m edge_node.link.mdns`: look for announced coordinators, in a process of its own.
 
-The node's one door to zeroconf. It looks on the loopback interface only, until nodes have identities.
+The node's one door to zeroconf.
 """
 
 import asyncio
@@ -8,14 +8,13 @@ import errno
 import sys
 
 import msgspec
-from zeroconf import DNSQuestionType, IPVersion, ServiceStateChange, Zeroconf
+from zeroconf import DNSQuestionType, InterfaceChoice, IPVersion, ServiceStateChange, Zeroconf
 from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
 
 from edge_node.link.child import Failed, say
 from edge_node.link.discovery import Found, FoundCoordinator, Look
-from protos.discovery import TXT_KEY_ID, TXT_VERSION
+from protos.discovery import TXT_ENROLLMENT, TXT_KEY_ID, TXT_VERSION
 
-INTERFACES = ["127.0.0.1"]
 RESOLVE_MS = 1000
 ASKING = DNSQuestionType.QM
 """Answers come to everybody: one sent to our port alone may reach another process of this machine that shares it."""
@@ -31,30 +30,33 @@ async def look(request: Look) -> Found:
         del zeroconf, service_type  # called with these names
         (names.discard if state_change is ServiceStateChange.Removed else names.add)(name)
 
-    async with AsyncZeroconf(interfaces=INTERFACES, ip_version=IPVersion.V4Only) as zeroconf:
+    async with AsyncZeroconf(interfaces=InterfaceChoice.All, ip_version=IPVersion.V4Only) as zeroconf:
         browser = AsyncServiceBrowser(zeroconf.zeroconf, request.service_type, handlers=[changed], question_type=ASKING)
         async with browser:
             await asyncio.sleep(request.seconds)
         resolved = await asyncio.gather(*(_resolve(zeroconf, request.service_type, name) for name in sorted(names)))
-    return Found(coordinators=tuple(sorted(one for one in resolved if one is not None)))
+    return Found(coordinators=tuple(sorted(one for each in resolved for one in each)))
 
 
-async def _resolve(zeroconf: AsyncZeroconf, service_type: str, name: str) -> FoundCoordinator | None:
+async def _resolve(zeroconf: AsyncZeroconf, service_type: str, name: str) -> list[FoundCoordinator]:
     info = AsyncServiceInfo(service_type, name)
     if not await info.async_request(zeroconf.zeroconf, RESOLVE_MS, ASKING) or info.port is None:
-        return None
+        return []
     return found_from_wire(info.parsed_addresses(IPVersion.V4Only), info.port, info.properties)
 
 
-def found_from_wire(addresses: list[str], port: int, properties: dict[bytes, bytes | None]) -> FoundCoordinator | None:
-    """An announcement in our types, or None where it names no address."""
-    if not addresses:
-        return None
-    return FoundCoordinator(
-        address=f"{addresses[0]}:{port}",
-        version=_text(properties.get(TXT_VERSION)),
-        key_id=_text(properties.get(TXT_KEY_ID)),
-    )
+def found_from_wire(addresses: list[str], port: int, properties: dict[bytes, bytes | None]) -> list[FoundCoordinator]:
+    """An announcement in our types, once for each address that it names."""
+    enroll_port = _text(properties.get(TXT_ENROLLMENT))
+    return [
+        FoundCoordinator(
+            address=f"{address}:{port}",
+            version=_text(properties.get(TXT_VERSION)),
+            key_id=_text(properties.get(TXT_KEY_ID)),
+            enrollment=f"{address}:{enroll_port}" if enroll_port.isdecimal() else "",
+        )
+        for address in addresses
+    ]
 
 
 def _text(value: bytes | None) -> str:

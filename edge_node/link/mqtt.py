@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from edge_node.link.connection import Message, Opening
+from edge_node.link.connection import Message, Opening, Tls
 from edge_node.link.gate import Gate
 from edge_node.link.keeper import Keeper
 from edge_node.link.session import DEFAULT_BACKOFF, Backoff
@@ -38,6 +38,7 @@ class Uplink:
         on_message: Callable[[NodeTopic, bytes], None],
         backoff: Backoff = DEFAULT_BACKOFF,
         gate: Gate | None = None,
+        tls: Tls | None = None,
     ) -> None:
         self._node = node
         self._topics = topics
@@ -45,7 +46,7 @@ class Uplink:
         self._on_message = on_message
         self.gate = Gate(topics) if gate is None else gate
         """what may leave; without one the contract alone, under which no tensor does"""
-        self._keeper = Keeper(broker, self, backoff, self.gate)
+        self._keeper = Keeper(broker, self, backoff, self.gate, tls)
 
     @property
     def connected(self) -> bool:

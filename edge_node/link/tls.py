@@ -36,6 +36,8 @@ class PinnedContext(ssl.SSLContext):
     """A client's context that expects `SERVER_NAME` and judges times itself."""
 
     now: Now = staticmethod(lambda: UNKNOWN)
+    alert: str = ""
+    """what the other side said of our certificate when it ended the connection"""
 
     def wrap_socket(self, sock: Any, **options: Any) -> ssl.SSLSocket:  # type: ignore[override]
         """As the base class; the name that the caller dialled does not matter (fewer parameters: ours are keywords)."""
@@ -61,6 +63,15 @@ class _Socket(ssl.SSLSocket):
         super().do_handshake(block)
         _judged(self.context, self.getpeercert())
 
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        """As the base class. In TLS 1.3 a server refuses a certificate after the handshake: it is heard here."""
+        try:
+            return super().recv(buflen, flags)
+        except ssl.SSLError as error:
+            if isinstance(self.context, PinnedContext):
+                self.context.alert = alert_in(error)
+            raise
+
 
 class _Object(ssl.SSLObject):
     """What asyncio speaks through."""
@@ -73,6 +84,17 @@ class _Object(ssl.SSLObject):
 def _judged(context: ssl.SSLContext, certificate: Any) -> None:
     if isinstance(context, PinnedContext):
         context.judge(certificate)
+
+
+def alert_in(error: ssl.SSLError) -> str:
+    """What a TLS alert of the other side says, for people; empty where the error is none."""
+    _, alert, what = str(error.reason or "").partition("ALERT_")
+    return what.replace("_", " ").lower() if alert else ""
+
+
+def alert_of(context: ssl.SSLContext | None) -> str:
+    """What the other side said of our certificate, or nothing."""
+    return context.alert if isinstance(context, PinnedContext) else ""
 
 
 def node_context(credentials: Credentials, now: Now) -> PinnedContext:

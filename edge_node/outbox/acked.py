@@ -19,6 +19,16 @@ def accept_acked(envelope: bytes, trusted: frozenset[bytes], stream: StreamId) -
     Raises:
         ContractError: not an acknowledgement, or not signed by a trusted key.
     """
+    acked = acknowledgement(envelope, trusted)
+    return acked.through if acked.stream == stream else None
+
+
+def acknowledgement(envelope: bytes, trusted: frozenset[bytes]) -> Acked:
+    """An acknowledgement that a trusted key signed, of whatever stream.
+
+    Raises:
+        ContractError: not an acknowledgement, or not signed by a trusted key.
+    """
     payload = open_sealed(envelope, ACKED, trusted)
     try:
         acked = msgspec.json.decode(payload, type=Acked)
@@ -26,4 +36,4 @@ def accept_acked(envelope: bytes, trusted: frozenset[bytes], stream: StreamId) -
         raise ContractError(f"not an acknowledgement: {error}") from None
     if acked.through < 0:
         raise ContractError(f"an acknowledgement through {acked.through}: numbers begin at 1")
-    return acked.through if acked.stream == stream else None
+    return acked

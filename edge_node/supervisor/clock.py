@@ -12,6 +12,7 @@ verified the signature.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Literal
 
 from edge_node.link.validity import KnownTime
@@ -20,6 +21,15 @@ WRONG_S = 30.0
 """A system clock that is off by more is called wrong."""
 
 Source = Literal["coordinator", "floor", "system"]
+
+
+def seconds_of(moment: str) -> float:
+    """The seconds since 1970 of an RFC 3339 time; 0, which moves no clock, where the text is none."""
+    try:
+        at = datetime.fromisoformat(moment)
+    except ValueError:
+        return 0.0
+    return at.timestamp() if at.tzinfo is not None else 0.0
 
 
 class Clock:

@@ -14,6 +14,7 @@ import msgspec
 
 from edge_node.config import NodeConfig
 from edge_node.link.address import live_broker, uplink_broker
+from edge_node.link.connection import Tls
 from edge_node.link.gate import Gate
 from edge_node.link.live import Live, Nowhere, Sink, SiteBroker
 from edge_node.link.mqtt import Uplink
@@ -41,11 +42,15 @@ class Ears:
 class Contact:
     """The links of one identity. `name` and `site` are today's; what leaves passes the gate.
 
+    `tls` is how it meets its coordinator's broker.
+
     Raises (the constructor):
         BadInput: an address or a password file is wrong.
     """
 
-    def __init__(self, config: NodeConfig, identity: Identity, outbox: Outbox, ears: Ears, gate: Gate) -> None:
+    def __init__(
+        self, config: NodeConfig, identity: Identity, outbox: Outbox, ears: Ears, gate: Gate, tls: Tls
+    ) -> None:
         self._identity = identity
         self._ears = ears
         self._gate = gate
@@ -60,6 +65,7 @@ class Contact:
             on_connected=self._on_connected,
             on_message=self._on_message,
             gate=gate,
+            tls=None if config.uplink.ca_file else tls,
         )
         durable = self._topics.of_node(identity.node, Kind.DURABLE)
         self.forwarder = Forwarder(

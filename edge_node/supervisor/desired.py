@@ -12,6 +12,7 @@ from edge_node.errors import Refused
 from edge_node.store.files import read_if_there, write_durably
 from edge_node.store.trust import Adopted, opened
 from protos.desired import DesiredDeployment
+from protos.identity import NodeId
 
 log = logging.getLogger(__name__)
 
@@ -22,16 +23,17 @@ class DesiredFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def load(self, trusted: frozenset[bytes]) -> Adopted | None:
-        """The document of the last run; None where there is none or it is damaged."""
+    def load(self, trusted: frozenset[bytes], node: NodeId) -> Adopted | None:
+        """The document of the last run; None where there is none, it is damaged, or this was another node then."""
         sealed = read_if_there(self._path)
         if sealed is None:
             return None
         try:
-            return opened(sealed, trusted)
+            adopted = opened(sealed, trusted)
         except Refused as error:
             log.warning("%s is damaged (%s): waiting for the coordinator to send it again", self._path, error)
             return None
+        return adopted if adopted.desired.node == node else None
 
     def save(self, adopted: Adopted) -> None:
         """Keep a document."""

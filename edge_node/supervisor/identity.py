@@ -1,23 +1,37 @@
-"""Who this node is: the id that the coordinator gave it, and the keys that it pinned. `identity.json`, mode 0600."""
+"""Who this node is: the id that the coordinator gave it, and the keys that it pinned. `identity.json`, mode 0600.
 
+Beside it lie `node.key` (0600, made here), `node.pem` (the certificate, its times in the line before it) and `ca.pem`
+(the authorities that are trusted). How they come here: `enrolling.py`; how they are renewed: `membership.py`.
+"""
+
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
 from edge_node.errors import BadInput, Refused
+from edge_node.link.address import at_host_of
 from edge_node.link.coordinator import Registration
+from edge_node.link.enrollment import Certified
+from edge_node.link.tls import Credentials
 from edge_node.store.files import read_if_there, write_durably
 from protos.envelope import TRUST_ROOT, unverified
 from protos.errors import ContractError
 from protos.identity import NodeId
 from protos.trust import TrustRoot, followed, newest, read_root
 
+IDENTITY, KEY, CERTIFICATE, AUTHORITIES = "identity.json", "node.key", "node.pem", "ca.pem"
+
+_TIMES = re.compile(rb"^valid from (\S+) to (\S+)$", re.MULTILINE)
+
 
 class Identity(msgspec.Struct, frozen=True):
     """What the node keeps of its registration.
 
-    `coordinator` is the address that gave it. `roots` are the pinned trust root and those that followed it, oldest
-    first; `trusted_keys`, raw Ed25519 public keys, are the coordinator's by the newest of them.
+    `coordinator` is the address of its gRPC, `enrollment` that of its enrollment. `roots` are the pinned trust root and
+    those that followed it, oldest first; `trusted_keys`, raw Ed25519 public keys, are the coordinator's by the newest
+    of them.
     """
 
     node: NodeId
@@ -28,6 +42,7 @@ class Identity(msgspec.Struct, frozen=True):
     name: str
     site: str
     roots: tuple[bytes, ...] = ()
+    enrollment: str = ""
 
     @property
     def trusted(self) -> frozenset[bytes]:
@@ -37,6 +52,27 @@ class Identity(msgspec.Struct, frozen=True):
     def trust_roots(self) -> tuple[TrustRoot, ...]:
         """The roots that this node has held, oldest first; all were checked before they came here."""
         return tuple(read_root(unverified(sealed, TRUST_ROOT)) for sealed in self.roots)
+
+
+def credentials_in(folder: Path) -> Credentials:
+    """The files of the identity in a state folder."""
+    return Credentials(str(folder / CERTIFICATE), str(folder / KEY), str(folder / AUTHORITIES))
+
+
+def certificate_text(certified: Certified) -> bytes:
+    """A certificate (PEM) after a line with its times: the agent imports no reader of certificates."""
+    begins, ends = (datetime.fromtimestamp(at, UTC).isoformat() for at in (certified.not_before, certified.not_after))
+    return f"valid from {begins} to {ends}\n".encode() + certified.certificate
+
+
+def certificate_times(text: bytes) -> tuple[float, float]:
+    """Since when and until when a certificate is valid, in seconds since 1970; twice 0 where the line is missing."""
+    found = _TIMES.search(text)
+    try:
+        times = [datetime.fromisoformat(one.decode()).timestamp() for one in found.groups()] if found else [0.0, 0.0]
+    except ValueError:
+        return 0.0, 0.0
+    return times[0], times[1]
 
 
 def pinned(before: Identity | None, told: Registration, address: str) -> Identity:
@@ -50,7 +86,7 @@ def pinned(before: Identity | None, told: Registration, address: str) -> Identit
     if not frozenset(told.trusted_keys) <= keys:
         raise Refused(
             f"the coordinator at {address} signs with another key than the one pinned at first contact: "
-            "if the coordinator was made anew, delete this node's identity.json and desired.json"
+            "if the coordinator was made anew, enroll this node anew with edge-node enroll TOKEN --again"
         )
     if before is not None and told.node_id != before.node:
         raise Refused(
@@ -65,6 +101,7 @@ def pinned(before: Identity | None, told: Registration, address: str) -> Identit
         name=told.name,
         site=told.site,
         roots=roots,
+        enrollment="" if before is None else at_host_of(address, f":{before.enrollment.rpartition(':')[2]}"),
     )
 
 

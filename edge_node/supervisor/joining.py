@@ -1,18 +1,20 @@
 """Finding the coordinator and registering with it, again and again until it answers.
 
-An explicit address wins; then zeroconf is asked; where it finds nobody, the address of the last time is tried. A node
-that has an identity does not wait for this: it runs what it had.
+An explicit address wins; then the address of the last time is tried; where the coordinator does not answer there,
+zeroconf is asked where it is now. A node does not wait for this: it runs what it had.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from edge_node.config import NodeConfig
-from edge_node.errors import NearfieldError, Unreachable
+from edge_node.errors import NearfieldError, Stranger, Unreachable
 from edge_node.link import coordinator, discovery
+from edge_node.store.release import Papers
 from edge_node.supervisor.identity import Identity, pinned
 from protos.digest import Digest
 
@@ -24,6 +26,9 @@ PATIENCE_S = 4.0
 
 log = logging.getLogger(__name__)
 
+Dialling = Callable[[str], coordinator.Dial]
+"""How an address is dialled: with this node's certificate, and what it knows of the time."""
+
 
 def retry_s(attempt: int, jitter: float) -> float:
     """Seconds before the next attempt, the first being 0; `jitter` is 0..1. Pure."""
@@ -31,50 +36,55 @@ def retry_s(attempt: int, jitter: float) -> float:
     return longest * (0.5 + jitter / 2)
 
 
-async def join(config: NodeConfig, identity: Identity | None, facts_json: str) -> Identity:
-    """Register with the coordinator; the identity that it gives or confirms.
+async def join(config: NodeConfig, identity: Identity, facts_json: str, dial: Dialling) -> Identity:
+    """Register with the coordinator; the identity as it confirms it. Strangers at its address are passed over.
 
     Raises:
         Unreachable: nobody answers.
-        Refused: another coordinator, or one that says no.
+        Refused: a stranger, or a coordinator that says no.
         BadInput: the configured address is none.
     """
-    address = await _address(config, identity)
+    try:
+        return await _join_at(config.coordinator or identity.coordinator, config, identity, facts_json, dial)
+    except (Unreachable, Stranger):
+        if config.coordinator is not None:
+            raise
+        for address in await discovery.find_coordinators():
+            with contextlib.suppress(Unreachable, Stranger):
+                return await _join_at(address, config, identity, facts_json, dial)
+        raise
+
+
+async def _join_at(address: str, config: NodeConfig, identity: Identity, facts_json: str, dial: Dialling) -> Identity:
     told = await coordinator.register(
-        address,
-        node_id=None if identity is None else identity.node,
-        name=config.name,
-        site=config.site,
+        dial(address),
+        node_id=identity.node,
+        name=identity.name,
+        site=identity.site,
         labels=config.labels,
         facts_json=facts_json,
     )
     return pinned(identity, told, address)
 
 
-async def _address(config: NodeConfig, identity: Identity | None) -> str:
-    if config.coordinator is not None:
-        return config.coordinator
-    try:
-        return await discovery.find_coordinator()
-    except Unreachable:
-        if identity is None:
-            raise
-        return identity.coordinator
-
-
 class CoordinatorFetcher:
     """The `Fetcher` of one coordinator: each request is a short-lived child process."""
 
-    def __init__(self, address: str) -> None:
-        self.address = address
+    def __init__(self, address: str, dial: Dialling) -> None:
+        self._address = address
+        self._dial = dial
 
-    async def manifest(self, digest: Digest) -> bytes:
-        """The manifest, unchecked."""
-        return await coordinator.get_manifest(self.address, digest)
+    async def manifest(self, digest: Digest) -> tuple[bytes, Papers]:
+        """The manifest and the signed papers, unchecked."""
+        told = await coordinator.get_manifest(self._dial(self._address), digest)
+        return told.content, Papers(told.releases, told.downgrades)
 
-    async def blob(self, digest: Digest, into: Path, offset: int, on_progress: Callable[[int], None]) -> None:
+    async def blob(
+        self, digest: Digest, into: Path, offset: int, on_progress: Callable[[int], None], *, max_bytes: int
+    ) -> None:
         """Append to the file from the offset on."""
-        await coordinator.fetch_blob(self.address, digest, into, offset, on_progress)
+        dialled = self._dial(self._address)
+        await coordinator.fetch_blob(dialled, digest, into, offset, on_progress, max_bytes=max_bytes)
 
 
 class Registration:
@@ -89,31 +99,42 @@ class Registration:
         identity: Callable[[], Identity | None],
         connected: Callable[[], bool],
         on_registered: Callable[[Identity], Awaitable[None]],
+        dial: Dialling,
     ) -> None:
         self.state = "not registered yet"
         self._config = config
         self._identity = identity
         self._connected = connected
         self._on_registered = on_registered
+        self._dial = dial
+        self._again = asyncio.Event()
+
+    def again(self) -> None:
+        """Register again now: identity or certificate have changed."""
+        self._again.set()
 
     async def run(self, facts_json: str) -> None:
         """Register, and again while there is no connection: the broker may have moved. Until cancelled."""
         attempt = 0
         while True:
             await self._register(facts_json)
-            await asyncio.sleep(retry_s(attempt, random.random()))  # noqa: S311 (jitter)
+            self._again.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._again.wait(), retry_s(attempt, random.random()))  # noqa: S311 (jitter)
             attempt += 1
             if self._connected():
                 await self._while_connected()
                 attempt = 0
 
     async def _register(self, facts_json: str) -> None:
+        before = self._identity()
+        if before is None:
+            return
         try:
-            identity = await join(self._config, self._identity(), facts_json)
+            identity = await join(self._config, before, facts_json, self._dial)
             await self._on_registered(identity)
         except (NearfieldError, OSError) as error:
-            meanwhile = "nothing to run yet" if self._identity() is None else "running what this node has"
-            self._say(f"not registered: {error} ({meanwhile})", logging.WARNING)
+            self._say(f"not registered: {error} (running what this node has)", logging.WARNING)
         else:
             self._say(f"registered with the coordinator at {identity.coordinator} as {identity.node}", logging.INFO)
 

@@ -8,8 +8,10 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from edge_node.capture.messages import CaptureReport
+from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
 from edge_node.supervisor.actual import RunningPipeline
+from edge_node.supervisor.clock import Clock
 from edge_node.supervisor.results import Tally, quantile
 from edge_node.supervisor.steps import Step, Wait
 from edge_node.worker.messages import PipelineStatus, Status
@@ -83,6 +85,23 @@ class BytesReport(msgspec.Struct, frozen=True):
     refused: dict[str, int] = {}
 
 
+class IdentityReport(msgspec.Struct, frozen=True):
+    """How the node's certificate stands: RFC 3339 times; `trouble` is one line, empty where there is none."""
+
+    expires_at: str = ""
+    renews_at: str = ""
+    expired: bool = False
+    trouble: str = ""
+
+
+class ClockReport(msgspec.Struct, frozen=True):
+    """What time it is, who says so (`coordinator`, `floor`, `system`), and how far the system's clock is ahead."""
+
+    time: str = ""
+    source: str = ""
+    system_off_s: float = 0.0
+
+
 class WorkerReport(msgspec.Struct, frozen=True):
     """The worker: whether it runs, its memory, how often one has died."""
 
@@ -115,6 +134,8 @@ class StatusDocument(msgspec.Struct, frozen=True):
     outbox: OutboxReport
     link: LinkReport
     bytes: BytesReport
+    identity: IdentityReport = IdentityReport()
+    clock: ClockReport = ClockReport()
 
 
 def plan_report(plan: Sequence[Step], under_way: Collection[Step]) -> tuple[StepStatus, ...]:
@@ -152,6 +173,11 @@ def outbox_report(outbox: Outbox) -> OutboxReport:
         oldest_s=round(outbox.oldest_s(), 3),
         dropped={str(reason): count for reason, count in outbox.dropped.items() if count},
     )
+
+
+def clock_report(clock: Clock) -> ClockReport:
+    """What time it is."""
+    return ClockReport(rfc3339(int(clock.now() * 1e9)), clock.source, round(clock.system_off_s(), 3))
 
 
 def worker_report(running: bool, status: Status | None, deaths: int, sandbox: str = "") -> WorkerReport:

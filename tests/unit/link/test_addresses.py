@@ -1,20 +1,17 @@
 """Addresses and announcements: what is dialled, and what is refused with one line."""
 
-import re
-
 import pytest
 
 from coordinator.config import CoordinatorConfig
 from coordinator.errors import BadInput as CoordinatorBadInput
 from coordinator.link.broker import broker_of
 from edge_node.config import BrokerLogin
-from edge_node.errors import BadInput, Refused, Unreachable
-from edge_node.link.address import coordinator_address, uplink_broker
-from edge_node.link.discovery import FoundCoordinator, the_one
+from edge_node.errors import BadInput
+from edge_node.link.address import at_host_of, coordinator_address, uplink_broker
 
 
-@pytest.mark.parametrize("text", ["127.0.0.1:7070", "localhost:1", "[::1]:65535"])
-def test_addresses_of_this_machine(text: str) -> None:
+@pytest.mark.parametrize("text", ["127.0.0.1:7070", "localhost:1", "[::1]:65535", "192.168.1.2:7070"])
+def test_addresses_are_host_and_port(text: str) -> None:
     assert coordinator_address(text) == text
 
 
@@ -26,33 +23,27 @@ def test_what_is_no_address_says_what_one_looks_like(text: str) -> None:
         coordinator_address(text)
 
 
-def test_other_machines_are_refused_until_nodes_have_identities() -> None:
-    with pytest.raises(Refused, match=r"^coordinator 192\.168\.1\.2:7070 is not on the loopback interface"):
-        coordinator_address("192.168.1.2:7070")
+@pytest.mark.parametrize(
+    ("told", "meant"),
+    [
+        ("mqtts://0.0.0.0:8883", "mqtts://10.0.0.5:8883"),
+        ("0.0.0.0:7070", "10.0.0.5:7070"),
+        (":7070", "10.0.0.5:7070"),
+        ("mqtts://[::]:8883", "mqtts://10.0.0.5:8883"),
+        ("mqtts://broker.example:8883", "mqtts://broker.example:8883"),
+    ],
+)
+def test_an_unspecified_host_is_the_one_that_was_dialled(told: str, meant: str) -> None:
+    assert at_host_of("10.0.0.5:7071", told) == meant
+
+
+def test_an_unspecified_host_is_the_one_that_was_dialled_also_in_ipv6() -> None:
+    assert at_host_of("[fe80::1]:7071", "mqtts://[::]:8883") == "mqtts://[fe80::1]:8883"
 
 
 def test_an_uplink_url_that_cannot_be_is_one_line() -> None:
     with pytest.raises(BadInput, match="expected mqtt://HOST:PORT"):
         uplink_broker("tcp://localhost", BrokerLogin())
-
-
-def test_none_found_says_what_to_do() -> None:
-    with pytest.raises(
-        Unreachable, match=r"no coordinator is announced here: .* say which with --coordinator HOST:PORT"
-    ):
-        the_one([])
-
-
-def test_the_same_one_twice_is_one() -> None:
-    assert (
-        the_one([FoundCoordinator("127.0.0.1:7070", "1"), FoundCoordinator("127.0.0.1:7070", "2")]) == "127.0.0.1:7070"
-    )
-
-
-def test_several_are_all_named_and_none_is_taken() -> None:
-    found = [FoundCoordinator(f"127.0.0.1:{port}") for port in (3, 1, 2)]
-    with pytest.raises(Refused, match=re.escape("127.0.0.1:1 and 127.0.0.1:2 and 127.0.0.1:3")):
-        the_one(found)
 
 
 def test_a_coordinator_without_a_url_runs_its_own_broker() -> None:

@@ -55,22 +55,23 @@ def test_a_wrong_label_is_refused() -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "complaint"),
     [
-        (["run", "--name", "cam"], 2, "no site"),
-        (["run", "--name", "Cam 3", "--site", "s"], 2, "is not a name"),
-        (["run", "--name", "c", "--site", "s", "--source", "x"], 2, "write NAME=URL"),
-        (["run", "--name", "c", "--site", "s", "--source", "Shelf=/f"], 2, "is not a name"),
-        (["run", "--name", "c", "--site", "s", "--source", "h=http://foo/a"], 2, "sources.h: source http://foo/a"),
+        (["run", "--name", "Cam 3"], 2, "is not a name"),
+        (["run", "--name", "c", "--source", "x"], 2, "write NAME=URL"),
+        (["run", "--name", "c", "--source", "Shelf=/f"], 2, "is not a name"),
+        (["run", "--name", "c", "--source", "h=http://foo/a"], 2, "sources.h: source http://foo/a"),
         (["run", "--config", "/nowhere.toml"], 1, "/nowhere.toml"),
-        (["run", "--name", "c", "--site", "s", "--coordinator", "here"], 2, "HOST:PORT"),
-        (["run", "--name", "c", "--site", "s", "--coordinator", "8.8.8.8:1"], 4, "loopback"),
-        (["run", "--name", "c", "--site", "s", "--broker", "here"], 2, "is not a broker URL"),
-        (["run", "--name", "c", "--site", "s", "--live-broker", "mqtt://8.8.8.8"], 2, "not on the loopback"),
+        (["run", "--name", "c", "--coordinator", "here"], 2, "HOST:PORT"),
+        (["enroll"], 2, "give the token, - to read it from standard input, or --token-file FILE"),
+        (["enroll", "nonsense"], 1, "not a join token"),
+        (["enroll", "--token-file", "/nowhere"], 1, "token file /nowhere: No such file"),
+        (["run", "--name", "c", "--broker", "here"], 2, "is not a broker URL"),
+        (["run", "--name", "c", "--live-broker", "mqtt://8.8.8.8"], 2, "not on the loopback"),
         (
-            ["run", "--name", "c", "--site", "s", "--live-broker", "mqtt://127.0.0.1", "--live-password-file", "/no"],
+            ["run", "--name", "c", "--live-broker", "mqtt://127.0.0.1", "--live-password-file", "/no"],
             2,
             "live.password_file /no",
         ),
-        (["run", "--name", "c", "--site", "s", "--state-dir", "/proc/c"], 1, "the state folder /proc/c cannot be used"),
+        (["run", "--name", "c", "--state-dir", "/proc/c"], 1, "the state folder /proc/c cannot be used"),
         (["status", "--state-dir", "/nowhere"], 3, "no agent answers"),
     ],
 )
@@ -82,6 +83,11 @@ def test_a_wrong_command_line_gives_one_line(
     assert said.startswith("edge-node: ")
     assert complaint in said
     assert said.count("\n") == 1
+
+
+def test_a_device_without_identity_says_how_to_get_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run", "--state-dir", str(tmp_path / "node")]) == 4
+    assert "no identity: edge-node enroll TOKEN" in capsys.readouterr().err
 
 
 def test_a_state_folder_belongs_to_one_agent(tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def test_a_coordinator_with_another_key_or_id_is_refused() -> None:
 def test_damaged_documents_are_passed_over(tmp_path: Path) -> None:
     (tmp_path / "desired.json").write_bytes(b"\xff")
     (tmp_path / "last_good.json").write_bytes(b"[]")
-    assert DesiredFile(tmp_path / "desired.json").load(frozenset()) is None
+    assert DesiredFile(tmp_path / "desired.json").load(frozenset(), NODE) is None
     assert LastGoodFile(tmp_path / "last_good.json").load() == {}
 
 

@@ -7,10 +7,13 @@ import pytest
 
 from edge_node.config import NodeConfig
 from edge_node.errors import Unreachable
+from edge_node.link.coordinator import Dial
+from edge_node.link.tls import Credentials
 from edge_node.supervisor import joining
 from edge_node.supervisor.identity import Identity
 from tests.unit.supervisor.world import NODE
 
+NOBODY = Credentials("node.pem", "node.key", "ca.pem")
 FOUND = Identity(NODE, "127.0.0.1:1", "mqtt://127.0.0.1:2", "edge/v1", (b"k" * 32,), "cam", "store")
 
 
@@ -25,8 +28,10 @@ class World:
         monkeypatch.setattr(joining, "join", self._join)
         for name, value in (("FIRST_S", 0.01), ("LONGEST_S", 0.02), ("LOOK_S", 0.01), ("PATIENCE_S", 0.05)):
             monkeypatch.setattr(joining, name, value)
-        config = NodeConfig(name="cam", site="store", state_dir=str(tmp_path))
-        self.registration = joining.Registration(config, lambda: None, lambda: self.connected, self._take)
+        config = NodeConfig(state_dir=str(tmp_path))
+        self.registration = joining.Registration(
+            config, lambda: FOUND, lambda: self.connected, self._take, lambda address: Dial(address, NOBODY)
+        )
 
     async def _join(self, *_: object) -> Identity:
         self.asked += 1
@@ -65,7 +70,7 @@ async def test_an_answer_that_cannot_be_kept_is_asked_for_again(world: World, fa
     world.failure, world.connected = failure, False
     task = asyncio.create_task(world.registration.run("{}"))
     await world.asks(3)
-    assert world.registration.state.startswith(f"not registered: {failure} (nothing to run yet)")
+    assert world.registration.state.startswith(f"not registered: {failure} (running what this node has)")
     world.failure = None
     await world.asks(5)
     assert world.registration.state.startswith("registered")

@@ -8,9 +8,9 @@ from types import ModuleType
 import msgspec
 import pytest
 
-from edge_node.cli import run
+from edge_node.cli import enroll, run
 from edge_node.cli import status as status_command
-from edge_node.config import BrokerLogin, EgressLimits, LiveSink, NodeConfig, OutboxLimits, Source
+from edge_node.config import BrokerLogin, EgressLimits, LiveSink, NodeConfig, OutboxLimits, Source, WorkerSettings
 from edge_node.supervisor import status
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "node.md").read_text(encoding="utf-8")
@@ -37,6 +37,7 @@ def rows(text: str) -> dict[str, str]:
         (LiveSink, section("## `[live]`")),
         (OutboxLimits, section("## `[outbox]`")),
         (EgressLimits, section("## `[egress]`")),
+        (WorkerSettings, section("## `[worker]`")),
     ],
 )
 def test_every_key_of_the_configuration_is_documented_with_its_default(kind: type[msgspec.Struct], text: str) -> None:
@@ -49,7 +50,7 @@ def test_every_key_of_the_configuration_is_documented_with_its_default(kind: typ
             assert documented[name] == f"`{value}`"
 
 
-@pytest.mark.parametrize("command", [run, status_command])
+@pytest.mark.parametrize("command", [enroll, run, status_command])
 def test_every_option_of_a_command_is_documented_and_no_other(command: ModuleType) -> None:
     name = command.__name__.rpartition(".")[2]
     parser = argparse.ArgumentParser()
@@ -75,6 +76,8 @@ def test_every_key_of_the_status_document_is_documented_and_no_other() -> None:
         status.OutboxReport,
         status.LinkReport,
         status.BytesReport,
+        status.IdentityReport,
+        status.ClockReport,
     )
     for kind in parts:
         assert {field.encode_name for field in msgspec.structs.fields(kind)} <= named

@@ -1,0 +1,119 @@
+"""Becoming a node: a token is used up, and what comes of it is put into the state folder as a whole.
+
+Everything is written into `enrolling/` first, its key before the token is told to anybody, its `identity.json` last;
+then `take_up` moves it into place. So a crash at any moment leaves the old identity or the new one, an enrollment that
+is repeated uses the same key and gets the same answer, and a running agent takes up what `edge-node enroll` brought.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from edge_node.errors import NearfieldError, Stranger, Unreachable
+from edge_node.link import discovery
+from edge_node.link import enrollment as link
+from edge_node.link.address import coordinator_address
+from edge_node.link.coordinator import Registration
+from edge_node.store.files import sync_folder, write_durably
+from edge_node.supervisor.identity import AUTHORITIES, CERTIFICATE, IDENTITY, KEY, Identity, certificate_text, pinned
+from protos.join_token import JoinToken
+
+PENDING = "enrolling"
+
+
+@dataclass(frozen=True)
+class Applicant:
+    """What the device says of itself; `coordinator` is host:port of enrollment where a person says it."""
+
+    name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    facts_json: str = "{}"
+    coordinator: str | None = None
+
+
+async def enroll(folder: Path, token: JoinToken, applicant: Applicant) -> Identity:
+    """Use up a token; the identity lies in `enrolling/` when this returns.
+
+    Raises:
+        Unreachable: the token's coordinator does not answer.
+        Refused: it says no, or only strangers answer.
+        BadInput: an address is none.
+        OSError: the folder cannot be written.
+    """
+    pending = folder / PENDING
+    pending.mkdir(parents=True, exist_ok=True, mode=0o700)
+    enrolled = await _answered(token, applicant, pending / KEY)
+    identity = _identity(enrolled)
+    write_durably(pending / CERTIFICATE, certificate_text(enrolled.certified))
+    write_durably(pending / AUTHORITIES, b"".join(enrolled.certified.authorities))
+    write_durably(pending / IDENTITY, msgspec.json.encode(identity), mode=0o600)
+    return identity
+
+
+def take_up(folder: Path) -> bool:
+    """Move an identity that is complete into place, or go on with that; whether there was one."""
+    pending = folder / PENDING
+    if not (pending / IDENTITY).exists():
+        return False
+    for name in (KEY, CERTIFICATE, AUTHORITIES, IDENTITY):
+        if (pending / name).exists():
+            (pending / name).replace(folder / name)
+            sync_folder(folder)
+    pending.rmdir()
+    return True
+
+
+async def _answered(token: JoinToken, applicant: Applicant, key_file: Path) -> link.Enrolled:
+    """The answer of the first address at which the token's coordinator answers."""
+    addresses = token.addresses if applicant.coordinator is None else (applicant.coordinator,)
+    failures: list[NearfieldError] = []
+    for address in addresses:
+        try:
+            return await _at(address, token, applicant, key_file)
+        except (Unreachable, Stranger) as error:
+            failures.append(error)
+    if applicant.coordinator is None:
+        for address in await _announced(failures):
+            try:
+                return await _at(address, token, applicant, key_file)
+            except (Unreachable, Stranger) as error:
+                failures.append(error)
+    if len(failures) == 1:
+        raise failures[0]
+    raise link.nobody([str(failure) for failure in failures])
+
+
+async def _at(address: str, token: JoinToken, applicant: Applicant, key_file: Path) -> link.Enrolled:
+    return await link.enroll(
+        token,
+        coordinator_address(address),
+        key_file,
+        name=applicant.name,
+        labels=dict(applicant.labels),
+        facts_json=applicant.facts_json,
+    )
+
+
+async def _announced(failures: list[NearfieldError]) -> tuple[str, ...]:
+    """Where coordinators on this network enroll nodes; the token says which of them is meant."""
+    try:
+        return await discovery.find_enrollment()
+    except Unreachable as error:
+        failures.append(error)
+        return ()
+
+
+def _identity(enrolled: link.Enrolled) -> Identity:
+    told = Registration(
+        node_id=enrolled.node_id,
+        broker_url=enrolled.broker_url,
+        topic_prefix=enrolled.topic_prefix,
+        trusted_keys=enrolled.trusted_keys,
+        name=enrolled.name,
+        site=enrolled.site,
+        trust_roots=enrolled.trust_roots,
+    )
+    identity = pinned(None, told, enrolled.coordinator)
+    return msgspec.structs.replace(identity, enrollment=enrolled.enrollment)
