@@ -4,14 +4,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edge_node.cli.trial import Trial
+from edge_node.sandbox.confinement import Confined
 
 LEAST_MEMORY_KB = 256 * 1024
 LEAST_DISK_BYTES = 512 * 1024 * 1024
+_UNCONFINED = {
+    "Landlock": "a model that takes its worker over may read files of this user",
+    "seccomp": "a model that takes its worker over may make connections and run programs",
+}
 
 
 @dataclass(frozen=True)
 class Found:
-    """What `doctor` found. `packages`: name → installed; `devices`: what this machine has beside its processor."""
+    """What `doctor` found. `packages`: name → installed; `devices`: what this machine has beside its processor.
+
+    `sandbox`: what the kernel has to confine workers with.
+    """
 
     engines: Sequence[Trial]
     packages: Mapping[str, bool]
@@ -19,6 +27,7 @@ class Found:
     memory_available_kb: int | None
     disk_free_bytes: int | None
     clock_synced: bool | None
+    sandbox: Confined
 
 
 @dataclass(frozen=True)
@@ -38,7 +47,7 @@ def advise(found: Found) -> list[Advice]:
         advice.append(Advice("PyAV: no videos and no cameras", "pip install 'nearfield[camera]'"))
     if not found.packages["pillow"]:
         advice.append(Advice("Pillow: no photos and no image models", "pip install 'nearfield[image]'"))
-    return [*advice, *_accelerators(found), *_resources(found)]
+    return [*advice, *_accelerators(found), *_sandbox(found), *_resources(found)]
 
 
 def _accelerators(found: Found) -> list[Advice]:
@@ -50,6 +59,13 @@ def _accelerators(found: Found) -> list[Advice]:
     if "Coral Edge TPU" in found.devices:
         advice.append(Advice("the Coral Edge TPU is not used by this version"))
     return advice
+
+
+def _sandbox(found: Found) -> list[Advice]:
+    return [
+        Advice(f"{missing}: {_UNCONFINED[missing.partition(' ')[0]]}; give the node a kernel of 5.13 or newer with it")
+        for missing in found.sandbox.missing
+    ]
 
 
 def _resources(found: Found) -> list[Advice]:

@@ -54,6 +54,7 @@ def look(state: Path) -> "Found":
     """Everything that is read from this machine."""
     from edge_node.cli.advice import Found
     from edge_node.cli.trial import try_engine
+    from edge_node.sandbox.support import support
     from edge_node.telemetry import system
 
     return Found(
@@ -63,6 +64,7 @@ def look(state: Path) -> "Found":
         memory_available_kb=system.memory_available_kb(),
         disk_free_bytes=system.disk_free_bytes(state),
         clock_synced=system.clock_synced(),
+        sandbox=support(),
     )
 
 
@@ -84,6 +86,7 @@ def _document(found: "Found", advice: "list[Advice]", state: Path) -> dict[str, 
         "disk_free_mb": (found.disk_free_bytes or 0) // 2**20,
         "clock_synced": found.clock_synced,
         "devices": found.devices,
+        "sandbox": found.sandbox,
         "packages": found.packages,
         "engines": found.engines,
         "missing": advice,
@@ -99,6 +102,7 @@ def _text(found: "Found", advice: "list[Advice]", state: Path) -> str:
         f"memory     {facts['memory_mb']} MB, {facts['memory_available_mb']} available",
         f"disk       {facts['disk_free_mb']} MB free for {state}",
         f"clock      {clock}",
+        f"sandbox    {found.sandbox.text}; not with isolation = thread",
         f"devices    {', '.join(found.devices) or 'no cameras, no accelerators'}",
         "",
         _engines(found),

@@ -43,13 +43,13 @@ def test_a_device_with_engines_is_described_and_the_exit_code_is_0() -> None:
     done = doctor()
     assert done.returncode == Exit.DONE, done.stderr
     assert done.stderr == ""
-    for word in ("cores", "memory", "disk", "clock", "litert", "onnxruntime", "works"):
+    for word in ("cores", "memory", "disk", "clock", "sandbox", "litert", "onnxruntime", "works"):
         assert word in done.stdout
 
 
 def test_the_document_has_the_documented_keys() -> None:
     report = json.loads(doctor("--json").stdout)
-    assert {"engines", "missing", "cores", "memory_mb", "clock_synced", "state_dir", "devices"} <= set(report)
+    assert {"engines", "missing", "cores", "memory_mb", "clock_synced", "sandbox", "state_dir", "devices"} <= set(report)
     assert {trial["engine"] for trial in report["engines"]} == {"litert", "onnxruntime"}
     assert all(trial["accelerators"] == ["cpu"] for trial in report["engines"])
 

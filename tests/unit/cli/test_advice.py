@@ -2,6 +2,7 @@
 
 from edge_node.cli.advice import Found, advise
 from edge_node.cli.trial import Trial, how_it_ended
+from edge_node.sandbox.confinement import Confined
 
 LITERT = Trial("litert", "2.3.0", ("cpu",))
 ONNX = Trial("onnxruntime", "1.31.1", ("cpu",))
@@ -15,6 +16,7 @@ def found(**said: object) -> Found:
         "memory_available_kb": 2**22,
         "disk_free_bytes": 2**34,
         "clock_synced": True,
+        "sandbox": Confined(("Landlock 7", "seccomp")),
     }
     return Found(**{**everything, **said})  # type: ignore[arg-type]
 
@@ -57,3 +59,10 @@ def test_a_child_that_gave_nothing_says_how_it_ended() -> None:
     assert how_it_ended(-11, "") == "its process died of signal 11"
     assert how_it_ended(1, "Traceback\nOSError: no\n") == "OSError: no"
     assert how_it_ended(3, " \n") == "its process ended with 3"
+
+
+def test_a_kernel_that_confines_nothing_is_named_with_what_that_means() -> None:
+    sandbox = Confined((), ("Landlock (Function not implemented)", "seccomp (Function not implemented)"))
+    files, calls = [one.missing for one in advise(found(sandbox=sandbox))]
+    assert files.startswith("Landlock (Function not implemented): a model that takes its worker over may read files")
+    assert calls.startswith("seccomp (Function not implemented): a model that takes its worker over may make conn")

@@ -94,11 +94,10 @@ def test_what_every_engine_may_read_is_neither_a_home_nor_a_state_nor_all() -> N
 
 def node(sandbox: str, isolation: str = "process") -> NodeConfig:
     return NodeConfig(
-        "cam-3",
-        "store-12",
-        "/state",
+        state_dir="/state",
         isolation=isolation,  # type: ignore[arg-type]
         worker=WorkerSettings(sandbox=sandbox),  # type: ignore[arg-type]
+        name="cam-3",
     )
 
 
