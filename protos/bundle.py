@@ -13,6 +13,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from protos.admission.limits import Inadmissible
+from protos.admission.text import check_toml
 from protos.errors import ContractError
 from protos.identity import checked_name
 from protos.strict import convert
@@ -148,10 +150,7 @@ def parse_manifest(text: str) -> Manifest:
     Raises:
         ContractError: not TOML, an unknown key, a value of the wrong kind, a name or path that breaks the rules.
     """
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ContractError(f"{MANIFEST} is not TOML: {error}") from None
+    document = _document(text)
     manifest = convert(document, Manifest, MANIFEST)
     checked_name(manifest.name, f"{MANIFEST}: name")
     if not manifest.variants:
@@ -165,6 +164,19 @@ def parse_manifest(text: str) -> Manifest:
     for number, output in enumerate(manifest.outputs):
         _check_output(output, f"{MANIFEST}: outputs[{number}]")
     return manifest
+
+
+def _document(text: str) -> dict[str, object]:
+    """The document, where reading it is short work."""
+    try:
+        check_toml(text)
+        return tomllib.loads(text)
+    except Inadmissible as error:
+        raise ContractError(f"{MANIFEST} is refused: {error}") from None
+    except RecursionError:
+        raise ContractError(f"{MANIFEST} is not TOML: values too deep inside one another") from None
+    except ValueError as error:  # TOMLDecodeError, and Python's own at a number of too many digits
+        raise ContractError(f"{MANIFEST} is not TOML: {error}") from None
 
 
 def _check_variant(variant: Variant, files: list[str]) -> None:

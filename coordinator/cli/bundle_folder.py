@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from coordinator.errors import BadInput
+from protos.admission.bundle import naming
+from protos.admission.text import manifest_text
 from protos.bundle import MANIFEST, missing_files, parse_manifest
 from protos.digest import Digest
 from protos.errors import ContractError
@@ -56,7 +58,8 @@ def read_bundle(folder: Path) -> LocalBundle:
         raise BadInput(f"{folder} has no {MANIFEST}: make a bundle with edgectl model init")
     _refuse_link(folder / MANIFEST)
     try:
-        manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
+        with (folder / MANIFEST).open("rb") as file, naming(MANIFEST, "a manifest"):
+            manifest = parse_manifest(manifest_text(file))
         files = tuple(_local_file(path, folder) for path in _paths(folder))
         missing = missing_files(manifest, {file.entry.path for file in files})
         if missing:
@@ -64,8 +67,6 @@ def read_bundle(folder: Path) -> LocalBundle:
         return LocalBundle(manifest.name, files, write_manifest(file.entry for file in files))
     except ContractError as error:
         raise BadInput(f"{folder}: {error}") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{folder / MANIFEST} is not UTF-8 text") from None
     except OSError as error:
         raise BadInput(f"{error.filename}: {error.strerror}") from None
 

@@ -1,12 +1,16 @@
-"""Which bundles may become a version: decided from the list of files and the text of `model.toml` alone.
+"""Which bundles may become a version: decided from the list of files, the text of `model.toml`, and a look into each.
 
 Whether the model runs is not decided here: every device proves that for itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import BinaryIO
 
 from coordinator.errors import BadInput, Refused
+from protos.admission.bundle import admit_bundle, content_of
+from protos.admission.limits import LIMITS, Inadmissible
 from protos.bundle import MANIFEST, Manifest, golden_files, missing_files, parse_manifest
+from protos.digest import Digest
 from protos.errors import ContractError
 from protos.oci import BundleFile
 
@@ -14,7 +18,6 @@ MAX_FILE = 4 * 1024**3
 """No file of a bundle is larger, in bytes."""
 MAX_BUNDLE = 8 * 1024**3
 """No bundle is larger, in bytes."""
-MAX_MODEL_TOML = 1024 * 1024
 
 
 def model_toml_of(files: Sequence[BundleFile]) -> BundleFile:
@@ -32,8 +35,8 @@ def model_toml_of(files: Sequence[BundleFile]) -> BundleFile:
     found = next((file for file in files if file.path == MANIFEST), None)
     if found is None:
         raise BadInput(f"the bundle has no {MANIFEST}: make one with edgectl model init")
-    if found.size > MAX_MODEL_TOML:
-        raise Refused(f"{MANIFEST} has {found.size} bytes; at most {MAX_MODEL_TOML} are taken")
+    if found.size > LIMITS.manifest_bytes:
+        raise Refused(f"{MANIFEST} has {found.size} bytes; at most {LIMITS.manifest_bytes} are taken")
     return found
 
 
@@ -66,3 +69,26 @@ def admit(model: str, files: Sequence[BundleFile], model_toml: str) -> Manifest:
     if manifest.golden is not None and not golden_files(manifest, present):
         raise BadInput(f"{MANIFEST}: no file of the bundle matches the golden vectors {manifest.golden.vectors!r}")
     return manifest
+
+
+def admit_content(manifest: Manifest, files: Sequence[BundleFile], blob: Callable[[Digest], BinaryIO]) -> None:
+    """Return if no file of the bundle is hostile (`protos.admission`); nodes look again.
+
+    Args:
+        manifest: of the bundle.
+        files: all of them.
+        blob: opens a blob for reading.
+
+    Raises:
+        Refused: a file is; names it and the limit.
+    """
+    digests = {file.path: file.digest for file in files}
+
+    def content(path: str) -> memoryview:
+        with blob(digests[path]) as file:
+            return content_of(file)
+
+    try:
+        admit_bundle(manifest, {file.path: file.size for file in files}, content)
+    except Inadmissible as error:
+        raise Refused(str(error)) from None

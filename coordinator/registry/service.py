@@ -5,8 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from coordinator.audit.acting import about
 from coordinator.errors import BadInput, Conflict, NotFound
-from coordinator.registry.admission import admit, model_toml_of
+from coordinator.registry.admission import admit, admit_content, model_toml_of
 from coordinator.registry.blobs import Blobs
 from coordinator.registry.expiry import expired
 from coordinator.registry.records import Store, Version
@@ -52,13 +53,14 @@ class Registry:
 
         Raises:
             BadInput: not a bundle, blobs are missing, or `model.toml` is wrong.
-            Refused: larger than what is taken.
+            Refused: larger than what is taken, or a file is hostile.
             Conflict: the wanted number is not above those that were given.
         """
         with self._changing:
             files = self._complete_files(manifest)
             toml = self._blobs.read(model_toml_of(files).digest)
             admitted = admit(model, files, _text(toml))
+            admit_content(admitted, files, lambda digest: self._blobs.path(digest).open("rb"))
             digest = digest_of(manifest)
             with self._store.write() as tx:
                 known = tx.versions.with_digest(admitted.name, digest)
@@ -74,6 +76,7 @@ class Registry:
                 size = sum(file.size for file in files)
                 version = Version(admitted.name, number, digest, str(admitted.task), size, self._now(), files)
                 tx.versions.add(version)
+                about(f"{version.model}@{version.version}", digest=version.digest)
             self._write_index()
             return Published(version, created=True)
 

@@ -12,6 +12,7 @@ from edge_node.pipeline.bundle import Bundle, open_variant, read_bundle, read_la
 from edge_node.pipeline.manifest import name_of
 from edge_node.pipeline.postprocess import Options
 from edge_node.pipeline.runner import Runner
+from protos.admission.text import manifest_text
 from protos.bundle import MANIFEST, Manifest, Variant, parse_manifest
 from protos.errors import ContractError
 
@@ -91,10 +92,11 @@ def _engine_of(path: Path, asked: str | None) -> str:
 
 def _read_manifest(path: Path) -> Manifest:
     try:
-        return parse_manifest(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            return parse_manifest(manifest_text(file))
     except OSError as error:
         raise BadInput(f"--manifest {path}: {error.strerror}") from None
-    except (ContractError, UnicodeDecodeError) as error:
+    except ContractError as error:
         raise BadInput(f"--manifest {path}: {error}") from None
 
 

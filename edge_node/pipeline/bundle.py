@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_node.engine.catalog import find, for_file
-from edge_node.errors import BadInput
+from edge_node.errors import BadInput, Refused
 from edge_node.pipeline.manifest import manifest_for
 from edge_node.pipeline.postprocess import Options
 from edge_node.pipeline.runner import Runner
+from protos.admission.bundle import content_of, naming
+from protos.admission.limits import LIMITS, Inadmissible, Malformed
+from protos.admission.text import check_labels, manifest_text
 from protos.bundle import MANIFEST, Manifest, golden_files, missing_files, parse_manifest
 from protos.errors import ContractError
 
@@ -38,10 +41,11 @@ def read_bundle(folder: Path) -> Bundle:
         BadInput: no model.toml, a wrong one, a file that it names is missing, labels that are no text.
     """
     try:
-        manifest = parse_manifest((folder / MANIFEST).read_text(encoding="utf-8"))
+        with (folder / MANIFEST).open("rb") as file, naming(MANIFEST, "a manifest"):
+            manifest = parse_manifest(manifest_text(file))
     except OSError as error:
         raise BadInput(f"{folder / MANIFEST}: {error.strerror}: give a folder with a {MANIFEST}") from None
-    except (ContractError, UnicodeDecodeError) as error:
+    except ContractError as error:
         raise BadInput(f"{folder}: {error}") from None
     present = [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()]
     missing = missing_files(manifest, present)
@@ -63,14 +67,19 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
     Raises:
         BadInput: it cannot be read, or is no text.
+        Refused: it is too long, or a label is.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file, naming(str(path), "a text in UTF-8 with a label per line"):
+            content = content_of(file, LIMITS.label_bytes)
+            check_labels(content)
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}: give a text file with one label per line") from None
-    except UnicodeDecodeError:
-        raise BadInput(f"{path} is no text in UTF-8: give a file with one label per line") from None
-    return tuple(line.strip() for line in text.rstrip().splitlines())
+    except Malformed as error:
+        raise BadInput(str(error)) from None
+    except Inadmissible as error:
+        raise Refused(str(error)) from None
+    return tuple(line.strip() for line in bytes(content).decode().rstrip().splitlines())
 
 
 def open_variant(bundle: Bundle, file: str, *, threads: int = 1, options: Options | None = None) -> Runner:

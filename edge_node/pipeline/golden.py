@@ -18,6 +18,9 @@ from edge_node.engine.base import Array
 from edge_node.errors import BadInput
 from edge_node.pipeline.runner import Runner, Sample
 from edge_node.pipeline.tensors import dequantize
+from protos.admission.bundle import content_of
+from protos.admission.limits import LIMITS
+from protos.admission.npz import check_npz
 
 Floats = NDArray[np.float32]
 
@@ -82,6 +85,8 @@ def read_vector(path: Path) -> Vector:
         BadInput: it is none, or holds no golden vector.
     """
     try:
+        with path.open("rb") as file:
+            check_npz(content_of(file, LIMITS.vector_bytes))
         with path.open("rb") as file, NpzFile(file, allow_pickle=False) as arrays:
             outputs = tuple(array.astype(np.float32) for array in _numbered(arrays, "output"))
             vector = Vector(_numbered(arrays, "input"), outputs)

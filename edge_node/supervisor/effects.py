@@ -36,10 +36,11 @@ async def fetch(device: Device, step: steps.Fetch) -> None:
 
 
 async def verify(device: Device, step: steps.Verify) -> None:
-    """Check the release and hash the bundle; a damaged one is fetched again."""
+    """Check the release, hash the bundle and look into it: a damaged one is fetched again, a hostile one refused."""
     await _check_release(device, step)
     try:
         await asyncio.to_thread(device.bundles.verify, step.digest)
+        await asyncio.to_thread(admit, device.bundles, step.digest)
         device.verified.add(step.digest)
     finally:
         await asyncio.to_thread(device.rescan)

@@ -20,7 +20,7 @@ from protos.admission.onnx import check_onnx
 from protos.admission.onnx_tensors import Files
 from protos.admission.text import check_labels, check_size
 from protos.admission.tflite import check_tflite
-from protos.bundle import Manifest, golden_files
+from protos.bundle import MANIFEST, Manifest, golden_files, missing_files
 
 Buffer = memoryview
 Content = Callable[[str], Buffer]
@@ -35,6 +35,9 @@ def admit_bundle(manifest: Manifest, sizes: Mapping[str, int], content: Content,
     Raises:
         Malformed, Inadmissible: one is not; names it.
     """
+    missing = missing_files(manifest, sizes)
+    if missing:
+        raise Inadmissible(f"{MANIFEST} names files that are not in the bundle: {', '.join(missing)[:200]}")
     for variant in manifest.variants:
         with naming(variant.file, FORMATS.get(variant.engine, "a model")):
             check_size(sizes[variant.file], limits.model_bytes, "a model")

@@ -115,7 +115,7 @@ async def push_and_apply(coordinator: Coordinator, folder: Path) -> None:
     bundle = folder / "bundle"
     bundle.mkdir()
     (bundle / "m.onnx").write_bytes(b"model")
-    toml = 'name = "m"\ntask = "tensor"\n[[variants]]\nfile = "m.onnx"\nengine = "onnxruntime"\n'
+    toml = 'name = "m"\ntask = "tensor"\n[[variants]]\nfile = "m.onnx"\nengine = "stub"\n'
     (bundle / "model.toml").write_text(toml)
     deployment = folder / "shelf.yaml"
     pipelines = "[{name: shelf, source: shelf, live: {state: [label]}}]"

@@ -20,7 +20,7 @@ from protos.oci import read_manifest
 from tests.coordinators import edgectl, running_coordinator
 
 MODEL = bytes(range(256)) * 16 * 1024  # 4 MiB
-TOML = 'name = "m"\ntask = "tensor"\n[[variants]]\nfile = "m.onnx"\nengine = "onnxruntime"\n'
+TOML = 'name = "m"\ntask = "tensor"\n[[variants]]\nfile = "m.onnx"\nengine = "stub"\n'
 
 
 @pytest.fixture
