@@ -9,6 +9,7 @@ from coordinator.errors import BadInput
 from coordinator.fleet.deployments import Application, DeploymentDetails, Outcome
 from coordinator.fleet.nodes import NodeDetails, Registration
 from coordinator.fleet.presence import Presence
+from coordinator.fleet.traffic import Traffic, saved
 from coordinator.registry.records import Version
 from coordinator.registry.released import Standing
 from protos.deployment import Deployment, parse_deployment
@@ -87,6 +88,14 @@ def node_to_wire(details: NodeDetails, now: datetime) -> node_pb2.Node:
         registered_at=rfc3339(node.registered_at),
         certificate_not_after=rfc3339(details.certificate_ends) if details.certificate_ends else "",
         revoked_at=rfc3339(details.revoked_at) if details.revoked_at else "",
+        traffic=None if details.traffic is None else _traffic_to_wire(details.traffic),
+    )
+
+
+def _traffic_to_wire(traffic: Traffic) -> node_pb2.Traffic:
+    total = traffic.total
+    return node_pb2.Traffic(
+        bytes_in=total.taken_in, bytes_out=total.left, by_kind=total.out, saved=saved(total), at=rfc3339(traffic.at)
     )
 
 

@@ -23,6 +23,8 @@ def version_document(version: model_pb2.ModelVersion) -> Document:
         "task": version.task,
         "size": version.size,
         "created_at": version.created_at,
+        "signed_by": list(version.signed_by),
+        "unreleased": version.unreleased or None,
         "used_by": list(version.used_by),
         "files": [{"path": file.path, "digest": file.digest, "size": file.size} for file in version.files],
     }
@@ -45,6 +47,17 @@ def node_document(node: node_pb2.Node) -> Document:
         "reported_revision": node.reported_revision,
         "reported": json.loads(node.reported_json) if node.reported_json else None,
         "facts": json.loads(node.facts_json),
+        "traffic": _traffic(node.traffic) if node.HasField("traffic") else None,
+    }
+
+
+def _traffic(traffic: node_pb2.Traffic) -> Document:
+    return {
+        "bytes_in": traffic.bytes_in,
+        "bytes_out": traffic.bytes_out,
+        "by_kind": dict(sorted(traffic.by_kind.items())),
+        "saved": traffic.saved if traffic.HasField("saved") else None,
+        "at": traffic.at,
     }
 
 

@@ -8,7 +8,7 @@ from coordinator.cli import tokens
 from coordinator.cli.client import call, connect
 from coordinator.cli.documents import Document, node_document
 from coordinator.cli.options import AsJson
-from coordinator.cli.output import age_text, print_fields, print_json, print_table
+from coordinator.cli.output import age_text, print_fields, print_json, print_table, size_text
 from protos.fleet.v1.access_pb2 import ReplaceNodeRequest, RevokeNodeRequest
 from protos.fleet.v1.access_pb2_grpc import AccessServiceStub
 from protos.fleet.v1.node_pb2 import DeleteNodeRequest, GetNodeRequest, ListNodesRequest, RenameNodeRequest
@@ -54,6 +54,7 @@ def show_node(node: Reference, as_json: AsJson = False) -> None:
             ("labels", _labels(document)),
             ("revision", _revision(document)),
             ("certificate", _certificate(document)),
+            ("traffic", _traffic(document)),
             *((key.replace("_", " "), _plain(value)) for key, value in document["facts"].items()),
         )
     )
@@ -160,6 +161,17 @@ def _certificate(node: Document) -> str:
         return f"revoked at {node['revoked_at']}"
     ends = node["certificate_not_after"]
     return f"until {ends}" if ends else "unknown: issued before this database was restored"
+
+
+def _traffic(node: Document) -> str:
+    """Bytes in and out since the node is known, and what that saved."""
+    traffic = node["traffic"]
+    if traffic is None:
+        return "not told yet"
+    text = f"{size_text(traffic['bytes_in'])} in from sources, {size_text(traffic['bytes_out'])} out"
+    if traffic["saved"] is None:
+        return text
+    return f"{text}: {int(traffic['saved'] * 10_000) / 100:.2f} % stayed on the device"
 
 
 def _labels(node: Document) -> str:

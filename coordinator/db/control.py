@@ -21,6 +21,7 @@ from coordinator.db.nodes import DocumentRows, NodeRows
 from coordinator.db.releases import ReleaseRows, RootRows
 from coordinator.db.retained import RetainedRows
 from coordinator.db.tables import settings
+from coordinator.db.traffic import TrafficRows
 
 
 class Transaction:
@@ -39,6 +40,7 @@ class Transaction:
         self.certificates = CertificateRows(connection)
         self.revoked = RevokedRows(connection)
         self.audit = AuditRows(connection)
+        self.traffic = TrafficRows(connection)
 
     def epoch(self) -> int:
         """The epoch of the documents issued now."""

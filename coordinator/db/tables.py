@@ -184,5 +184,8 @@ traffic = sa.Table(
     sa.Column("bytes_in", sa.BigInteger, nullable=False),
     sa.Column("bytes_out", sa.BigInteger, nullable=False),
     sa.Column("by_kind", sa.Text, nullable=False),
+    sa.Column("before", sa.Text, nullable=False),  # of finished runs of the agent
+    sa.Column("run", sa.Text, nullable=False),  # of the run that began at `started`
+    sa.Column("started", sa.Text, nullable=False),
     sa.Column("at", UtcDateTime, nullable=False),
 )

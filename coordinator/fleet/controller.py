@@ -20,6 +20,7 @@ from coordinator.fleet.comparison import Comparison
 from coordinator.fleet.presence import Presence
 from coordinator.fleet.reports import Due, ReportService
 from protos.identity import NodeId
+from protos.metrics import Metrics
 from protos.reported import Hello, Reported, Status
 from protos.topics import Kind, Topics
 
@@ -30,7 +31,7 @@ SETTLE_S = 5.0
 MAX_WAITING = 10_000
 MESSAGES_A_TURN = 100
 """So many are taken in before documents go out again: talkative nodes cannot keep the others waiting."""
-SUBSCRIBED = (Kind.STATUS, Kind.HELLO, Kind.REPORTED)
+SUBSCRIBED = (Kind.STATUS, Kind.HELLO, Kind.REPORTED, Kind.METRICS)
 
 log = logging.getLogger(__name__)
 
@@ -145,6 +146,8 @@ class Controller:
                     return self._reports.hello(parsed.node, msgspec.json.decode(payload, type=Hello))
                 case Kind.REPORTED:
                     return self._reports.reported(parsed.node, msgspec.json.decode(payload, type=Reported))
+                case Kind.METRICS:
+                    return self._reports.metrics(parsed.node, msgspec.json.decode(payload, type=Metrics))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, BadInput) as error:
             log.warning("a message on %s was ignored: %.200s", topic, error)
         return Due()

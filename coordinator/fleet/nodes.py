@@ -12,12 +12,14 @@ from datetime import datetime
 from coordinator.errors import BadInput, Conflict, Refused
 from coordinator.fleet.desired import compile_node
 from coordinator.fleet.documents import changes, checked, issue
+from coordinator.fleet.egress_policy import policy_changes
 from coordinator.fleet.naming import check_free, find_node
 from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Issued, Node, Revocation
 from coordinator.fleet.removal import remove_node
 from coordinator.fleet.selectors import check_label, parse_selector
 from coordinator.fleet.store import Store, Transaction
+from coordinator.fleet.traffic import Traffic
 from protos.errors import ContractError
 from protos.identity import NodeId, checked_name
 from protos.reported import Facts
@@ -41,12 +43,13 @@ class Registration:
 
 @dataclass(frozen=True)
 class NodeDetails:
-    """A node with its newest desired document, the end of its certificate, and since when it is refused."""
+    """A node with its newest desired document, the end of its certificate, since when it is refused, and its bytes."""
 
     node: Node
     issued: Issued | None
     certificate_ends: datetime | None = None
     revoked_at: datetime | None = None
+    traffic: Traffic | None = None
 
 
 class NodeService:
@@ -82,6 +85,9 @@ class NodeService:
         check_registration(registration)
         with self._store.write() as tx:
             node = self._admitted(tx, registration)
+            known = tx.nodes.get(node.id)
+            for act in policy_changes(known, node.facts) if known is not None else ():
+                tx.audit.append(act, self._now())
             check_free(node, tx.nodes.named(node.site, node.name))
             tx.nodes.put(node)
             changed = self._issue(tx, node)
@@ -99,9 +105,11 @@ class NodeService:
             issued = tx.documents.all()
             ends = {one.principal: one.not_after for one in tx.certificates.all()}
             revoked = {one.principal: one.at for one in tx.revoked.all()}
+            traffic = tx.traffic.all()
             found = (node for node in tx.nodes.all() if wanted.matches(node.selectable))
             return tuple(
-                NodeDetails(node, issued.get(node.id), ends.get(node.id), revoked.get(node.id)) for node in found
+                NodeDetails(node, issued.get(node.id), ends.get(node.id), revoked.get(node.id), traffic.get(node.id))
+                for node in found
             )
 
     def show(self, reference: str) -> NodeDetails:
@@ -203,7 +211,8 @@ def checked_labels(labels: Mapping[str, str]) -> None:
 def _details(tx: Transaction, node: Node) -> NodeDetails:
     certificate, revocation = tx.certificates.get(node.id), tx.revoked.get(node.id)
     ends = certificate.not_after if certificate else None
-    return NodeDetails(node, tx.documents.get(node.id), ends, revocation.at if revocation else None)
+    revoked_at = revocation.at if revocation else None
+    return NodeDetails(node, tx.documents.get(node.id), ends, revoked_at, tx.traffic.get(node.id))
 
 
 def _name(text: str, what: str) -> str:

@@ -7,10 +7,13 @@ from datetime import datetime
 from coordinator.audit.chain import Act
 from coordinator.fleet.desired import was_not_issued_here
 from coordinator.fleet.documents import changes, issue
+from coordinator.fleet.egress_policy import policy_changes
 from coordinator.fleet.presence import Connection, after, must_be_said
 from coordinator.fleet.records import Node
 from coordinator.fleet.store import Store, Transaction
+from coordinator.fleet.traffic import accumulated
 from protos.identity import NodeId
+from protos.metrics import Metrics
 from protos.reported import Hello, Reported, Status
 from protos.topics import Topics
 
@@ -51,6 +54,8 @@ class ReportService:
                 return self._stranger(tx, node)
             connected = after(known.connection, "online", hello.connection)
             held = hello.desired_digest
+            for act in policy_changes(known, hello.facts):
+                tx.audit.append(act, self._now())
             tx.nodes.put(
                 replace(known, facts=hello.facts, connection=connected, last_seen=self._now(), held_digest=held)
             )
@@ -75,6 +80,13 @@ class ReportService:
             if not outdated:
                 tx.retained.settle(node)
             return Due() if reported.refusal else Due(outdated)
+
+    def metrics(self, node: NodeId, metrics: Metrics) -> Due:
+        """What the node counted."""
+        with self._store.write() as tx:
+            if tx.nodes.get(node) is not None:
+                tx.traffic.put(accumulated(tx.traffic.get(node), node, metrics, self._now()))
+        return Due()
 
     @staticmethod
     def _stranger(tx: Transaction, node: NodeId) -> Due:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from coordinator.audit.log import AuditRows
 from coordinator.fleet.records import Applied, Issued, IssuedCertificate, JoinTokenRecord, Node, Revocation
+from coordinator.fleet.traffic import Traffic
 from protos.digest import Digest
 from protos.identity import NodeId
 
@@ -88,6 +89,19 @@ class Retained(Protocol):
 
     def is_forgotten(self, node: NodeId) -> bool:
         """Whether the node was deleted."""
+
+
+class Traffics(Protocol):
+    """The bytes that nodes took in and let out."""
+
+    def all(self) -> Mapping[NodeId, Traffic]:
+        """The traffic of all nodes that have told of it."""
+
+    def get(self, node: NodeId) -> Traffic | None:
+        """The traffic of one node."""
+
+    def put(self, one: Traffic) -> None:
+        """Store the newest traffic of a node."""
 
 
 class Releases(Protocol):
@@ -194,6 +208,10 @@ class Transaction(Protocol):
     @property
     def audit(self) -> AuditRows:
         """The audit log."""
+
+    @property
+    def traffic(self) -> Traffics:
+        """Bytes in and out."""
 
     def epoch(self) -> int:
         """The epoch of the documents issued now."""

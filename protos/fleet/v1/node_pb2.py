@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprotos/fleet/v1/node.proto\x12\x12nearfield.fleet.v1\"\xca\x01\n\x13RegisterNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x43\n\x06labels\x18\x04 \x03(\x0b\x32\x33.nearfield.fleet.v1.RegisterNodeRequest.LabelsEntry\x12\x12\n\nfacts_json\x18\x05 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x95\x01\n\x11RegisterNodeReply\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x12\n\nbroker_url\x18\x02 \x01(\t\x12\x14\n\x0ctopic_prefix\x18\x03 \x01(\t\x12\x14\n\x0ctrusted_keys\x18\x04 \x03(\x0c\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x0c\n\x04site\x18\x06 \x01(\t\x12\x13\n\x0btrust_roots\x18\x07 \x03(\x0c\"\xfe\x02\n\x04Node\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x34\n\x06labels\x18\x04 \x03(\x0b\x32$.nearfield.fleet.v1.Node.LabelsEntry\x12\x10\n\x08presence\x18\x05 \x01(\t\x12\x11\n\tlast_seen\x18\x06 \x01(\t\x12\x15\n\rdesired_epoch\x18\x07 \x01(\x04\x12\x18\n\x10\x64\x65sired_revision\x18\x08 \x01(\x04\x12\x19\n\x11reported_revision\x18\t \x01(\x04\x12\x15\n\rreported_json\x18\n \x01(\t\x12\x12\n\nfacts_json\x18\x0b \x01(\t\x12\x15\n\rregistered_at\x18\x0c \x01(\t\x12\x1d\n\x15\x63\x65rtificate_not_after\x18\r \x01(\t\x12\x12\n\nrevoked_at\x18\x0e \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"$\n\x10ListNodesRequest\x12\x10\n\x08selector\x18\x01 \x01(\t\"9\n\x0eListNodesReply\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.nearfield.fleet.v1.Node\"\x1e\n\x0eGetNodeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\"=\n\x11RenameNodeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\"0\n\x11\x44\x65leteNodeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\":\n\x0f\x44\x65leteNodeReply\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63leared_topics\x18\x02 \x01(\r\"\xac\x01\n\x12\x43ommandNodeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04verb\x18\x02 \x01(\t\x12H\n\targuments\x18\x03 \x03(\x0b\x32\x35.nearfield.fleet.v1.CommandNodeRequest.ArgumentsEntry\x1a\x30\n\x0e\x41rgumentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"1\n\x10\x43ommandNodeReply\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t2\x93\x04\n\x0bNodeService\x12^\n\x0cRegisterNode\x12\'.nearfield.fleet.v1.RegisterNodeRequest\x1a%.nearfield.fleet.v1.RegisterNodeReply\x12U\n\tListNodes\x12$.nearfield.fleet.v1.ListNodesRequest\x1a\".nearfield.fleet.v1.ListNodesReply\x12G\n\x07GetNode\x12\".nearfield.fleet.v1.GetNodeRequest\x1a\x18.nearfield.fleet.v1.Node\x12M\n\nRenameNode\x12%.nearfield.fleet.v1.RenameNodeRequest\x1a\x18.nearfield.fleet.v1.Node\x12X\n\nDeleteNode\x12%.nearfield.fleet.v1.DeleteNodeRequest\x1a#.nearfield.fleet.v1.DeleteNodeReply\x12[\n\x0b\x43ommandNode\x12&.nearfield.fleet.v1.CommandNodeRequest\x1a$.nearfield.fleet.v1.CommandNodeReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aprotos/fleet/v1/node.proto\x12\x12nearfield.fleet.v1\"\xca\x01\n\x13RegisterNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x43\n\x06labels\x18\x04 \x03(\x0b\x32\x33.nearfield.fleet.v1.RegisterNodeRequest.LabelsEntry\x12\x12\n\nfacts_json\x18\x05 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\x95\x01\n\x11RegisterNodeReply\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x12\n\nbroker_url\x18\x02 \x01(\t\x12\x14\n\x0ctopic_prefix\x18\x03 \x01(\t\x12\x14\n\x0ctrusted_keys\x18\x04 \x03(\x0c\x12\x0c\n\x04name\x18\x05 \x01(\t\x12\x0c\n\x04site\x18\x06 \x01(\t\x12\x13\n\x0btrust_roots\x18\x07 \x03(\x0c\"\xac\x03\n\x04Node\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\x34\n\x06labels\x18\x04 \x03(\x0b\x32$.nearfield.fleet.v1.Node.LabelsEntry\x12\x10\n\x08presence\x18\x05 \x01(\t\x12\x11\n\tlast_seen\x18\x06 \x01(\t\x12\x15\n\rdesired_epoch\x18\x07 \x01(\x04\x12\x18\n\x10\x64\x65sired_revision\x18\x08 \x01(\x04\x12\x19\n\x11reported_revision\x18\t \x01(\x04\x12\x15\n\rreported_json\x18\n \x01(\t\x12\x12\n\nfacts_json\x18\x0b \x01(\t\x12\x15\n\rregistered_at\x18\x0c \x01(\t\x12\x1d\n\x15\x63\x65rtificate_not_after\x18\r \x01(\t\x12\x12\n\nrevoked_at\x18\x0e \x01(\t\x12,\n\x07traffic\x18\x14 \x01(\x0b\x32\x1b.nearfield.fleet.v1.Traffic\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xc1\x01\n\x07Traffic\x12\x10\n\x08\x62ytes_in\x18\x01 \x01(\x04\x12\x11\n\tbytes_out\x18\x02 \x01(\x04\x12\x38\n\x07\x62y_kind\x18\x03 \x03(\x0b\x32\'.nearfield.fleet.v1.Traffic.ByKindEntry\x12\x12\n\x05saved\x18\x04 \x01(\x01H\x00\x88\x01\x01\x12\n\n\x02\x61t\x18\x05 \x01(\t\x1a-\n\x0b\x42yKindEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x04:\x02\x38\x01\x42\x08\n\x06_saved\"$\n\x10ListNodesRequest\x12\x10\n\x08selector\x18\x01 \x01(\t\"9\n\x0eListNodesReply\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.nearfield.fleet.v1.Node\"\x1e\n\x0eGetNodeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\"=\n\x11RenameNodeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\"0\n\x11\x44\x65leteNodeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\r\n\x05\x66orce\x18\x02 \x01(\x08\":\n\x0f\x44\x65leteNodeReply\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x16\n\x0e\x63leared_topics\x18\x02 \x01(\r\"\xac\x01\n\x12\x43ommandNodeRequest\x12\x0c\n\x04node\x18\x01 \x01(\t\x12\x0c\n\x04verb\x18\x02 \x01(\t\x12H\n\targuments\x18\x03 \x03(\x0b\x32\x35.nearfield.fleet.v1.CommandNodeRequest.ArgumentsEntry\x1a\x30\n\x0e\x41rgumentsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"1\n\x10\x43ommandNodeReply\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t2\x93\x04\n\x0bNodeService\x12^\n\x0cRegisterNode\x12\'.nearfield.fleet.v1.RegisterNodeRequest\x1a%.nearfield.fleet.v1.RegisterNodeReply\x12U\n\tListNodes\x12$.nearfield.fleet.v1.ListNodesRequest\x1a\".nearfield.fleet.v1.ListNodesReply\x12G\n\x07GetNode\x12\".nearfield.fleet.v1.GetNodeRequest\x1a\x18.nearfield.fleet.v1.Node\x12M\n\nRenameNode\x12%.nearfield.fleet.v1.RenameNodeRequest\x1a\x18.nearfield.fleet.v1.Node\x12X\n\nDeleteNode\x12%.nearfield.fleet.v1.DeleteNodeRequest\x1a#.nearfield.fleet.v1.DeleteNodeReply\x12[\n\x0b\x43ommandNode\x12&.nearfield.fleet.v1.CommandNodeRequest\x1a$.nearfield.fleet.v1.CommandNodeReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,6 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERNODEREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_NODE_LABELSENTRY']._loaded_options = None
   _globals['_NODE_LABELSENTRY']._serialized_options = b'8\001'
+  _globals['_TRAFFIC_BYKINDENTRY']._loaded_options = None
+  _globals['_TRAFFIC_BYKINDENTRY']._serialized_options = b'8\001'
   _globals['_COMMANDNODEREQUEST_ARGUMENTSENTRY']._loaded_options = None
   _globals['_COMMANDNODEREQUEST_ARGUMENTSENTRY']._serialized_options = b'8\001'
   _globals['_REGISTERNODEREQUEST']._serialized_start=51
@@ -44,27 +46,31 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERNODEREPLY']._serialized_start=256
   _globals['_REGISTERNODEREPLY']._serialized_end=405
   _globals['_NODE']._serialized_start=408
-  _globals['_NODE']._serialized_end=790
+  _globals['_NODE']._serialized_end=836
   _globals['_NODE_LABELSENTRY']._serialized_start=208
   _globals['_NODE_LABELSENTRY']._serialized_end=253
-  _globals['_LISTNODESREQUEST']._serialized_start=792
-  _globals['_LISTNODESREQUEST']._serialized_end=828
-  _globals['_LISTNODESREPLY']._serialized_start=830
-  _globals['_LISTNODESREPLY']._serialized_end=887
-  _globals['_GETNODEREQUEST']._serialized_start=889
-  _globals['_GETNODEREQUEST']._serialized_end=919
-  _globals['_RENAMENODEREQUEST']._serialized_start=921
-  _globals['_RENAMENODEREQUEST']._serialized_end=982
-  _globals['_DELETENODEREQUEST']._serialized_start=984
-  _globals['_DELETENODEREQUEST']._serialized_end=1032
-  _globals['_DELETENODEREPLY']._serialized_start=1034
-  _globals['_DELETENODEREPLY']._serialized_end=1092
-  _globals['_COMMANDNODEREQUEST']._serialized_start=1095
-  _globals['_COMMANDNODEREQUEST']._serialized_end=1267
-  _globals['_COMMANDNODEREQUEST_ARGUMENTSENTRY']._serialized_start=1219
-  _globals['_COMMANDNODEREQUEST_ARGUMENTSENTRY']._serialized_end=1267
-  _globals['_COMMANDNODEREPLY']._serialized_start=1269
-  _globals['_COMMANDNODEREPLY']._serialized_end=1318
-  _globals['_NODESERVICE']._serialized_start=1321
-  _globals['_NODESERVICE']._serialized_end=1852
+  _globals['_TRAFFIC']._serialized_start=839
+  _globals['_TRAFFIC']._serialized_end=1032
+  _globals['_TRAFFIC_BYKINDENTRY']._serialized_start=977
+  _globals['_TRAFFIC_BYKINDENTRY']._serialized_end=1022
+  _globals['_LISTNODESREQUEST']._serialized_start=1034
+  _globals['_LISTNODESREQUEST']._serialized_end=1070
+  _globals['_LISTNODESREPLY']._serialized_start=1072
+  _globals['_LISTNODESREPLY']._serialized_end=1129
+  _globals['_GETNODEREQUEST']._serialized_start=1131
+  _globals['_GETNODEREQUEST']._serialized_end=1161
+  _globals['_RENAMENODEREQUEST']._serialized_start=1163
+  _globals['_RENAMENODEREQUEST']._serialized_end=1224
+  _globals['_DELETENODEREQUEST']._serialized_start=1226
+  _globals['_DELETENODEREQUEST']._serialized_end=1274
+  _globals['_DELETENODEREPLY']._serialized_start=1276
+  _globals['_DELETENODEREPLY']._serialized_end=1334
+  _globals['_COMMANDNODEREQUEST']._serialized_start=1337
+  _globals['_COMMANDNODEREQUEST']._serialized_end=1509
+  _globals['_COMMANDNODEREQUEST_ARGUMENTSENTRY']._serialized_start=1461
+  _globals['_COMMANDNODEREQUEST_ARGUMENTSENTRY']._serialized_end=1509
+  _globals['_COMMANDNODEREPLY']._serialized_start=1511
+  _globals['_COMMANDNODEREPLY']._serialized_end=1560
+  _globals['_NODESERVICE']._serialized_start=1563
+  _globals['_NODESERVICE']._serialized_end=2094
 # @@protoc_insertion_point(module_scope)

@@ -138,6 +138,7 @@ class Node(google.protobuf.message.Message):
     REGISTERED_AT_FIELD_NUMBER: builtins.int
     CERTIFICATE_NOT_AFTER_FIELD_NUMBER: builtins.int
     REVOKED_AT_FIELD_NUMBER: builtins.int
+    TRAFFIC_FIELD_NUMBER: builtins.int
     node_id: builtins.str
     name: builtins.str
     site: builtins.str
@@ -156,6 +157,10 @@ class Node(google.protobuf.message.Message):
     revoked_at: builtins.str
     @property
     def labels(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.str]: ...
+    @property
+    def traffic(self) -> Global___Traffic:
+        """Absent before the node's first metrics."""
+
     def __init__(
         self,
         *,
@@ -173,10 +178,64 @@ class Node(google.protobuf.message.Message):
         registered_at: builtins.str = ...,
         certificate_not_after: builtins.str = ...,
         revoked_at: builtins.str = ...,
+        traffic: Global___Traffic | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["certificate_not_after", b"certificate_not_after", "desired_epoch", b"desired_epoch", "desired_revision", b"desired_revision", "facts_json", b"facts_json", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "node_id", b"node_id", "presence", b"presence", "registered_at", b"registered_at", "reported_json", b"reported_json", "reported_revision", b"reported_revision", "revoked_at", b"revoked_at", "site", b"site"]) -> None: ...
+    def HasField(self, field_name: typing.Literal["traffic", b"traffic"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["certificate_not_after", b"certificate_not_after", "desired_epoch", b"desired_epoch", "desired_revision", b"desired_revision", "facts_json", b"facts_json", "labels", b"labels", "last_seen", b"last_seen", "name", b"name", "node_id", b"node_id", "presence", b"presence", "registered_at", b"registered_at", "reported_json", b"reported_json", "reported_revision", b"reported_revision", "revoked_at", b"revoked_at", "site", b"site", "traffic", b"traffic"]) -> None: ...
 
 Global___Node: typing_extensions.TypeAlias = Node
+
+@typing.final
+class Traffic(google.protobuf.message.Message):
+    """Bytes of a node since it is known: encoded media from its sources, payloads that left it."""
+
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    @typing.final
+    class ByKindEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.str
+        value: builtins.int
+        def __init__(
+            self,
+            *,
+            key: builtins.str = ...,
+            value: builtins.int = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
+    BYTES_IN_FIELD_NUMBER: builtins.int
+    BYTES_OUT_FIELD_NUMBER: builtins.int
+    BY_KIND_FIELD_NUMBER: builtins.int
+    SAVED_FIELD_NUMBER: builtins.int
+    AT_FIELD_NUMBER: builtins.int
+    bytes_in: builtins.int
+    bytes_out: builtins.int
+    saved: builtins.float
+    """The share of what came in that stayed on the device, 0 to 1; absent where nothing came in."""
+    at: builtins.str
+    """RFC 3339, of the newest metrics."""
+    @property
+    def by_kind(self) -> google.protobuf.internal.containers.ScalarMap[builtins.str, builtins.int]:
+        """Of what left, by kind of message."""
+
+    def __init__(
+        self,
+        *,
+        bytes_in: builtins.int = ...,
+        bytes_out: builtins.int = ...,
+        by_kind: collections.abc.Mapping[builtins.str, builtins.int] | None = ...,
+        saved: builtins.float | None = ...,
+        at: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["_saved", b"_saved", "saved", b"saved"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["_saved", b"_saved", "at", b"at", "by_kind", b"by_kind", "bytes_in", b"bytes_in", "bytes_out", b"bytes_out", "saved", b"saved"]) -> None: ...
+    def WhichOneof(self, oneof_group: typing.Literal["_saved", b"_saved"]) -> typing.Literal["saved"] | None: ...
+
+Global___Traffic: typing_extensions.TypeAlias = Traffic
 
 @typing.final
 class ListNodesRequest(google.protobuf.message.Message):
