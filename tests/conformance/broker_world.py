@@ -28,7 +28,7 @@ from tests.authorities import Authority, Files
 
 WAIT_S = 10.0
 TOPICS = Topics("edge/v1")
-ANYONE = (*(f"viewer:p{number}" for number in range(16)), "viewer:same", "viewer:mortal")
+ANYONE = (*(f"viewer:p{number}" for number in range(16)), "viewer:same", "viewer:mortal", "viewer:observer")
 """Who may do everything where the rules are off."""
 
 
@@ -44,6 +44,7 @@ class Peer:
         self.granted: queue.Queue[list[int]] = queue.Queue()
         self.up, self.down = threading.Event(), threading.Event()
         self.code = -1
+        self.client.on_socket_open = _send_at_once
         self.client.on_connect = self._on_connect
         self.client.on_disconnect = lambda *_: self.down.set()
         self.client.on_subscribe = lambda _c, _d, _m, codes, _p: self.granted.put([code.value for code in codes])
@@ -75,9 +76,9 @@ class Peer:
     def next(self) -> MQTTMessage:
         return self.received.get(timeout=WAIT_S)
 
-    def payloads(self) -> list[bytes]:
+    def payloads(self) -> list[bytes | bytearray]:
         """What has come so far."""
-        found = []
+        found: list[bytes | bytearray] = []
         with contextlib.suppress(queue.Empty):
             while True:
                 found.append(self.received.get_nowait().payload)
@@ -93,6 +94,12 @@ class Peer:
     def close(self) -> None:
         self.client.disconnect()
         self.client.loop_stop()
+
+
+def _send_at_once(_client: Client, _data: object, transport: object) -> None:
+    """No waiting for TCP's acknowledgement before the next small message."""
+    assert isinstance(transport, socket.socket)
+    transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def context(files: Files | None, ca: Path | None = None) -> ssl.SSLContext:
@@ -172,18 +179,36 @@ def running_world(kind: str, folder: Path, table: AccessTable) -> Iterator[World
         loop.close()
 
 
-def rules_off(patch: pytest.MonkeyPatch) -> None:
-    """From now on a new broker lets `ANYONE` do everything: for what is not about rules, and as a control arm."""
-    everything = Grants(publish=("#",), read=("#",))
-    patch.setattr(hub, "grants_of", lambda principal, *_: everything)
-    patch.setattr(mosquitto, "rules_json", _all_allowed)
+EVERYTHING = Grants(publish=("#",), read=("#",))
+KINDS = ("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe")
+PATTERNS = ("publishClientSend", "publishClientReceive", "subscribePattern")
 
 
-def _all_allowed(table: AccessTable, _topics: Topics) -> str:
-    kinds = ("publishClientSend", "publishClientReceive", "subscribe", "unsubscribe")
-    names = (*ANYONE, *table.places, *table.readers, "coordinator", "publisher:factory")
-    clients = [{"username": name, "roles": []} for name in names]
-    return json.dumps({"defaultACLAccess": dict.fromkeys(kinds, True), "clients": clients, "groups": [], "roles": []})
+def rules_off(patch: pytest.MonkeyPatch, *others: str) -> None:
+    """From now on a new broker lets `ANYONE` and others do everything: for all but the rules, and as a control arm."""
+    clients = [{"username": name, "roles": []} for name in dict.fromkeys((*ANYONE, *others))]
+    rules = {"defaultACLAccess": dict.fromkeys(KINDS, True), "clients": clients, "groups": [], "roles": []}
+    patch.setattr(hub, "grants_of", lambda *_: EVERYTHING)
+    patch.setattr(mosquitto, "rules_json", lambda *_: json.dumps(rules))
+
+
+def with_observer(patch: pytest.MonkeyPatch) -> None:
+    """From now on a new broker has its rules, and lets `ANYONE` do everything."""
+    real_grants, real_rules = hub.grants_of, mosquitto.rules_json
+
+    def grants(principal: str, table: AccessTable, topics: Topics) -> Grants | None:
+        return EVERYTHING if principal in ANYONE else real_grants(principal, table, topics)
+
+    def rules(table: AccessTable, topics: Topics) -> str:
+        document = json.loads(real_rules(table, topics))
+        filters = ("#", "$SYS/#", "$CONTROL/#")
+        acls = [{"acltype": kind, "topic": one, "allow": True} for kind in PATTERNS for one in filters]
+        document["roles"].append({"rolename": "everything", "acls": acls})
+        document["clients"] += [{"username": name, "roles": [{"rolename": "everything"}]} for name in ANYONE]
+        return json.dumps(document)
+
+    patch.setattr(hub, "grants_of", grants)
+    patch.setattr(mosquitto, "rules_json", rules)
 
 
 def until(condition: Callable[[], bool]) -> bool:

@@ -202,8 +202,10 @@ def test_a_client_of_quality_2_is_served(peer: Callable[..., Peer]) -> None:
 
 
 async def test_a_port_in_use_is_one_line(world: World, tmp_path: Path) -> None:
-    kind = "mosquitto" if world.broker.kind == "managed" else "embedded"
-    other = own_broker(kind, replace(world.settings, folder=tmp_path / "other", port=world.port))
+    other = own_broker(
+        "mosquitto" if world.broker.kind == "managed" else "embedded",
+        replace(world.settings, folder=tmp_path / "other", port=world.port),
+    )
     with pytest.raises(BadInput, match=rf"127\.0\.0\.1:{world.port}: address already in use: set broker_port"):
         await other.start()
     await other.stop()

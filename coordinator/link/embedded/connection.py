@@ -196,7 +196,7 @@ class Connection(asyncio.Protocol):
             refused = refused or CLIENT_ID_REFUSED
         grants = self._hub.grants_of(self.principal)
         if grants is None:
-            log.info("the embedded broker refuses %r: no node, and nobody else, that may be here", self.principal)
+            self._hub.tell(repr(self.principal), "is nobody who may be here")
             refused = refused or NOT_AUTHORIZED
         self._out.append(packets.connack(refused))
         if refused or grants is None:
@@ -252,16 +252,15 @@ class Connection(asyncio.Protocol):
         self._out.append(packets.answer(Type.UNSUBACK, packet_id))
 
     def _may_publish(self, topic: str) -> bool:
-        return allows(self._grants.publish, topic) or self._refuse("publish to", topic)
+        return allows(self._grants.publish, topic) or self._refuse("may not publish to", topic)
 
     def _may_subscribe(self, topic_filter: str) -> bool:
         if len(self._filters) >= MAX_FILTERS:
-            return self._refuse("have more subscriptions than it has; it asks for", topic_filter)
-        return allows(self._grants.read, topic_filter) or self._refuse("subscribe to", topic_filter)
+            return self._refuse(f"has {MAX_FILTERS} subscriptions already: not", topic_filter)
+        return allows(self._grants.read, topic_filter) or self._refuse("may not subscribe to", topic_filter)
 
-    def _refuse(self, verb: str, topic: str) -> Literal[False]:
-        """Count it; one line for each client, however often it tries."""
+    def _refuse(self, what: str, topic: str) -> Literal[False]:
         self.refused += 1
         if self.refused == 1:
-            log.warning("the embedded broker: %s may not %s %.100r", self.principal, verb, topic)
+            self._hub.tell(self.principal, what, topic)
         return False

@@ -50,10 +50,11 @@ class Handshakes:
                 await asyncio.sleep(PAUSE_S)
             else:
                 self._begin(accepted)
+                await asyncio.sleep(0)  # it begins before the next: cancelled before that, its socket would stay open
 
     async def stop(self) -> None:
         """End those that are under way."""
-        await asyncio.sleep(0)  # one that has not begun would leave its socket open
+        await asyncio.sleep(0)
         pending = list(self._under_way)
         for task in pending:
             task.cancel()

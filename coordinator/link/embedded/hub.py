@@ -49,8 +49,13 @@ class Client(Protocol):
         """End at once."""
 
 
+def session_of(client: Client) -> tuple[str, str]:
+    """What a session is known by: its principal too, so that nobody can take over another's."""
+    return client.principal, client.client_id
+
+
 class Hub:
-    """Routes messages between connections. Sessions belong to a principal: nobody can take over another's."""
+    """Routes messages between connections."""
 
     def __init__(self, table: AccessTable, topics: Topics) -> None:
         self._table = table
@@ -63,6 +68,13 @@ class Hub:
         self._retained_by: Counter[str] = Counter()
         self.subscriptions: Subscriptions[Client] = Subscriptions()
         self._unflushed: dict[Client, None] = {}
+        self._told: set[tuple[str, str]] = set()
+
+    def tell(self, principal: str, what: str, detail: str = "") -> None:
+        """One line in the log for what a principal may not do, however often it tries."""
+        if (principal, what) not in self._told:
+            self._told.add((principal, what))
+            log.warning("the embedded broker: %s %s %.100s", principal, what, detail)
 
     def grants_of(self, principal: str) -> Grants | None:
         """What a principal may do now; None: nothing, not even connect."""
@@ -71,6 +83,7 @@ class Hub:
     def set_access(self, table: AccessTable) -> None:
         """Other rules, for connections that exist too."""
         self._table = table
+        self._told.clear()
         for client in list(self.connections):
             client.access_changed()
         self.flush()
@@ -78,7 +91,7 @@ class Hub:
     def enter(self, client: Client) -> bool:
         """A connection was made, with a certificate, whether or not it will say CONNECT; False: there are too many."""
         if self._open[client.principal] >= MAX_CONNECTIONS_EACH:
-            log.warning("%s has %d connections already", client.principal, MAX_CONNECTIONS_EACH)
+            self.tell(client.principal, f"has {MAX_CONNECTIONS_EACH} connections already")
             return False
         self._open[client.principal] += 1
         self.connections.add(client)
@@ -93,7 +106,7 @@ class Hub:
 
     def join(self, client: Client) -> None:
         """A client said CONNECT; an older connection of its session ends first."""
-        session = (client.principal, client.client_id)
+        session = session_of(client)
         older = self.sessions.get(session)
         if older is not None:
             older.taken_over()
@@ -104,7 +117,7 @@ class Hub:
         for topic_filter in filters:
             self.subscriptions.remove(topic_filter, client)
         self._unflushed.pop(client, None)
-        session = (client.principal, client.client_id)
+        session = session_of(client)
         if self.sessions.get(session) is client:
             del self.sessions[session]
 
@@ -138,7 +151,7 @@ class Hub:
             return
         full = len(self.retained) >= MAX_RETAINED or self._retained_by[principal] >= MAX_RETAINED_EACH
         if full and principal != COORDINATOR.common_name:
-            log.warning("too many messages are retained: %s of %s is not", message.topic, principal)
+            self.tell(principal, "has too many retained messages; not kept:", message.topic)
             return
         self.retained[message.topic] = message
         self._retained_of[message.topic] = principal
