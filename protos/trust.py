@@ -174,5 +174,7 @@ def _check_signers(what: str, signers: Sequence[Signer]) -> None:
         raise ContractError(f"trust root: a key of {what} has not {KEY_BYTES} bytes")
     if len({signer.key for signer in signers}) < len(signers):
         raise ContractError(f"trust root: {what} name the same key twice")
+    if len({signer.name for signer in signers}) < len(signers):
+        raise ContractError(f"trust root: two {what} have the same name")
     for signer in signers:
         checked_name(signer.name, f"trust root: {what}: name")

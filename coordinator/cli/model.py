@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +16,11 @@ from coordinator.cli.client import LONG_CALL_S, call, connect
 from coordinator.cli.documents import version_document
 from coordinator.cli.options import AsJson
 from coordinator.cli.output import age_text, print_fields, print_json, print_table, size_text
-from coordinator.cli.push import Moved, push
-from coordinator.errors import Exit, WrongUsage
+from coordinator.cli.publisher import Keys, publisher_keys
+from coordinator.cli.push import Moved, push, send_release, sign
+from coordinator.cli.references import exact_reference, model_reference
+from coordinator.cli.signing import read_release_of
+from coordinator.errors import Exit
 from protos.digest import checked_digest, short
 from protos.fleet.v1.model_pb2 import GetVersionRequest, ListModelsRequest
 from protos.fleet.v1.model_pb2_grpc import ModelServiceStub
@@ -27,21 +31,32 @@ Reference = Annotated[str, typer.Argument(metavar="MODEL[@VERSION]", help="witho
 
 
 @app.command("push")
-def push_bundle(folder: Annotated[Path, typer.Argument(metavar="FOLDER")], as_json: AsJson = False) -> None:
-    """Push a bundle and make it the next version of its model."""
+def push_bundle(
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER")],
+    key: Keys = None,
+    release: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Signed beforehand with edgectl model sign, in place of --key.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Push a bundle, make it the next version of its model, and sign that it is."""
     bundle = read_bundle(folder)
+    if release is not None:
+        sealed, number = read_release_of(release, bundle)
+        signing = partial(send_release, release=sealed)
+    else:
+        number, signing = 0, partial(sign, keys=publisher_keys(key))
     with connect() as channel, _progress(bundle, quiet=as_json) as on_moved:
-        reply = push(channel, bundle, on_moved)
+        reply = push(channel, bundle, on_moved, number)
+        version = signing(channel, reply.version)
     if as_json:
-        print_json({**version_document(reply.version), "created": reply.created})
+        print_json({**version_document(version), "created": reply.created})
         return
-    what = f"{reply.version.model} version {reply.version.version}"
-    said = f"{what} · {reply.version.digest}" if reply.created else f"nothing new: this content already is {what}"
-    print(said)
+    what = f"{version.model} version {version.version}"
+    print(f"{what} · {version.digest}" if reply.created else f"nothing new: this content already is {what}")
+    print(version.unreleased or f"signed by {', '.join(version.signed_by)}")
     if reply.created:
-        print(
-            f"next: model: {reply.version.model}@{reply.version.version} in a YAML file, edgectl deployment apply FILE"
-        )
+        print(f"next: model: {version.model}@{version.version} in a YAML file, edgectl deployment apply FILE")
 
 
 @app.command("list")
@@ -60,12 +75,13 @@ def list_models(model: Annotated[str, typer.Argument(help="only this one")] = ""
             size_text(v.size),
             short(checked_digest(v.digest)),
             age_text(v.created_at),
+            ", ".join(v.signed_by) + (" (not released)" if v.unreleased else ""),
             ", ".join(v.used_by),
         )
         for v in versions
     )
     print_table(
-        ("MODEL", "VERSION", "TASK", "SIZE", "DIGEST", "AGE", "USED BY"),
+        ("MODEL", "VERSION", "TASK", "SIZE", "DIGEST", "AGE", "SIGNED BY", "USED BY"),
         rows,
         "no models yet: edgectl model push FOLDER",
     )
@@ -86,6 +102,8 @@ def show_model(reference: Reference, as_json: AsJson = False) -> None:
             ("task", version.task),
             ("size", size_text(version.size)),
             ("created", version.created_at),
+            ("signed by", ", ".join(version.signed_by) or "nobody"),
+            *((("released", version.unreleased),) if version.unreleased else ()),
             ("used by", ", ".join(version.used_by) or "no deployment"),
         )
     )
@@ -114,9 +132,8 @@ def verify_model(reference: Reference, as_json: AsJson = False) -> None:
 @app.command("delete")
 def delete_model(reference: Annotated[str, typer.Argument(metavar="MODEL@VERSION")], as_json: AsJson = False) -> None:
     """Delete a version that no deployment uses."""
-    wanted = _wanted(reference)
-    if not wanted.version:
-        raise WrongUsage(f"{reference!r}: say which version, for example {reference}@1")
+    model, number = exact_reference(reference)
+    wanted = GetVersionRequest(model=model, version=number)
     with connect() as channel:
         freed = call(_stub(channel).DeleteVersion, wanted).freed
     if as_json:
@@ -130,10 +147,8 @@ def _stub(channel: object) -> ModelServiceStub:
 
 
 def _wanted(reference: str) -> GetVersionRequest:
-    model, at, version = reference.partition("@")
-    if at and not (version.isascii() and version.isdecimal() and 0 < int(version) < 2**31):
-        raise WrongUsage(f"{reference!r}: write MODEL@VERSION, for example mobilenet-v2@1")
-    return GetVersionRequest(model=model, version=int(version) if at else 0)
+    model, number = model_reference(reference)
+    return GetVersionRequest(model=model, version=number)
 
 
 @contextmanager
