@@ -17,6 +17,7 @@ from coordinator import __version__
 from coordinator.authority.files import admin_name, make_identity
 from coordinator.config import CoordinatorConfig, read_config
 from coordinator.errors import Exit, NearfieldError, WrongUsage
+from coordinator.first_root import FirstRoot, make_first_root
 from coordinator.folder import Folder, make_folder
 from coordinator.service import commands as service_commands
 from coordinator.service.notify import notifier
@@ -82,6 +83,9 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=text, description=text.capitalize() + ".")
         command.set_defaults(run=run)
         command.add_argument("--dir", type=Path, required=True, metavar="DIR", help="the coordinator's folder")
+        if name == "init":
+            theirs = "public key (.pub) of a publisher, in place of a key made here; may be given several times"
+            command.add_argument("--publisher-key", type=Path, action="append", metavar="FILE", help=theirs)
         for option, kind, explanation in OPTIONS:
             command.add_argument(f"--{option}", type=kind, metavar=option.upper(), help=explanation)
         no_announce = "do not announce by zeroconf"
@@ -97,12 +101,24 @@ def _init(parsed: argparse.Namespace) -> int:
     config = _with_options(CoordinatorConfig(), parsed)
     is_new = make_folder(folder, config)
     make_identity(folder, admin_name(os.environ), datetime.now(UTC))
+    first = make_first_root(folder, parsed.publisher_key or (), datetime.now(UTC))
     if is_new:
         print(f"{folder.root} is ready: edge-coordinator serve --dir {folder.root}")
         print(f"the administrator's credential, for edgectl: export NEARFIELD_CREDENTIALS={folder.admin.resolve()}")
     else:
         print(f"{folder.root} was ready before; its keys and configuration stay as they are")
+    if first is not None:
+        print(_about_publishers(first))
     return Exit.DONE
+
+
+def _about_publishers(first: FirstRoot) -> str:
+    if first.publisher_key is None:
+        return "before a model can be deployed, a publisher signs the trust root: edgectl trust sign --key FILE"
+    return (
+        f"the publisher's key, which signs models, is {first.publisher_key.resolve()}: move it off this machine; whoever "
+        "has it and this coordinator's key can run any model on every node"
+    )
 
 
 def _serve(parsed: argparse.Namespace) -> int:

@@ -91,12 +91,14 @@ def _folder(keep: bool) -> Iterator[Path]:
 def _play(options: Options, folder: Path, children: Children) -> dict[str, object]:
     scene = Scene(children, folder, assets())
     sites = {f"cam-{number}": f"hall-{'abcdefgh'[number - 1]}" for number in range(1, options.nodes + 1)}
+    scene.make_coordinator()
     client.address.set(scene.address)
+    client.credentials.set(scene.credentials)
     with client.connect() as channel:
         watch = Watch(channel, children, scene, sites)
         with _spinning(options):
             status = _set_up(scene, channel, watch, sites)
-        elapsed_s = _watch(options, watch, meanwhile(scene.address, status.broker_url, scripts_folder()))
+        elapsed_s = _watch(options, watch, meanwhile(scene.address, scene.home, status.broker_url, scripts_folder()))
         return _figures(watch, elapsed_s, status.broker_kind)
 
 
@@ -113,7 +115,7 @@ def _set_up(scene: Scene, channel: grpc.Channel, watch: Watch, sites: dict[str, 
     model = scene.push_model(channel)
     _say(f"model: {model}")
     watch.start()
-    running = {name: scene.start_node(name, site) for name, site in sites.items()}
+    running = {name: scene.start_node(channel, name, site) for name, site in sites.items()}
     scene.deploy(channel, model)
     _say(f"nodes: {', '.join(f'{name} at {site}' for name, site in sites.items())}")
     _await_first_results(watch, running)

@@ -10,15 +10,16 @@ def scripts_folder() -> Path | None:
     return None if shutil.which("edgectl") else Path(sys.executable).parent
 
 
-def meanwhile(address: str, broker_url: str, scripts: Path | None) -> str:
-    """What to try in another terminal while it runs."""
-    port = broker_url.rpartition(":")[2]
+def meanwhile(address: str, home: Path, broker_url: str, scripts: Path | None) -> str:
+    """What to try in another terminal while it runs; `home` is the coordinator's folder."""
+    port, admin = broker_url.rpartition(":")[2], home / "admin.pem"
+    login = f"--cafile {home / 'keys' / 'ca.pem'} --cert {admin} --key {admin}"
     return f"""meanwhile, in another terminal:
-{_on_path(scripts)}  export NEARFIELD_COORDINATOR={address}
+{_on_path(scripts)}  export NEARFIELD_COORDINATOR={address} NEARFIELD_CREDENTIALS={admin}
   edgectl node list
   edgectl deployment show demo
   edgectl results tail --site hall-a
-  mosquitto_sub -p {port} -t 'edge/v1/live/#'"""
+  mosquitto_sub -h 127.0.0.1 -p {port} {login} -t 'edge/v1/live/#'"""
 
 
 def next_steps(assets: Path, scripts: Path | None) -> str:
@@ -26,8 +27,10 @@ def next_steps(assets: Path, scripts: Path | None) -> str:
     return f"""
 the same by hand, each in a terminal of its own:
 {_on_path(scripts)}  edge-coordinator init --dir coord && edge-coordinator serve --dir coord
-  edge-node run --name cam-1 --site hall-a --source line={assets}/clip/line.mp4,loop=true
-  edgectl model push {assets}/inspection
+  export NEARFIELD_CREDENTIALS=coord/admin.pem
+  edgectl node token create --site hall-a --name cam-1    # prints the line that makes a device a node: run it, then
+  edge-node run --source line={assets}/clip/line.mp4,loop=true
+  edgectl model push {assets}/inspection --key coord/keys/publisher.key
   edgectl deployment apply {assets}/deployment.yaml
   edgectl results tail"""
 

@@ -53,6 +53,8 @@ class Fleet:
     folder: Path
     address: str = ""
     broker_port: int = 0
+    home: Path = Path()
+    """the coordinator's folder"""
     children: list[Child] = field(default_factory=list)
 
     def start(self, name: str, *command: str) -> Child:
@@ -66,8 +68,14 @@ class Fleet:
         return child
 
     def run(self, *command: str, code: int = 0) -> str:
-        """Run a command to its end; what it said on standard output."""
-        environment = {**os.environ, "NEARFIELD_COORDINATOR": self.address, "COLUMNS": "200"}
+        """Run a command to its end, as the administrator; what it said on standard output."""
+        environment = {
+            **os.environ,
+            "NEARFIELD_COORDINATOR": self.address,
+            "NEARFIELD_CREDENTIALS": str(self.home / "admin.pem"),
+            "NEARFIELD_PUBLISHER_KEY": str(self.home / "keys" / "publisher.key"),
+            "COLUMNS": "200",
+        }
         done = subprocess.run(
             [str(BIN / command[0]), *command[1:]],
             capture_output=True,
@@ -84,11 +92,12 @@ class Fleet:
     ) -> Child:
         """Start a coordinator with options of `serve`; its address and its broker's port are then known."""
         if not (self.folder / name).exists():
-            first = ("--port", str(port), "--broker-port", str(broker_port), "--no-announce")
-            self.run("edge-coordinator", "init", "--dir", name, *first)
+            ports = ("--port", str(port), "--enroll-port", "0", "--broker-port", str(broker_port))
+            self.run("edge-coordinator", "init", "--dir", name, "--host", "127.0.0.1", *ports, "--no-announce")
+        self.home = self.folder / name
         child = self.start("coordinator", *under, "edge-coordinator", "serve", "--dir", name, *options)
         spoken = until(
-            lambda: re.search(r"coordinator (\S+) · broker \S+127\.0\.0\.1:(\d+)", child.output()),
+            lambda: re.search(r"coordinator (\S+) · enrollment \S+ · broker \S+127\.0\.0\.1:(\d+)", child.output()),
             "the coordinator's first line",
         )
         self.address, self.broker_port = spoken[1], int(spoken[2])
@@ -99,9 +108,19 @@ class Fleet:
         return self.searching_node(source, "--coordinator", self.address, *options, name=name, under=under)
 
     def searching_node(self, source: str, *options: str, name: str = "cam-3", under: tuple[str, ...] = ()) -> Child:
-        """Start a node."""
-        itself = ("--name", name, "--site", "store-12", "--state-dir", str(self.folder / name))
+        """Start a node; one that is none yet enrolls with a token first."""
+        itself = ["--state-dir", str(self.folder / name)]
+        if not (self.folder / name / "identity.json").exists():
+            itself += ["--token-file", str(self.token(name))]
         return self.start(name, *under, "edge-node", "run", *itself, "--source", source, *options)
+
+    def token(self, name: str, site: str = "store-12") -> Path:
+        """A file with a fresh join token for a node of this name."""
+        created = self.run("edgectl", "node", "token", "create", "--site", site, "--name", name, "--json")
+        file = self.folder / f"{name}-{len(self.children)}.token"
+        file.write_text(json.loads(created)["token"], encoding="utf-8")
+        file.chmod(0o600)
+        return file
 
     def status(self, name: str = "cam-3") -> dict[str, Any]:
         """The node's status document; empty while it does not answer."""
@@ -117,10 +136,16 @@ class Fleet:
         """Which version serves each pipeline of a node."""
         return {one["name"]: one["version"] for one in self.status(name).get("pipelines", [])}
 
+    def broker_login(self) -> tuple[str, ...]:
+        """How Mosquitto's programs log in at the own broker, as the coordinator: it may read everything."""
+        keys = self.home / "keys"
+        files = ("--cafile", keys / "ca.pem", "--cert", keys / "server.pem", "--key", keys / "server.key")
+        return ("-h", "127.0.0.1", "-p", str(self.broker_port), *map(str, files))
+
     def subscribe(self, topic: str, *options: str) -> list[tuple[str, bytes]]:
         """What mosquitto_sub prints, as topics and payloads."""
         done = subprocess.run(
-            ["mosquitto_sub", "-p", str(self.broker_port), "-t", topic, "-F", "%t\t%p", *options],
+            ["mosquitto_sub", *self.broker_login(), "-t", topic, "-F", "%t\t%p", *options],
             capture_output=True,
             timeout=PATIENCE_S,
         )

@@ -41,9 +41,9 @@ def test_a_command_that_fails_says_its_last_line(tmp_path: Path) -> None:
 
 
 def test_commands_begin_with_the_path_where_edgectl_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    for said in (meanwhile("127.0.0.1:1", "mqtt://127.0.0.1:2", HERE), next_steps(Path("/assets"), HERE)):
+    for said in (meanwhile("127.0.0.1:1", Path("/c"), "mqtts://127.0.0.1:2", HERE), next_steps(Path("/assets"), HERE)):
         assert said.strip().splitlines()[1] == "  export PATH=/venv/bin:$PATH"
-    for said in (meanwhile("127.0.0.1:1", "mqtt://127.0.0.1:2", None), next_steps(Path("/assets"), None)):
+    for said in (meanwhile("127.0.0.1:1", Path("/c"), "mqtts://127.0.0.1:2", None), next_steps(Path("/assets"), None)):
         assert "PATH" not in said
     monkeypatch.setenv("PATH", "/nowhere")
     assert scripts_folder() == Path(sys.executable).parent
