@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import platform
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ SYSTEM = Path("/")
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the commands."""
     install = subparsers.add_parser("install", help="run the agent as a service of systemd")
-    install.add_argument("--name", default="", help="what the device would like to be called when it is enrolled")
+    install.add_argument("--name", default="", help="what the device would like to be called (as its host is)")
     install.add_argument("--usb", action="store_true", help="let it use accelerators on the USB (Coral)")
     install.add_argument("--now", action="store_true", help="start it, too")
     install.add_argument("--print", action="store_true", help="only show the unit")
@@ -39,7 +40,7 @@ def run_install(arguments: argparse.Namespace) -> int:
     with _root(arguments, "install") as root:
         if root == SYSTEM:
             files.check_seen(program)
-        written = files.install(root, program, usb=arguments.usb, config=unit.first_config(_name(arguments.name)))
+        written = files.install(root, program, usb=arguments.usb, config=unit.first_config(_name(arguments, root)))
         _say("wrote", written, "all files are there already")
     commands = unit.activation(now=arguments.now)
     if root != SYSTEM:
@@ -81,10 +82,13 @@ def _root(arguments: argparse.Namespace, command: str) -> Iterator[Path]:
         raise BadInput(f"{error.filename or root}: {error.strerror}: nothing was changed there") from None
 
 
-def _name(given: str) -> str:
+def _name(arguments: argparse.Namespace, root: Path) -> str:
+    """What the device would like to be called; an image is of many devices and says nothing by itself."""
+    given: str = arguments.name
     if given and not is_name(given):
         raise WrongUsage(f"--name {given!r} is not a name: use {NAME_RULE}")
-    return given
+    host = platform.node().partition(".")[0].lower()
+    return given or (host if root == SYSTEM and is_name(host) else "")
 
 
 def _say(did: str, places: Iterable[Path], nothing: str) -> None:

@@ -1,5 +1,6 @@
 """`install` and `uninstall` below a root: what they write, leave and refuse; as `edge-node` and `edge-coordinator`."""
 
+import argparse
 import os
 import tomllib
 from collections.abc import Callable
@@ -9,10 +10,13 @@ import msgspec
 import pytest
 
 from coordinator.__main__ import main as coordinator_main
+from coordinator.service import commands as coordinator_commands
 from coordinator.service import unit as coordinator_unit
+from edge_node.cli import install as node_commands
 from edge_node.cli import main as node_main
 from edge_node.config import NodeConfig
 from edge_node.service import unit as node_unit
+from tests.conftest import ROOT
 
 PROGRAM = ("--program", "/opt/nearfield/bin/program")
 STATES = {"edge-node": "var/lib/nearfield", "edge-coordinator": "var/lib/nearfield-coordinator"}
@@ -155,3 +159,14 @@ def test_the_coordinators_folder_is_made_once() -> None:
         ("runuser", "-u", "nearfield-coordinator", "--", "p", "init", "--dir", "/var/lib/nearfield-coordinator")
     ]
     assert init(new=False) == []
+
+
+@pytest.mark.parametrize("register", [node_commands.register, coordinator_commands.register])
+def test_every_option_is_documented(register: Callable[..., None]) -> None:
+    page = (ROOT / "docs" / "reference" / "install.md").read_text()
+    commands = argparse.ArgumentParser().add_subparsers()
+    register(commands)
+    options = {
+        option for one in commands.choices.values() for action in one._actions for option in action.option_strings
+    }
+    assert {option for option in options - {"-h", "--help"} if f"`{option}" not in page} == set()
