@@ -21,9 +21,24 @@ def _head(status: StatusDocument) -> str:
     ]
     if status.link.live:
         lines.append(f"live: {status.link.live}")
+    lines += _identity(status)
     if status.refusal:
         lines.append(f"refused: {status.refusal}")
     return "\n".join(lines)
+
+
+def _identity(status: StatusDocument) -> list[str]:
+    """The certificate, and the clock where it is not simply believed."""
+    identity, clock = status.identity, status.clock
+    lines = []
+    if identity.expires_at:
+        when = "expired at" if identity.expired else f"renewed at {identity.renews_at}, valid until"
+        lines.append(f"certificate {when} {identity.expires_at}")
+    if identity.trouble:
+        lines.append(identity.trouble)
+    if abs(clock.system_off_s) >= 1:
+        lines.append(f"the system's clock is wrong by {clock.system_off_s:.0f} s; it is {clock.time} ({clock.source})")
+    return lines
 
 
 def _deployments(status: StatusDocument) -> str:
