@@ -116,8 +116,8 @@ def _about_publishers(first: FirstRoot) -> str:
     if first.publisher_key is None:
         return "before a model can be deployed, a publisher signs the trust root: edgectl trust sign --key FILE"
     return (
-        f"the publisher's key, which signs models, is {first.publisher_key.resolve()}: move it off this machine; whoever "
-        "has it and this coordinator's key can run any model on every node"
+        f"the publisher's key, which signs models, is {first.publisher_key.resolve()}: keep it on another machine, so "
+        "that whoever breaks into this one cannot run models of their own"
     )
 
 
