@@ -17,6 +17,7 @@ import logging
 import random
 import secrets
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,7 +33,7 @@ from coordinator.config import CoordinatorConfig
 from coordinator.errors import BadInput
 from coordinator.link.listening import dialled
 from coordinator.link.reconnect import DEFAULT_BACKOFF, Backoff, reconnect_delay
-from coordinator.link.tls import TlsFiles, client_context
+from coordinator.link.tls import TlsFiles, client_context, reload
 from protos.broker_url import Broker, parse_broker_url
 from protos.errors import ContractError
 from protos.principal import SERVER_NAME
@@ -60,6 +61,7 @@ class BrokerClient:
         self._backoff = backoff
         self._handlers: dict[str, tuple[int, Handler]] = {}
         self._client: Client | None = None
+        self._context: ssl.SSLContext | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = threading.Event()
         self._failed = 0
@@ -88,7 +90,8 @@ class BrokerClient:
             BadInput: the CA file or the certificate cannot be used.
         """
         self._loop = asyncio.get_running_loop()
-        client = self._client = _client(self._broker)
+        self._context = client_context(self._broker) if self._broker.tls else None
+        client = self._client = _client(self._broker, self._context)
         client.on_connect = self._opened
         client.on_disconnect = self._lost
         client.on_connect_fail = self._not_reached
@@ -146,7 +149,9 @@ class BrokerClient:
         self._delay_next(client)
 
     def _delay_next(self, client: Client) -> None:
-        """Draw the pause that paho makes before its next attempt."""
+        """Draw the pause that paho makes before its next attempt, and read the files that may be others by then."""
+        if self._context is not None:
+            reload(self._context, self._broker)
         delay = reconnect_delay(self._backoff, self._failed, self._refused, random.random())  # noqa: S311 (jitter)
         self._failed += 1
         client.reconnect_delay_set(delay, delay)  # type: ignore[arg-type]  # annotated int; it sleeps any number
@@ -211,7 +216,7 @@ def _password(file: Path) -> str:
         raise BadInput(f"broker_password_file {file} cannot be read: {error}") from None
 
 
-def _client(broker: Broker) -> Client:
+def _client(broker: Broker, context: ssl.SSLContext | None) -> Client:
     client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=f"coordinator-{secrets.token_hex(8)}",
@@ -223,8 +228,8 @@ def _client(broker: Broker) -> Client:
     client.max_queued_messages_set(MAX_QUEUED)
     if broker.username is not None:
         client.username_pw_set(broker.username, broker.password)
-    if broker.tls:
-        client.tls_set_context(client_context(broker))
+    if context is not None:
+        client.tls_set_context(context)
     return client
 
 

@@ -52,6 +52,7 @@ class Mosquitto:
         self._host = host
         self._port = port
         self._tls = tls
+        self._topics = topics
         self._rules = rules_json(table, topics)
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -70,7 +71,6 @@ class Mosquitto:
         """
         server_context(self._tls)
         self._port = free_port(self._host, self._port)
-        self._configure()
         await self._spawn()
         self._watch = asyncio.create_task(self._restart_when_it_dies(), name="mosquitto")
 
@@ -83,7 +83,8 @@ class Mosquitto:
         await self._end()
 
     def set_access(self, table: AccessTable) -> None:
-        """Nothing here: the plugin is told over MQTT."""
+        """The rules that it starts with when it dies and is started again; the one that runs is told over MQTT."""
+        self._rules = rules_json(table, self._topics)
 
     def renew(self) -> None:
         """The certificate's files are new: Mosquitto reads them again.
@@ -111,7 +112,11 @@ class Mosquitto:
         return self._folder / "mosquitto.conf"
 
     async def _spawn(self) -> None:
-        """Start the child from the event loop's thread: the death signal is bound to the thread that forks."""
+        """Start the child from the event loop's thread: the death signal is bound to the thread that forks.
+
+        Its files are written anew: the plugin's could be half written where Mosquitto died.
+        """
+        self._configure()
         setpriv = find_program("setpriv")
         bound = [] if setpriv is None else [setpriv, "--pdeathsig", "TERM", "--"]
         self._process = await asyncio.create_subprocess_exec(

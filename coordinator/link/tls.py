@@ -3,6 +3,7 @@
 Who a peer is, is the common name of its certificate and nothing that it says (protos/principal.py). Files are PEM.
 """
 
+import contextlib
 import socket
 import ssl
 from dataclasses import dataclass
@@ -66,6 +67,15 @@ def client_context(broker: Broker) -> ssl.SSLContext:
                 f"broker_cert_file {broker.cert_file} with its key {broker.key_file} cannot be used: {error}"
             ) from None
     return context
+
+
+def reload(context: ssl.SSLContext, broker: Broker) -> None:
+    """Read a client's files again: a certificate is renewed while the program runs. What cannot be read stays."""
+    with contextlib.suppress(OSError):
+        if broker.ca_file is not None:
+            context.load_verify_locations(broker.ca_file)
+        if broker.cert_file is not None:
+            context.load_cert_chain(broker.cert_file, broker.key_file)
 
 
 class NamedContext(ssl.SSLContext):

@@ -19,8 +19,9 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
 from coordinator.link import mosquitto
-from coordinator.link.access import AccessTable, Grants
+from coordinator.link.access import AccessTable, Grants, grants_of
 from coordinator.link.embedded import hub
+from coordinator.link.mosquitto_files import rules_json
 from coordinator.link.own_broker import BrokerSettings, OwnBroker, own_broker
 from coordinator.link.tls import TlsFiles
 from protos.topics import Topics
@@ -28,8 +29,8 @@ from tests.authorities import Authority, Files
 
 WAIT_S = 10.0
 TOPICS = Topics("edge/v1")
-ANYONE = (*(f"viewer:p{number}" for number in range(16)), "viewer:same", "viewer:mortal", "viewer:observer")
-"""Who may do everything where the rules are off."""
+ANYONE = (*(f"tester-{number}" for number in range(16)), "tester-same", "tester-mortal", "tester-observer")
+"""Who may do everything where the rules are off, and observes where they are on. No principals: nobody manages them."""
 
 
 class Peer:
@@ -194,13 +195,12 @@ def rules_off(patch: pytest.MonkeyPatch, *others: str) -> None:
 
 def with_observer(patch: pytest.MonkeyPatch) -> None:
     """From now on a new broker has its rules, and lets `ANYONE` do everything."""
-    real_grants, real_rules = hub.grants_of, mosquitto.rules_json
 
     def grants(principal: str, table: AccessTable, topics: Topics) -> Grants | None:
-        return EVERYTHING if principal in ANYONE else real_grants(principal, table, topics)
+        return EVERYTHING if principal in ANYONE else grants_of(principal, table, topics)
 
     def rules(table: AccessTable, topics: Topics) -> str:
-        document = json.loads(real_rules(table, topics))
+        document = json.loads(rules_json(table, topics))
         filters = ("#", "$SYS/#", "$CONTROL/#")
         acls = [{"acltype": kind, "topic": one, "allow": True} for kind in PATTERNS for one in filters]
         document["roles"].append({"rolename": "everything", "acls": acls})

@@ -119,7 +119,7 @@ def open_world(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
 
 
 def observer(world: World) -> Peer:
-    return world.peer("viewer:observer").subscribe("#").subscribe("/#")
+    return world.peer("tester-observer").subscribe("#").subscribe("/#")
 
 
 def seen(watching: Peer) -> set[tuple[str, bytes]]:
@@ -156,7 +156,7 @@ def published(world: World, principal: str) -> set[str]:
             actor.publish(topic, b"live", qos)
         actor.publish(topic, b"kept", retain=True)
     passed = {topic for topic, payload in seen(watching) if payload in {b"live", b"kept"}}
-    kept = {topic for topic, payload in seen(world.peer("viewer:p0").subscribe("#").subscribe("/#"))}
+    kept = {topic for topic, payload in seen(world.peer("tester-0").subscribe("#").subscribe("/#"))}
     assert {topic for topic in kept if topic in TOPICS} == passed
     return passed
 
@@ -173,7 +173,7 @@ def test_with_the_rules_off_everything_passes(open_world: World, principal: str)
 
 def received(world: World, principal: str, *, retained: bool) -> set[str]:
     """Which topics reach a principal who asks for everything in every way that there is."""
-    source, actor = world.peer("viewer:observer"), connected(world, principal)
+    source, actor = world.peer("tester-observer"), connected(world, principal)
     if actor is None:
         return set()
     if retained:
@@ -256,7 +256,7 @@ def willed(world: World, principal: str) -> set[str]:
         mortal.client.will_set(topic, b"will", 1, retain=True)
         if mortal.connect().code == 0:
             mortal.drop()
-    last = world.unconnected("viewer:mortal")
+    last = world.unconnected("tester-mortal")
     last.client.will_set("sentinel", b"last", 1)
     last.connect().drop()  # brokers notice lost connections in the order in which they were lost
     return {topic for topic, payload in until_sentinel(watching) if payload == b"will"}

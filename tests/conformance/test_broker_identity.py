@@ -85,7 +85,7 @@ def test_plaintext_gets_no_answer(world: World) -> None:
 
 
 def test_a_user_name_says_nothing(world: World) -> None:
-    watching = world.peer("viewer:observer").subscribe("#")
+    watching = world.peer("tester-observer").subscribe("#")
     for spoofed in (str(A), "coordinator"):
         other = world.unconnected(B)
         other.client.username_pw_set(spoofed, "secret")
@@ -96,7 +96,7 @@ def test_a_user_name_says_nothing(world: World) -> None:
 
 
 def test_two_sites_with_equal_node_names_do_not_see_each_other(world: World) -> None:
-    watching = world.peer("viewer:observer").subscribe("#")
+    watching = world.peer("tester-observer").subscribe("#")
     node = world.peer(B)
     node.publish("edge/v1/live/store-12/cam-3/shelf", b"forged")
     node.publish("edge/v1/live/store-13/cam-3/shelf", b"own")
@@ -108,7 +108,7 @@ def steal(world: World, client_id: str) -> bool:
     victim = world.peer(A, client_id).subscribe(f"edge/v1/nodes/{A}/desired")
     thief = world.peer(B, client_id)
     thief.publish(f"edge/v1/nodes/{B}/hello", b"there")
-    world.peer("viewer:p0").publish(f"edge/v1/nodes/{A}/desired", b"for the victim")
+    world.peer("tester-0").publish(f"edge/v1/nodes/{A}/desired", b"for the victim")
     ended = victim.down.wait(0.3)
     assert ended or victim.next().payload == b"for the victim"
     return ended
@@ -134,7 +134,7 @@ def test_a_newer_connection_of_a_node_ends_its_older_one(world: World) -> None:
     older = world.peer(A, "same")
     newer = world.peer(A, "same")
     assert older.down.wait(WAIT_S)
-    watching = world.peer("viewer:observer").subscribe("#")
+    watching = world.peer("tester-observer").subscribe("#")
     newer.publish(STATUS, b"online")
     assert watching.next().payload == b"online"
 

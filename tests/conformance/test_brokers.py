@@ -66,7 +66,7 @@ def test_an_empty_retained_message_clears(peer: Callable[..., Peer]) -> None:
 
 def test_a_will_is_published_and_retained_when_a_client_vanishes(world: World, peer: Callable[..., Peer]) -> None:
     watcher = peer().subscribe("w/#")
-    mortal = world.unconnected("viewer:mortal")
+    mortal = world.unconnected("tester-mortal")
     mortal.client.will_set("w/1", b"gone", 1, retain=True)
     mortal.connect().drop()
     assert watcher.next().payload == b"gone"
@@ -75,7 +75,7 @@ def test_a_will_is_published_and_retained_when_a_client_vanishes(world: World, p
 
 def test_no_will_after_a_proper_goodbye(world: World, peer: Callable[..., Peer]) -> None:
     watcher = peer().subscribe("w/#")
-    mortal = world.unconnected("viewer:mortal")
+    mortal = world.unconnected("tester-mortal")
     mortal.client.will_set("w/1", b"gone", 1)
     mortal.connect().close()
     peer().publish("w/2", b"after")
@@ -84,10 +84,10 @@ def test_no_will_after_a_proper_goodbye(world: World, peer: Callable[..., Peer])
 
 def test_the_newer_connection_of_a_client_id_takes_over(world: World, peer: Callable[..., Peer]) -> None:
     watcher = peer().subscribe("w")
-    older = world.unconnected("viewer:same", "same")
+    older = world.unconnected("tester-same", "same")
     older.client.will_set("w", b"older", 1)
     older.connect()
-    newer = peer("viewer:same", "same")
+    newer = peer("tester-same", "same")
     assert older.down.wait(WAIT_S)
     assert watcher.next().payload == b"older"
     newer.subscribe("after")
@@ -167,7 +167,7 @@ def test_garbage_on_the_port_hurts_nobody(world: World, peer: Callable[..., Peer
     ):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", world.port)) as stranger:
             stranger.sendall(garbage)
-        with contextlib.suppress(OSError), world.socket("viewer:same") as client:
+        with contextlib.suppress(OSError), world.socket("tester-same") as client:
             client.sendall(garbage)
     publisher.publish("a", b"x")
     assert subscriber.next().payload == b"x"
