@@ -34,7 +34,7 @@ Topic = Annotated[str, Meta(max_length=400)]
 O_co = TypeVar("O_co", covariant=True)
 
 
-class Allowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Allowed(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
     """Only the fields that are named, each of its type and size."""
 
 
