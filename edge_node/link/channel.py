@@ -8,7 +8,7 @@ import grpc
 
 from edge_node.link.child import Failed
 from edge_node.link.tls import PinnedContext, alert_in
-from edge_node.link.tunnel import tunnel
+from edge_node.link.tunnel import NotTaken, tunnel
 
 UNREACHABLE = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED})
 BROKEN = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
@@ -41,6 +41,8 @@ def _failure(address: str, error: grpc.RpcError, trouble: OSError | None) -> Fai
     code, details = error.code(), " ".join(str(error.details() or "").split())
     if code in UNREACHABLE and isinstance(trouble, ssl.SSLError):
         return _not_trusted(address, trouble)
+    if code in UNREACHABLE and isinstance(trouble, NotTaken):
+        return Failed("refused", f"coordinator {address} does not take this node's certificate, or is going down")
     if code in UNREACHABLE:
         why = "no answer in time" if code is grpc.StatusCode.DEADLINE_EXCEEDED else "nobody answers"
         return Failed("unreachable", f"coordinator {address}: {why}: is edge-coordinator serve running there?")

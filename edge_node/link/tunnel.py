@@ -21,6 +21,10 @@ CHUNK = 256 * 1024
 DIAL_S = 10.0
 
 
+class NotTaken(OSError):
+    """The server ended the connection between the handshake and its first word."""
+
+
 class Tunnel:
     """One way to one address; `trouble` is what went wrong last, None while nothing did."""
 
@@ -58,11 +62,14 @@ class Tunnel:
             await server.serve_forever()
 
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Carry one connection. The server speaks first (its SETTINGS, RFC 9113 section 3.4): until then nothing is
+        sent, because a server that refuses our certificate would reset what it has not read, and its alert with it."""
         try:
             async with asyncio.timeout(DIAL_S):
                 far_reader, far_writer = await asyncio.open_connection(
                     self._host, self._port, ssl=self._context, server_hostname=SERVER_NAME, limit=CHUNK
                 )
+                writer.write(await _first_word(far_reader))
         except OSError as error:  # TimeoutError and ssl.SSLError are OSErrors
             self.trouble = error
             writer.close()
@@ -81,6 +88,12 @@ class Tunnel:
             pass
         finally:
             writer.close()
+
+
+async def _first_word(reader: asyncio.StreamReader) -> bytes:
+    if data := await reader.read(CHUNK):
+        return data
+    raise NotTaken
 
 
 @contextlib.contextmanager

@@ -3,18 +3,23 @@
 import asyncio
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent import futures
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import grpc
 import pytest
 
-from edge_node.errors import BadInput, NearfieldError, Refused, Unreachable
-from edge_node.link.coordinator import fetch_blob, get_manifest, register
+from edge_node.errors import BadInput, NearfieldError, Refused, Stranger, Unreachable
+from edge_node.link.coordinator import Dial, fetch_blob, get_manifest, register
+from edge_node.link.tls import Credentials
+from edge_node.link.validity import KnownTime
 from protos.digest import digest_of
 from protos.fleet.v1 import artifact_pb2, artifact_pb2_grpc, node_pb2, node_pb2_grpc
+from tests.authorities import Authority, Files
 
 BLOB = bytes(range(256)) * 4096
 DIGEST = digest_of(BLOB)
@@ -27,7 +32,7 @@ class Coordinator(node_pb2_grpc.NodeServiceServicer, artifact_pb2_grpc.ArtifactS
     def __init__(self) -> None:
         self.reply = node_pb2.RegisterNodeReply(
             node_id=NODE,
-            broker_url="mqtt://127.0.0.1:1883",
+            broker_url="mqtts://0.0.0.0:8883",
             topic_prefix="edge/v1",
             trusted_keys=[bytes(32)],
             name="cam-3",
@@ -65,25 +70,47 @@ def coordinator() -> Coordinator:
 
 
 @pytest.fixture
-async def address(coordinator: Coordinator) -> AsyncIterator[str]:
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path / "authority")
+
+
+@pytest.fixture
+def credentials(authority: Authority) -> Credentials:
+    files = authority.issue(NODE)
+    return Credentials(str(files.certificate), str(files.key), str(files.ca))
+
+
+@asynccontextmanager
+async def serving(coordinator: Coordinator, server_files: Files, known: Authority) -> AsyncIterator[str]:
+    """A coordinator with mutual TLS on a free port."""
+    pairs = [(server_files.key.read_bytes(), server_files.certificate.read_bytes())]
     server = grpc.server(futures.ThreadPoolExecutor(2))
     node_pb2_grpc.add_NodeServiceServicer_to_server(coordinator, server)  # type: ignore[no-untyped-call]
     artifact_pb2_grpc.add_ArtifactServiceServicer_to_server(coordinator, server)  # type: ignore[no-untyped-call]
-    port = server.add_insecure_port("127.0.0.1:0")
+    wanted = grpc.ssl_server_credentials(pairs, known.ca.read_bytes(), require_client_auth=True)
+    port = server.add_secure_port("127.0.0.1:0", wanted)
     server.start()
-    yield f"127.0.0.1:{port}"
-    await asyncio.to_thread(server.stop(0).wait)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        await asyncio.to_thread(server.stop(0).wait)
 
 
-async def registered(address: str) -> Any:
-    return await register(address, node_id=None, name="cam-3", site="store-12", labels={"a": "b"}, facts_json="{}")
+@pytest.fixture
+async def dial(coordinator: Coordinator, authority: Authority, credentials: Credentials) -> AsyncIterator[Dial]:
+    async with serving(coordinator, authority.issue("coordinator", server=True), authority) as address:
+        yield Dial(address, credentials)
 
 
-async def test_a_node_is_registered(address: str) -> None:
-    registration = await registered(address)
+async def registered(dial: Dial) -> Any:
+    return await register(dial, node_id=None, name="cam-3", site="store-12", labels={"a": "b"}, facts_json="{}")
+
+
+async def test_a_node_is_registered(dial: Dial) -> None:
+    registration = await registered(dial)
     assert registration.node_id == NODE
     assert registration.trusted_keys == (bytes(32),)
-    assert (registration.broker_url, registration.topic_prefix) == ("mqtt://127.0.0.1:1883", "edge/v1")
+    assert (registration.broker_url, registration.topic_prefix) == ("mqtts://127.0.0.1:8883", "edge/v1")
 
 
 @pytest.mark.parametrize(
@@ -97,101 +124,143 @@ async def test_a_node_is_registered(address: str) -> None:
     ],
 )
 async def test_an_answer_that_breaks_the_contract_is_refused(
-    coordinator: Coordinator, address: str, field: str, value: str, complaint: str
+    coordinator: Coordinator, dial: Dial, field: str, value: str, complaint: str
 ) -> None:
     setattr(coordinator.reply, field, value)
-    with pytest.raises(Refused, match=rf"the answer of coordinator {address} is not in order: .*{complaint}"):
-        await registered(address)
+    with pytest.raises(Refused, match=rf"the answer of coordinator {dial.address} is not in order: .*{complaint}"):
+        await registered(dial)
 
 
-async def test_a_key_of_another_length_is_refused(coordinator: Coordinator, address: str) -> None:
+async def test_a_key_of_another_length_is_refused(coordinator: Coordinator, dial: Dial) -> None:
     coordinator.reply.trusted_keys.append(b"short")
     with pytest.raises(Refused, match="raw Ed25519 keys of 32 bytes"):
-        await registered(address)
+        await registered(dial)
 
 
-async def test_a_refusal_is_the_coordinators_own_line(coordinator: Coordinator, address: str) -> None:
+async def test_a_refusal_is_the_coordinators_own_line(coordinator: Coordinator, dial: Dial) -> None:
     coordinator.refusal = (grpc.StatusCode.ALREADY_EXISTS, "cam-3 is taken at store-12:\nchoose another name")
     with pytest.raises(Refused, match=r"^cam-3 is taken at store-12: choose another name$"):
-        await registered(address)
+        await registered(dial)
 
 
-async def test_a_coordinator_that_fails_is_no_refusal(coordinator: Coordinator, address: str) -> None:
+async def test_a_coordinator_that_fails_is_no_refusal(coordinator: Coordinator, dial: Dial) -> None:
     coordinator.refusal = (grpc.StatusCode.INTERNAL, "disk full")
-    with pytest.raises(NearfieldError, match=rf"^coordinator {address} failed: disk full$") as failure:
-        await registered(address)
+    with pytest.raises(NearfieldError, match=rf"^coordinator {dial.address} failed: disk full$") as failure:
+        await registered(dial)
     assert not isinstance(failure.value, Refused)
 
 
-async def test_nobody_there_is_unreachable() -> None:
+async def test_nobody_there_is_unreachable(credentials: Credentials) -> None:
     with pytest.raises(Unreachable, match=r"^coordinator 127\.0\.0\.1:1: nobody answers: is edge-coordinator serve"):
-        await registered("127.0.0.1:1")
+        await registered(Dial("127.0.0.1:1", credentials))
 
 
-@pytest.mark.parametrize(("address", "kind"), [("nonsense", BadInput), ("10.0.0.1:7070", Refused), (":7070", BadInput)])
-async def test_other_addresses_are_not_even_dialled(address: str, kind: type[Exception]) -> None:
-    with pytest.raises(kind, match="coordinator"):
-        await registered(address)
+@pytest.mark.parametrize("address", ["nonsense", ":7070"])
+async def test_what_is_no_address_is_not_even_dialled(address: str, credentials: Credentials) -> None:
+    with pytest.raises(BadInput, match="coordinator"):
+        await registered(Dial(address, credentials))
 
 
-async def test_a_manifest_comes_as_it_was_sent(address: str) -> None:
-    assert await get_manifest(address, DIGEST) == b"{}\xff"
+async def test_a_stranger_at_the_address_hears_nothing(
+    coordinator: Coordinator, authority: Authority, credentials: Credentials, tmp_path: Path
+) -> None:
+    stranger = Authority(tmp_path / "stranger").issue("coordinator", server=True)
+    async with serving(coordinator, stranger, authority) as address:
+        with pytest.raises(Stranger, match=rf"^{address} is not the coordinator that is trusted here"):
+            await registered(Dial(address, credentials))
 
 
-async def test_a_blob_is_fetched_with_progress(address: str, tmp_path: Path) -> None:
+async def test_another_certificate_of_the_same_authority_is_no_coordinators(
+    coordinator: Coordinator, authority: Authority, credentials: Credentials
+) -> None:
+    async with serving(coordinator, authority.issue("f" * 32), authority) as address:
+        with pytest.raises(Stranger, match="is not the coordinator that is trusted here"):
+            await registered(Dial(address, credentials))
+
+
+async def test_a_server_whose_certificate_expired_is_not_believed_once_the_time_is_known(
+    coordinator: Coordinator, authority: Authority, credentials: Credentials
+) -> None:
+    async with serving(coordinator, authority.issue("coordinator", server=True, expired=True), authority) as address:
+        assert (await registered(Dial(address, credentials))).node_id == NODE
+        with pytest.raises(Stranger, match="it expired on"):
+            await registered(Dial(address, credentials, KnownTime(earliest=time.time())))
+
+
+async def test_a_node_whose_certificate_is_not_taken_is_told_so(
+    coordinator: Coordinator, authority: Authority, tmp_path: Path
+) -> None:
+    other = Authority(tmp_path / "other").issue(NODE)
+    credentials = Credentials(str(other.certificate), str(other.key), str(authority.ca))
+    async with serving(coordinator, authority.issue("coordinator", server=True), authority) as address:
+        with pytest.raises(Refused, match=rf"^coordinator {address} does not take this node's certificate"):
+            await registered(Dial(address, credentials))
+
+
+async def test_a_key_that_does_not_belong_to_the_certificate_is_one_line(
+    authority: Authority, credentials: Credentials
+) -> None:
+    mixed = Credentials(credentials.certificate, str(authority.issue(NODE).key), credentials.authorities)
+    with pytest.raises(NearfieldError, match=r"cannot be used .*edge-node enroll TOKEN --again"):
+        await registered(Dial("127.0.0.1:1", mixed))
+
+
+async def test_a_manifest_comes_as_it_was_sent(dial: Dial) -> None:
+    assert (await get_manifest(dial, DIGEST)).content == b"{}\xff"
+
+
+async def test_a_blob_is_fetched_with_progress(dial: Dial, tmp_path: Path) -> None:
     said: list[int] = []
-    assert await fetch_blob(address, DIGEST, tmp_path / "blob", 0, said.append) == len(BLOB)
+    assert await fetch_blob(dial, DIGEST, tmp_path / "blob", 0, said.append) == len(BLOB)
     assert (tmp_path / "blob").read_bytes() == BLOB
     assert said[-1] == len(BLOB)
 
 
-async def test_a_broken_download_goes_on_where_it_ended(coordinator: Coordinator, address: str, tmp_path: Path) -> None:
+async def test_a_broken_download_goes_on_where_it_ended(coordinator: Coordinator, dial: Dial, tmp_path: Path) -> None:
     coordinator.break_after = 300_000
     with pytest.raises(Unreachable):
-        await fetch_blob(address, DIGEST, tmp_path / "blob")
+        await fetch_blob(dial, DIGEST, tmp_path / "blob")
     held = (tmp_path / "blob").stat().st_size
     assert held == 300_000
     coordinator.break_after = None
-    assert await fetch_blob(address, DIGEST, tmp_path / "blob", held) == len(BLOB)
+    assert await fetch_blob(dial, DIGEST, tmp_path / "blob", held) == len(BLOB)
     assert (tmp_path / "blob").read_bytes() == BLOB
     assert coordinator.offsets == [0, 300_000]
 
 
-async def test_what_stood_behind_the_offset_is_lost(address: str, tmp_path: Path) -> None:
+async def test_what_stood_behind_the_offset_is_lost(dial: Dial, tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(BLOB[:1000] + b"torn" * 1_000_000)
-    await fetch_blob(address, DIGEST, tmp_path / "blob", 1000)
+    await fetch_blob(dial, DIGEST, tmp_path / "blob", 1000)
     assert (tmp_path / "blob").read_bytes() == BLOB
 
 
-async def test_endless_data_stops_at_the_cap(coordinator: Coordinator, address: str, tmp_path: Path) -> None:
+async def test_endless_data_stops_at_the_cap(coordinator: Coordinator, dial: Dial, tmp_path: Path) -> None:
     coordinator.endless = True
     with pytest.raises(Refused, match=f"it sends more than the {len(BLOB)} bytes"):
-        await fetch_blob(address, DIGEST, tmp_path / "blob", max_bytes=len(BLOB))
+        await fetch_blob(dial, DIGEST, tmp_path / "blob", max_bytes=len(BLOB))
     assert (tmp_path / "blob").stat().st_size <= len(BLOB)
 
 
-async def test_endless_data_stops_at_the_deadline(coordinator: Coordinator, address: str, tmp_path: Path) -> None:
+async def test_endless_data_stops_at_the_deadline(coordinator: Coordinator, dial: Dial, tmp_path: Path) -> None:
     coordinator.endless = True
     with pytest.raises(Unreachable, match="no answer in time"):
-        await fetch_blob(address, DIGEST, tmp_path / "blob", deadline_s=0.5)
+        await fetch_blob(dial, DIGEST, tmp_path / "blob", deadline_s=0.5)
 
 
-async def test_a_blob_that_is_not_there_is_refused(address: str, tmp_path: Path) -> None:
+async def test_a_blob_that_is_not_there_is_refused(dial: Dial, tmp_path: Path) -> None:
     unknown = digest_of(b"unknown")
     with pytest.raises(Refused, match=f"^no blob {unknown}$"):
-        await fetch_blob(address, unknown, tmp_path / "blob")
+        await fetch_blob(dial, unknown, tmp_path / "blob")
 
 
-async def test_a_file_that_cannot_be_written_is_one_line(address: str, tmp_path: Path) -> None:
+async def test_a_file_that_cannot_be_written_is_one_line(dial: Dial, tmp_path: Path) -> None:
     with pytest.raises(NearfieldError, match=r"No such file or directory$"):
-        await fetch_blob(address, DIGEST, tmp_path / "nowhere" / "blob")
+        await fetch_blob(dial, DIGEST, tmp_path / "nowhere" / "blob")
 
 
-async def test_a_fetch_that_is_cancelled_leaves_no_child(
-    coordinator: Coordinator, address: str, tmp_path: Path
-) -> None:
+async def test_a_fetch_that_is_cancelled_leaves_no_child(coordinator: Coordinator, dial: Dial, tmp_path: Path) -> None:
     coordinator.endless = True
-    fetch = asyncio.create_task(fetch_blob(address, DIGEST, tmp_path / "blob"))
+    fetch = asyncio.create_task(fetch_blob(dial, DIGEST, tmp_path / "blob"))
     async with asyncio.timeout(20):
         while not (tmp_path / "blob").exists():  # noqa: ASYNC110 (a file of another process)
             await asyncio.sleep(0.01)
