@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from protos.join_token import JoinToken
 from tests.conftest import ROOT
 from tests.e2e.fleet import Child, Fleet, fleet, serving_node, until
 
@@ -90,7 +91,9 @@ def test_the_restrictions_hold(tmp_path: Path) -> None:
 
 def test_an_agent_whose_loop_hangs_falls_silent(world: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     manager = Manager(tmp_path / "n", monkeypatch)
-    itself = ("--name", "cam-3", "--site", "s", "--state-dir", str(tmp_path / "state"), "--coordinator", "127.0.0.1:1")
+    token = tmp_path / "token"
+    token.write_text(JoinToken(bytes(16), bytes(32), ("127.0.0.1:1",)).text)
+    itself = ("--name", "cam-3", "--state-dir", str(tmp_path / "state"), "--token-file", str(token))
     agent = world.start("agent", sys.executable, "-c", HANGING, "run", *itself)
     until(lambda: manager.listen().count("WATCHDOG=1") >= 3, "pulses")
     agent.process.send_signal(signal.SIGUSR1)
