@@ -106,6 +106,12 @@ def check(kind: Leaving, payload: bytes, declared: Declared = lambda _: NOTHING_
     return _check_text(kind, payload) if kind in _TEXTS else _check_json(kind, payload, declared)
 
 
+def check_request(name: str, site: str, labels: Mapping[str, str], facts_json: str) -> Refusal | None:
+    """Why a node may not say this of itself in a request over gRPC, None where it may. Files and keys are beside it."""
+    said = {"name": name, "site": site, "labels": labels, "facts": msgspec.Raw(facts_json.encode())}
+    return check(Leaving.REQUEST, _encode(said))
+
+
 def undeclared(task: str, pipeline: Pipeline) -> str | None:
     """Why nothing of a pipeline could leave, for a model of a task: it gives raw outputs, and they are not declared."""
     if task not in RAW or getattr(pipeline.egress, task) is not None:

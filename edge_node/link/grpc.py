@@ -21,6 +21,7 @@ from edge_node.link.enrollment import AskTime, Enroll, Renew
 from edge_node.link.grpc_enrollment import ask_time, checked_keys, enroll, renew
 from edge_node.link.tls import PinnedContext, node_context
 from protos.broker_url import parse_broker_url
+from protos.egress import check_request
 from protos.errors import ContractError
 from protos.fleet.v1.artifact_pb2 import FetchBlobRequest, GetManifestRequest
 from protos.fleet.v1.artifact_pb2_grpc import ArtifactServiceStub
@@ -129,7 +130,12 @@ HANDLERS: dict[type, Callable[..., msgspec.Struct]] = {
 
 
 def answer(request: Request) -> msgspec.Struct:
-    """The answer, or why there is none."""
+    """The answer, or why there is none: also where the egress contract keeps what the node would say of itself."""
+    if isinstance(request, Register | Enroll):
+        site = request.site if isinstance(request, Register) else ""
+        refusal = check_request(request.name, site, request.labels, request.facts_json)
+        if refusal is not None:
+            return Failed("refused", f"this does not leave the device: {refusal.line}")
     try:
         return HANDLERS[type(request)](request)
     except CallFailed as error:

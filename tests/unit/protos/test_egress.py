@@ -16,7 +16,7 @@ from protos import egress_fields as fields
 from protos import metrics, reported, result
 from protos.deployment import MOST_EGRESS, Egress
 from protos.digest import digest_of
-from protos.egress import CONTRACT, Leaving, check, kind_of
+from protos.egress import CONTRACT, Leaving, check, check_request, kind_of
 from protos.identity import NodeId, StreamId
 from protos.metrics import Metrics
 from protos.reported import Facts, Hello, Progress, Reported, ReportedDeployment, Status
@@ -252,3 +252,19 @@ def test_the_fields_of_the_contract_are_documented() -> None:
     for kind, allowed in CONTRACT.items():
         assert f"| `{kind}` |" in page
         assert str(allowed.max_bytes) in page
+
+
+@pytest.mark.parametrize(
+    ("labels", "facts", "leaves"),
+    [
+        ({"zone": "entrance"}, '{"hostname":"h","egress":{"live":false}}', True),
+        ({}, "{}", True),
+        ({"zone": "x" * 64}, "{}", False),
+        ({str(number): "x" for number in range(65)}, "{}", False),
+        ({}, '{"picture":"x"}', False),
+        ({}, '{"hostname":"/9j/4AAQ"}', False),
+        ({}, "\x00", False),
+    ],
+)
+def test_what_a_node_says_of_itself_over_grpc_is_bounded_too(labels: dict[str, str], facts: str, leaves: bool) -> None:
+    assert (check_request("cam-3", "", labels, facts) is None) is leaves
