@@ -10,7 +10,7 @@ Buffer = memoryview
 _STRING_OR_COMMENT = re.compile(
     r'''"""(?:[^\\]|\\.?)*?(?:"""|\Z)|\'\'\'.*?(?:\'\'\'|\Z)|"(?:[^"\\\n]|\\.)*"?|\'[^\'\n]*\'?|#[^\n]*''', re.DOTALL
 )
-"""What has no keys in it. One that is not closed ends with the text or its line: every start matches, in linear time."""
+"""What has no keys in it. One that is not closed ends with the text or its line: all starts match, so it is linear."""
 _LONG_KEY = re.compile(r"(?<![\w-])(?:[\w-]+[ \t]*\.[ \t]*){16}")
 """A key of so many parts: no manifest has more than one, and Python's reader takes their square in time."""
 

@@ -84,7 +84,7 @@ def calling(*bodies: int, operator: int = Operator.WHILE) -> bytes:
         one = node([0], [1])
         if operator == Operator.WHILE:
             one.builtinOptionsType, one.builtinOptions = schema.BuiltinOptions.WhileOptions, schema.WhileOptionsT()
-            one.builtinOptions.condSubgraphIndex = one.builtinOptions.bodySubgraphIndex = body
+            one.builtinOptions.condSubgraphIndex, one.builtinOptions.bodySubgraphIndex = len(bodies), body
         else:
             one.builtinOptionsType, one.builtinOptions = schema.BuiltinOptions.IfOptions, schema.IfOptionsT()
             one.builtinOptions.thenSubgraphIndex = one.builtinOptions.elseSubgraphIndex = body
