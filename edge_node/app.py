@@ -45,7 +45,7 @@ from edge_node.supervisor.desired import DesiredFile, LastGoodFile
 from edge_node.supervisor.device import Device
 from edge_node.supervisor.enrolling import take_up
 from edge_node.supervisor.floors import FloorFile
-from edge_node.supervisor.identity import IDENTITY, Identity, IdentityFile, credentials_in
+from edge_node.supervisor.identity import IDENTITY, Identity, IdentityFile, credentials_in, has_moved
 from edge_node.supervisor.joining import CoordinatorFetcher, Registration
 from edge_node.supervisor.measures import Meter, metrics_of
 from edge_node.supervisor.membership import Membership
@@ -75,7 +75,7 @@ from protos.identity import NodeId
 from protos.reported import Facts as NodeFacts
 from protos.reported import Hello, Progress, Reported
 from protos.topics import Topics
-from protos.trust import TrustRoot
+from protos.trust import TrustRoot, newest_number
 
 PROGRESS_S = 1.0
 
@@ -271,11 +271,22 @@ class Agent:
     async def _on_registered(self, identity: Identity) -> None:
         """Keep what the coordinator said; talk to the broker that it names."""
         self.device.fetcher = CoordinatorFetcher(identity.coordinator, self._dial)
-        if identity != self.identity or self.contact is None:
+        before, self.identity = self.identity, identity
+        if identity != before:
             self._identity_file.save(identity)
-            self.identity = identity
+        if self.contact is None or before is None or has_moved(before, identity):
             await self._make_contact(identity)
+        if before is not None and before.roots != identity.roots:
+            self._trust_anew(identity, self.contact)
         self.reconciler.wake()
+
+    def _trust_anew(self, identity: Identity, contact: Contact | None) -> None:
+        """Another root is in force: what was refused under the one before may be believed now."""
+        log.info("trust root %d is in force", newest_number(identity.roots))
+        self._identity_file.save_authorities(identity)
+        self.device.forgive_fetches()
+        if contact is not None:
+            contact.hello()
 
     async def _make_contact(self, identity: Identity) -> None:
         """Begin to talk under an identity, ending an older conversation."""
@@ -311,7 +322,7 @@ class Agent:
             return
         before = self.adopted
         try:
-            adopted = adopt(sealed, self.identity.node, self.identity.trusted, before)
+            adopted = adopt(sealed, self.identity.node, self.identity.trusted, before, self._now())
         except Stale as error:
             self._on_stale(str(error), self.contact)
             return
@@ -319,10 +330,13 @@ class Agent:
             log.warning("%s", error)
             self._refusal = str(error)
             self._publish_reported()
+            self.registration.look_again()  # the coordinator may have another key by now, and a root that says so
             return
         self._refusal = ""
         if adopted is not before:
             self._follow(adopted, self.contact)
+        if adopted.desired.trust_root > newest_number(self.identity.roots):
+            self.registration.look_again()
         self._publish_reported()
         self.reconciler.wake()
 

@@ -151,6 +151,11 @@ def newest(roots: Sequence[bytes]) -> TrustRoot | None:
     return read_root(unverified(roots[-1], TRUST_ROOT)) if roots else None
 
 
+def newest_number(roots: Sequence[bytes]) -> int:
+    """The number of the root in force, of envelopes that `followed` gave; 0 where there is none."""
+    return number_of(roots[-1]) if roots else 0
+
+
 def number_of(sealed: bytes) -> int:
     """The number of the root in an envelope, whoever signed it.
 

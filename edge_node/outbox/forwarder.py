@@ -82,8 +82,7 @@ class Forwarder:
 
     def acked(self, through: int) -> None:
         """The collector has committed everything through this number of the outbox's stream."""
-        self._sending.on_acked(through, self._monotonic())
-        self._outbox.acked(through)
+        self._outbox.acked(self._sending.on_acked(through, self._monotonic()))
         self._outbox.changed.set()
 
     async def run(self) -> None:

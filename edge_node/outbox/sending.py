@@ -6,6 +6,8 @@
 - Each timeout doubles the patience and halves the limit, down to one message: a collector that is away for a week is
   asked with one message a half minute, and meets no flood when it returns. Progress restores both, the limit by one
   for every message acknowledged.
+- Nothing is acknowledged before it was sent: of a larger number only as much is believed, so that nobody who can sign
+  acknowledgements erases an outbox. (After a restart some results are therefore sent once more.)
 - An acknowledgement below what is freed comes from a collector that lost data (restored from a backup): the sender
   begins there; the outbox fills what it no longer has with a tombstone.
 """
@@ -20,11 +22,14 @@ MAX_BYTES = 4 * 1024 * 1024
 
 
 class Sending:
-    """The sender's state. `acked` and `sent` are sequence numbers; `sent >= acked` always."""
+    """The sender's state. `acked`, `sent` and `furthest`, the highest that ever was sent, are sequence numbers;
+    `acked <= sent <= furthest` always.
+    """
 
     def __init__(self, acked: int) -> None:
         self.acked = acked
         self.sent = acked
+        self.furthest = acked
         self.timeouts = 0
         self.limit = FIRST_MESSAGES
         self._in_flight: deque[tuple[int, int]] = deque()
@@ -43,16 +48,18 @@ class Sending:
     def on_sent(self, last: int, size: int, now: float) -> None:
         """A message whose last event is `last` was handed to the link."""
         self.sent = last
+        self.furthest = max(self.furthest, last)
         self._in_flight.append((last, size))
         self._bytes += size
         if self._deadline is None:
             self._deadline = now + self.patience
 
-    def on_acked(self, through: int, now: float) -> None:
-        """The collector says: committed through this number."""
+    def on_acked(self, told: int, now: float) -> int:
+        """The collector says: committed through this number; through which one that is believed."""
+        through = min(told, self.furthest)
         if through < self.acked:
             self._begin_at(through)
-            return
+            return through
         progress = through > self.acked
         self.acked = through
         self.sent = max(self.sent, through)
@@ -62,6 +69,7 @@ class Sending:
         if progress:
             self.timeouts = 0
             self._deadline = now + self.patience if self._in_flight else None
+        return through
 
     def on_connected(self) -> None:
         """A new connection: what was under way on the old one may be lost."""

@@ -1,12 +1,14 @@
 """Which desired document may be adopted. Pure: raises or returns, touches nothing.
 
 The rules: signed by a key that this node pinned; made for this node; not older than the adopted one by
-(epoch, revision); the same (epoch, revision) only with the same content. Acknowledgements: `edge_node.outbox.acked`.
+(epoch, revision); the same (epoch, revision) only with the same content; not expired. What was adopted once stays,
+expired or not. Acknowledgements: `edge_node.outbox.acked`; which versions may be run: `release`.
 
-    adopted = adopt(envelope, node, trusted, current)
+    adopted = adopt(envelope, node, trusted, current, now)
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
@@ -31,8 +33,15 @@ class Adopted:
     desired: Desired
 
 
-def adopt(sealed: bytes, node: NodeId, trusted: frozenset[bytes], current: Adopted | None) -> Adopted:
+def adopt(sealed: bytes, node: NodeId, trusted: frozenset[bytes], current: Adopted | None, now: datetime) -> Adopted:
     """The document in an envelope, where it may replace the current one; the current one where it is the same.
+
+    Args:
+        sealed: the envelope.
+        node: this node.
+        trusted: the coordinator's raw public keys.
+        current: what is adopted now.
+        now: the node's own clock.
 
     Raises:
         Stale: it is older.
@@ -43,7 +52,7 @@ def adopt(sealed: bytes, node: NodeId, trusted: frozenset[bytes], current: Adopt
     if desired.node != node:
         raise Refused(f"a desired document for node {desired.node}, not for this one")
     if current is None or _age(desired) > _age(current.desired):
-        return adopted
+        return _fresh(adopted, now)
     if _age(desired) < _age(current.desired):
         raise Stale(
             f"desired document {_named(desired)} is older than the adopted {_named(current.desired)}: "
@@ -74,6 +83,16 @@ def pipeline_names(adopted: Adopted | None) -> frozenset[str]:
     """The pipelines that a document names."""
     wanted = () if adopted is None else adopted.desired.deployments
     return frozenset(pipeline.name for target in wanted for pipeline in target.pipelines)
+
+
+def _fresh(adopted: Adopted, now: datetime) -> Adopted:
+    ends = adopted.desired.expires_at
+    if ends is not None and now >= ends:
+        raise Refused(
+            f"desired document {_named(adopted.desired)} has expired ({ends:%Y-%m-%d}): somebody keeps newer ones back, "
+            "or this device's clock is wrong"
+        )
+    return adopted
 
 
 def _age(desired: Desired) -> tuple[int, int]:

@@ -75,6 +75,11 @@ def certificate_times(text: bytes) -> tuple[float, float]:
     return times[0], times[1]
 
 
+def has_moved(before: Identity, after: Identity) -> bool:
+    """Whether the links have to be made anew: who this is, or where the broker is, has changed. Pure."""
+    return (before.node, before.broker_url, before.topic_prefix) != (after.node, after.broker_url, after.topic_prefix)
+
+
 def pinned(before: Identity | None, told: Registration, address: str) -> Identity:
     """The identity after the coordinator's answer. Pure.
 
@@ -150,3 +155,9 @@ class IdentityFile:
     def save(self, identity: Identity) -> None:
         """Keep the identity, for this user's eyes only."""
         write_durably(self._path, msgspec.json.encode(identity), mode=0o600)
+
+    def save_authorities(self, identity: Identity) -> None:
+        """Trust the authorities that the newest root names from the next connection on; where it names none, as before."""
+        root = newest(identity.roots)
+        if root is not None and root.authorities:
+            write_durably(self._path.with_name(AUTHORITIES), "".join(root.authorities).encode())

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from protos.digest import Digest
 FIRST_S, LONGEST_S = 1.0, 60.0
 LOOK_S = 1.0
 """How often the connection is looked at."""
+LOOK_AGAIN_S = 30.0
+"""How often at most what cannot be believed makes the node ask for a new trust root."""
 PATIENCE_S = 4.0
 """How long a lost connection may take to come back before the coordinator is asked where the broker is now."""
 
@@ -108,10 +111,17 @@ class Registration:
         self._on_registered = on_registered
         self._dial = dial
         self._again = asyncio.Event()
+        self._not_before = 0.0
 
     def again(self) -> None:
         """Register again now: identity or certificate have changed."""
         self._again.set()
+
+    def look_again(self) -> None:
+        """Register again: the coordinator may have a new trust root. Now and then, however often it is asked."""
+        if time.monotonic() >= self._not_before:
+            self._not_before = time.monotonic() + LOOK_AGAIN_S
+            self._again.set()
 
     async def run(self, facts_json: str) -> None:
         """Register, and again while there is no connection: the broker may have moved. Until cancelled."""
@@ -119,8 +129,10 @@ class Registration:
         while True:
             await self._register(facts_json)
             self._again.clear()
+            # not wait_for: until Python 3.12 it loses a cancellation that comes together with the event
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._again.wait(), retry_s(attempt, random.random()))  # noqa: S311 (jitter)
+                async with asyncio.timeout(retry_s(attempt, random.random())):  # noqa: S311 (jitter)
+                    await self._again.wait()
             attempt += 1
             if self._connected():
                 await self._while_connected()
@@ -142,7 +154,7 @@ class Registration:
         """Wait until the connection has been gone for longer than a broker takes to start again."""
         patience_s = PATIENCE_S * (0.5 + random.random() / 2)  # noqa: S311 (jitter)
         gone_s = 0.0
-        while gone_s < patience_s:
+        while gone_s < patience_s and not self._again.is_set():
             await asyncio.sleep(LOOK_S)
             gone_s = 0.0 if self._connected() else gone_s + LOOK_S
 

@@ -1,5 +1,8 @@
 """Which desired document a node believes."""
 
+from datetime import UTC, datetime, timedelta
+
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
@@ -14,6 +17,7 @@ from protos.identity import NodeId
 KEY, OTHER_KEY = Ed25519PrivateKey.from_private_bytes(b"k" * 32), Ed25519PrivateKey.from_private_bytes(b"o" * 32)
 TRUSTED = frozenset({public_bytes(KEY)})
 NODE = NodeId("1" * 32)
+NOW = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def document(epoch: int = 1, revision: int = 1, name: str = "cam", node: NodeId = NODE) -> bytes:
@@ -25,19 +29,19 @@ def sealed(payload: bytes, key: Ed25519PrivateKey = KEY, kind: str = DESIRED) ->
 
 
 def adopted(epoch: int = 1, revision: int = 1) -> Adopted:
-    return adopt(sealed(document(epoch, revision)), NODE, TRUSTED, None)
+    return adopt(sealed(document(epoch, revision)), NODE, TRUSTED, None, NOW)
 
 
 def test_a_first_document_and_every_newer_one_is_adopted() -> None:
     current = adopted(1, 5)
     for epoch, revision in ((1, 6), (2, 1)):
-        newer = adopt(sealed(document(epoch, revision)), NODE, TRUSTED, current)
+        newer = adopt(sealed(document(epoch, revision)), NODE, TRUSTED, current, NOW)
         assert (newer.desired.epoch, newer.desired.revision) == (epoch, revision)
 
 
 def test_the_same_document_again_changes_nothing() -> None:
     current = adopted()
-    assert adopt(sealed(document()), NODE, TRUSTED, current) is current
+    assert adopt(sealed(document()), NODE, TRUSTED, current, NOW) is current
 
 
 @pytest.mark.parametrize(
@@ -56,13 +60,13 @@ def test_the_same_document_again_changes_nothing() -> None:
 )
 def test_what_must_not_be_adopted_is_refused_with_the_reason(envelope: bytes, complaint: str) -> None:
     with pytest.raises(Refused, match=complaint):
-        adopt(envelope, NODE, TRUSTED, adopted(1, 5))
+        adopt(envelope, NODE, TRUSTED, adopted(1, 5), NOW)
 
 
 @given(st.binary(max_size=300))
 def test_no_bytes_make_it_fail_otherwise(garbage: bytes) -> None:
     with pytest.raises(Refused):
-        adopt(garbage, NODE, TRUSTED, None)
+        adopt(garbage, NODE, TRUSTED, None, NOW)
 
 
 @given(st.integers(0, 1000), st.integers(0, 7))
@@ -72,4 +76,24 @@ def test_a_flipped_bit_of_the_payload_is_always_refused(position: int, bit: int)
     end = envelope.index(b'"', start)
     envelope[start + position % (end - start)] ^= 1 << bit
     with pytest.raises(Refused):
-        adopt(bytes(envelope), NODE, TRUSTED, None)
+        adopt(bytes(envelope), NODE, TRUSTED, None, NOW)
+
+
+def expiring(revision: int, after: timedelta) -> bytes:
+    desired = msgspec.json.decode(document(1, revision), type=Desired)
+    return sealed(encode_desired(msgspec.structs.replace(desired, expires_at=NOW + after)))
+
+
+def test_an_expired_document_is_not_adopted_anew() -> None:
+    with pytest.raises(Refused, match="has expired"):
+        adopt(expiring(1, timedelta(0)), NODE, TRUSTED, None, NOW)
+    assert adopt(expiring(1, timedelta(seconds=1)), NODE, TRUSTED, None, NOW).desired.revision == 1
+    # the control arm: by the same rules without an expiry it would be
+    assert adopt(sealed(document(1, 1)), NODE, TRUSTED, None, NOW).desired.revision == 1
+
+
+def test_what_was_adopted_stays_when_it_expires() -> None:
+    current = adopt(expiring(1, timedelta(days=1)), NODE, TRUSTED, None, NOW)
+    assert adopt(expiring(1, timedelta(days=1)), NODE, TRUSTED, current, NOW + timedelta(days=9)) is current
+    with pytest.raises(Refused, match="has expired"):
+        adopt(expiring(2, timedelta(days=2)), NODE, TRUSTED, current, NOW + timedelta(days=9))
