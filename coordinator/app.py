@@ -42,8 +42,9 @@ from coordinator.fleet.reports import ReportService
 from coordinator.folder import Folder, held, read_signing_key
 from coordinator.identities import Identities
 from coordinator.link.access_control import AccessControl
+from coordinator.link.addresses import machine_addresses, machine_name
 from coordinator.link.broker import BrokerClient, Handler, broker_of, own_identity
-from coordinator.link.discovery import Announcement
+from coordinator.link.discovery import Announced, Announcement, announced_addresses
 from coordinator.link.own_broker import BrokerSettings, OwnBroker, own_broker
 from coordinator.link.tls import TlsFiles
 from coordinator.publishing import Publishing
@@ -289,11 +290,13 @@ class Coordinator:
         server = ApiServer([(add_to_server, service)], listener, identities.shown, (audited,))
         await self._run(server.start, server.stop)
         self._enrollment = server
-        identities.enrollment_port = int(server.address.rpartition(":")[2])
+        identities.enrollment_port = _port(server.address)
 
     async def _announce(self, key: str) -> None:
         if self._config.announce:
-            announcement = Announcement(int(self.address.rpartition(":")[2]), __version__, key)
+            port, enrollment_port = _port(self.address), _port(self.enrollment_address)
+            addresses = announced_addresses(self._config.host, machine_addresses())
+            announcement = Announcement(Announced(machine_name(), addresses, port, enrollment_port, __version__, key))
             await self._run(announcement.start, announcement.stop)
 
     async def _run(self, start: Callable[[], Awaitable[None]], stop: Callable[[], Awaitable[None]]) -> None:
@@ -315,3 +318,7 @@ class Coordinator:
 async def _cancelled(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.wait([task])
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])

@@ -46,7 +46,8 @@ def heard(port: int, topic: str, *options: str) -> list[tuple[str, bytes]]:
 def announced(world: Fleet, *names: str) -> None:
     """Coordinators that announce themselves; `world` speaks to the last."""
     for name in names:
-        world.run("edge-coordinator", "init", "--dir", name, "--port", "0", "--broker-port", "0")
+        ports = ("--port", "0", "--enroll-port", "0", "--broker-port", "0")
+        world.run("edge-coordinator", "init", "--dir", name, "--host", "127.0.0.1", *ports)
         world.coordinate(name=name)
 
 

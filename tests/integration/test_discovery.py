@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from coordinator.link import discovery as announcing
-from coordinator.link.discovery import Announcement
+from coordinator.link.discovery import Announced, Announcement
 from edge_node.link.child import ask
 from edge_node.link.discovery import Found, FoundCoordinator, Look
 
@@ -27,7 +27,7 @@ async def announce(service_type: str) -> AsyncIterator[Announce]:
     made: list[Announcement] = []
 
     async def start(port: int) -> Announcement:
-        made.append(Announcement(port, "0.1.0", "sha256:abc"))
+        made.append(Announcement(Announced("shop.example", ("127.0.0.1",), port, port + 1, "0.1.0", "sha256:abc")))
         await made[-1].start()
         async with asyncio.timeout(20):
             while not made[-1].state.startswith("discovery: announced"):  # noqa: ASYNC110 (no event)
@@ -51,7 +51,8 @@ async def found(service_type: str, at_least: int = 0) -> tuple[FoundCoordinator,
 
 async def test_an_announced_coordinator_is_found_with_what_it_says(service_type: str, announce: Announce) -> None:
     await announce(7070)
-    assert await found(service_type, at_least=1) == (FoundCoordinator("127.0.0.1:7070", "0.1.0", "sha256:abc"),)
+    expected = FoundCoordinator("127.0.0.1:7070", "0.1.0", "sha256:abc", "127.0.0.1:7071")
+    assert await found(service_type, at_least=1) == (expected,)
 
 
 async def test_two_are_both_found(service_type: str, announce: Announce) -> None:
@@ -69,12 +70,12 @@ async def test_a_coordinator_that_left_is_not_found(service_type: str, announce:
 @pytest.mark.filterwarnings(  # zeroconf leaves its first socket to the garbage collector when the second fails
     "ignore:.*5353:pytest.PytestUnraisableExceptionWarning"
 )
-async def test_without_multicast_a_coordinator_runs_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(announcing, "HOST", "192.0.2.1")  # TEST-NET-1: no interface has it
-    announcement = Announcement(7070, "0.1.0", "")
+async def test_without_multicast_a_coordinator_runs_on() -> None:
+    nowhere = ("192.0.2.1",)  # TEST-NET-1: no interface has it
+    announcement = Announcement(Announced("shop", nowhere, 7070, 7071, "0.1.0", ""))
     await announcement.start()
     async with asyncio.timeout(20):
         while "is off" not in announcement.state:  # noqa: ASYNC110 (no event)
             await asyncio.sleep(0.05)
-    assert announcement.state.endswith("give nodes --coordinator 192.0.2.1:7070")
+    assert announcement.state.endswith("give devices --coordinator HOST:7071")
     await announcement.stop()

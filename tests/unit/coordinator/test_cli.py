@@ -1,14 +1,27 @@
 """The edges of `edgectl`: its arguments, its exit codes, what it prints."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
+from coordinator.authority.files import make_identity
 from coordinator.cli import hoisted, main
 from coordinator.cli.model_init import as_ours
 from coordinator.cli.output import age_text, print_fields, print_table, size_text
+from coordinator.folder import Folder
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An administrator's credential that `edgectl` finds."""
+    folder = Folder(tmp_path)
+    folder.authority_key.parent.mkdir()
+    make_identity(folder, "alice", datetime.now(UTC))
+    monkeypatch.setenv("NEARFIELD_CREDENTIALS", str(folder.admin))
+    return folder.admin
 
 
 @pytest.mark.parametrize(
@@ -19,6 +32,10 @@ NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
         (["status", "--coordinator=a:1"], ["--coordinator=a:1", "status"]),
         (["status", "--", "--coordinator", "a:1"], ["status", "--", "--coordinator", "a:1"]),
         (["status", "--coordinator"], ["status", "--coordinator"]),
+        (
+            ["status", "--credentials", "f", "--coordinator=a:1"],
+            ["--credentials", "f", "--coordinator=a:1", "status"],
+        ),
     ],
 )
 def test_the_coordinator_may_be_named_anywhere(given: list[str], hoisted_to: list[str]) -> None:
@@ -33,7 +50,8 @@ def test_the_coordinator_may_be_named_anywhere(given: list[str], hoisted_to: lis
         (["model", "push"], 2, "Missing argument 'FOLDER'"),
         (["status", "--coordinator", "nowhere"], 2, "write host:port"),
         (["status", "--coordinator", "127.0.0.1:99999"], 2, "write host:port"),
-        (["status", "--coordinator", "192.0.2.1:7070"], 4, "loopback"),
+        (["status", "--credentials", "/absent.pem"], 4, "no credential at /absent.pem: name one with --credentials"),
+        (["status", "--credentials", "/dev/null"], 4, "may be read by others: chmod 600 /dev/null"),
         (["status", "--coordinator", "127.0.0.1:1"], 3, "start one with edge-coordinator serve"),
         (["model", "push", "/absent"], 1, "/absent is not a folder"),
         (["model", "show", "m@x"], 2, "write MODEL@VERSION"),
@@ -45,7 +63,7 @@ def test_the_coordinator_may_be_named_anywhere(given: list[str], hoisted_to: lis
     ],
 )
 def test_what_a_person_did_wrong_is_one_line_and_an_exit_code(
-    arguments: list[str], code: int, complaint: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str], code: int, complaint: str, credential: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(arguments) == code
     printed = capsys.readouterr()

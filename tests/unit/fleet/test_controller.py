@@ -63,14 +63,14 @@ class World:
             bytes,
             TOPICS,
         )
-        self.nodes = NodeService(store, TOPICS, lambda: NOW, lambda count: b"\x01" * count, self.controller.wake)
+        self.nodes = NodeService(store, TOPICS, lambda: NOW, self.controller.wake)
         self.deployments = DeploymentService(
             store, TOPICS, lambda: NOW, self.controller.wake, lambda _model, _version: MANIFEST
         )
 
-    def register(self, name: str = "cam-3", node: str = "") -> Node:
+    def register(self, name: str = "cam-3", node: str = "01" * 16) -> Node:
         """A node."""
-        return self.nodes.register(Registration(node, name, "store-12", facts=Facts(sources=("shelf",))))
+        return self.nodes.register(Registration(NodeId(node), name, "store-12", facts=Facts(sources=("shelf",))))
 
     def says(self, node: NodeId, kind: Kind, message: msgspec.Struct) -> None:
         """A message of a node arrives."""

@@ -13,16 +13,17 @@ from coordinator.db.control import ControlStore
 from coordinator.errors import BadInput, Conflict, NotFound, Refused
 from coordinator.fleet.admitted import AdmittedNodes
 from coordinator.fleet.deployments import DeploymentService, Outcome
-from coordinator.fleet.documents import rfc3339
 from coordinator.fleet.nodes import NodeService, Registration
 from coordinator.fleet.reports import ReportService
 from protos.deployment import Deployment, Pipeline
 from protos.identity import NodeId
+from protos.moments import rfc3339
 from protos.reported import Facts, Status
 from protos.topics import Topics
 from tests.unit.fleet.examples import MANIFEST, NOW
 
 TOPICS = Topics()
+NODE = NodeId("e" * 32)
 SPEC = Deployment("shelf", "site=store-12", "m@1", (Pipeline("shelf", "shelf"),))
 
 
@@ -34,20 +35,18 @@ class Fleet:
         self.changed: list[NodeId] = []
         self._ids = iter(range(1, 100))
         self._ticks = count()
-        self.nodes = NodeService(store, TOPICS, self._now, self._random, self._on_changed)
+        self.nodes = NodeService(store, TOPICS, self._now, self._on_changed)
         self.deployments = DeploymentService(
             store, TOPICS, self._now, self._on_changed, lambda _model, _version: MANIFEST
         )
 
     def register(self, name: str = "cam-3", site: str = "store-12", node: str = "", **labels: str) -> NodeId:
         """A node's id."""
-        return self.nodes.register(Registration(node, name, site, labels, Facts(sources=("shelf",)))).id
+        identity = NodeId(node or f"{next(self._ids):032x}")
+        return self.nodes.register(Registration(identity, name, site, labels, Facts(sources=("shelf",)))).id
 
     def _now(self) -> datetime:
         return NOW + timedelta(seconds=next(self._ticks))
-
-    def _random(self, size: int) -> bytes:
-        return bytes([next(self._ids)]) * size
 
     def _on_changed(self, nodes: Collection[NodeId]) -> None:
         self.changed.extend(nodes)
@@ -85,7 +84,7 @@ def test_an_id_of_a_coordinator_before_a_restore_is_kept(fleet: Fleet) -> None:
 def test_a_node_that_was_deleted_cannot_come_back_under_its_id(fleet: Fleet) -> None:
     node = fleet.register()
     fleet.nodes.delete("cam-3")
-    with pytest.raises(Refused, match="was deleted on this coordinator: remove its state folder"):
+    with pytest.raises(Refused, match="was deleted on this coordinator: enroll the device anew"):
         fleet.register(node=node)
 
 
@@ -109,11 +108,15 @@ def test_a_node_that_is_online_is_seen_now(fleet: Fleet, state: Literal["online"
     assert wire.last_seen == rfc3339(seen)
 
 
-def test_results_of_a_deleted_node_are_not_taken_and_all_others_are(fleet: Fleet) -> None:
+def test_results_of_a_deleted_or_revoked_node_are_not_taken_and_all_others_are(fleet: Fleet) -> None:
     now = [0.0]
-    admits = AdmittedNodes(fleet.store, lambda: now[0])
+    revoked = set[str]()
+    admits = AdmittedNodes(fleet.store, revoked.__contains__, lambda: now[0])
     node = fleet.register()
     assert admits(node)
+    revoked.add(node)
+    assert not admits(node)  # at once
+    revoked.clear()
     assert admits(NodeId("f" * 32))
     fleet.nodes.delete("cam-3")
     now[0] = 60.0
@@ -123,11 +126,10 @@ def test_results_of_a_deleted_node_are_not_taken_and_all_others_are(fleet: Fleet
 @pytest.mark.parametrize(
     ("registration", "complaint"),
     [
-        (Registration("", "Cam 3", "store-12"), "name 'Cam 3' is not a name"),
-        (Registration("", "cam-3", ""), "site '' is not a name"),
-        (Registration("xyz", "cam-3", "store-12"), "'xyz' is not a node's id"),
-        (Registration("", "cam-3", "store-12", {"a b": "c"}), "'a b' is not a label's key"),
-        (Registration("", "cam-3", "store-12", {"site": "c"}), "a label cannot be called 'site'"),
+        (Registration(NODE, "Cam 3", "store-12"), "name 'Cam 3' is not a name"),
+        (Registration(NODE, "cam-3", ""), "site '' is not a name"),
+        (Registration(NODE, "cam-3", "store-12", {"a b": "c"}), "'a b' is not a label's key"),
+        (Registration(NODE, "cam-3", "store-12", {"site": "c"}), "a label cannot be called 'site'"),
     ],
 )
 def test_a_registration_that_breaks_the_rules_is_refused(
