@@ -4,10 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
-from coordinator.link.embedded.hub import Hub
+from coordinator.link.access import AccessTable
+from coordinator.link.embedded.hub import MAX_CONNECTIONS_EACH, MAX_RETAINED_EACH, Hub
 from coordinator.link.embedded.outgoing import OVERHEAD, Outgoing
 from coordinator.link.embedded.packets import Publish
 from coordinator.link.embedded.routing import Subscriptions, matches
+from protos.topics import Topics
 
 levels = st.sampled_from(["a", "b", "", "$c"])
 topics = st.lists(levels, min_size=1, max_size=4).map("/".join).filter(bool)
@@ -54,11 +56,13 @@ def test_an_emptied_tree_keeps_no_branches() -> None:
 class Client:
     """A connection that remembers."""
 
-    def __init__(self, client_id: str) -> None:
+    def __init__(self, client_id: str, principal: str = "coordinator") -> None:
         self.client_id = client_id
+        self.principal = principal
         self.delivered: list[Publish] = []
         self.flushes = 0
         self.over = False
+        self.changes = 0
 
     def deliver(self, message: Publish) -> None:
         self.delivered.append(message)
@@ -69,33 +73,78 @@ class Client:
     def taken_over(self) -> None:
         self.over = True
 
+    def access_changed(self) -> None:
+        self.changes += 1
+
+    def abort(self) -> None:
+        self.over = True
+
+
+def new_hub() -> Hub:
+    return Hub(AccessTable(), Topics())
+
 
 def test_overlapping_filters_deliver_once_at_the_highest_quality() -> None:
-    hub, client = Hub(), Client("a")
+    hub, client = new_hub(), Client("a")
     hub.subscribe(client, "#", 0)
     hub.subscribe(client, "a/+", 1)
-    hub.publish(Publish("a/b", b"x", 2, retain=False))
+    hub.publish(Publish("a/b", b"x", 2, retain=False), "coordinator")
     hub.flush()
     assert client.delivered == [Publish("a/b", b"x", 1, retain=False)]
     assert client.flushes == 1
 
 
 def test_an_empty_retained_message_clears_and_is_still_delivered() -> None:
-    hub, client = Hub(), Client("a")
-    hub.publish(Publish("a", b"x", 1, retain=True))
+    hub, client = new_hub(), Client("a")
+    hub.publish(Publish("a", b"x", 1, retain=True), "coordinator")
     hub.subscribe(client, "a", 1)
-    hub.publish(Publish("a", b"", 1, retain=True))
+    hub.publish(Publish("a", b"", 1, retain=True), "coordinator")
     assert [(message.payload, message.retain) for message in client.delivered] == [(b"x", True), (b"", False)]
     assert hub.retained == {}
 
 
 def test_a_client_that_was_taken_over_does_not_remove_its_successor() -> None:
-    hub, older, newer = Hub(), Client("same"), Client("same")
+    hub, older, newer = new_hub(), Client("same"), Client("same")
     hub.join(older)
     hub.join(newer)
-    hub.leave(older, set(), None)
+    hub.leave(older, set())
     assert older.over
-    assert hub.clients == {"same": newer}
+    assert hub.sessions == {("coordinator", "same"): newer}
+
+
+def test_the_same_client_id_of_two_principals_is_two_sessions() -> None:
+    hub, one, other = new_hub(), Client("same", "viewer:a"), Client("same", "viewer:b")
+    hub.join(one)
+    hub.join(other)
+    assert not one.over
+
+
+def test_a_principal_fills_its_own_share_of_retained_messages_and_no_more() -> None:
+    hub = new_hub()
+    for number in range(MAX_RETAINED_EACH + 10):
+        hub.publish(Publish(f"a/{number}", b"x", 1, retain=True), "viewer:greedy")
+    assert len(hub.retained) == MAX_RETAINED_EACH
+    hub.publish(Publish("b", b"x", 1, retain=True), "viewer:honest")
+    hub.publish(Publish("a/0", b"", 1, retain=True), "viewer:greedy")
+    hub.publish(Publish("c", b"x", 1, retain=True), "viewer:greedy")
+    assert {"b", "c"} <= set(hub.retained)
+
+
+def test_a_principal_has_so_many_connections_until_one_ends() -> None:
+    hub, many = new_hub(), [Client(str(number), "viewer:a") for number in range(MAX_CONNECTIONS_EACH + 1)]
+    assert [hub.enter(client) for client in many] == [True] * MAX_CONNECTIONS_EACH + [False]
+    hub.exit(many[-1])
+    assert not hub.enter(many[-1])
+    hub.exit(many[0])
+    assert hub.enter(many[-1])
+
+
+def test_other_rules_reach_every_connection() -> None:
+    hub, client = new_hub(), Client("a", "viewer:a")
+    assert hub.enter(client)
+    hub.set_access(AccessTable(readers=frozenset({"viewer:a"})))
+    assert client.changes == 1
+    assert hub.grants_of("viewer:a") is not None
 
 
 def message(number: int, size: int = 0) -> Publish:
