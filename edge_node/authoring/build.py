@@ -1,15 +1,16 @@
 """A bundle folder made from raw model files: drafted, copied, given golden vectors, proven; named only when whole.
 
-    built = build(Order(name, files, output, answers), samples, prove)
+    built = build(Order(name, files, output, answers), samples, prove, apart)
 
-Everything is made in a folder beside the output and renamed at the end, so that a bundle that failed half-way is
-never there.
+No model is opened in the caller's process. Everything is made in a folder beside the output and renamed at the end,
+so that a bundle that failed half-way is never there.
 """
 
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from edge_node.engine.catalog import for_file
 from edge_node.engine.proof import VariantProof
 from edge_node.errors import BadInput
 from edge_node.pipeline.bundle import open_variant, read_bundle
-from edge_node.pipeline.golden import Vector, make_vector, write_vector
+from edge_node.pipeline.golden import Vector, make_vector, read_vector, vector_bytes
 from edge_node.pipeline.runner import Runner, Sample
 from protos.bundle import MANIFEST, Agree, Golden, Manifest, Task, Variant
 
@@ -34,6 +35,8 @@ MAX_GOLDEN = 32
 Samples = Callable[[Runner], Iterable[Sample]]
 Prove = Callable[[Path, Sequence[Variant]], tuple[VariantProof, ...]]
 """Proves variants of the bundle in a folder, in a process that they may take with them."""
+Apart = Callable[[str, Callable[[], bytes], Path], bytes]
+"""Does the work of a name on a model file or a bundle in such a process, and brings what it made."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +71,14 @@ class Built:
         self.staging.rename(output)
 
 
-def build(order: Order, samples: Samples | None, prove: Prove) -> Built:
+def build(order: Order, samples: Samples | None, prove: Prove, apart: Apart) -> Built:
     """The bundle in a staging folder; the caller finishes it or removes it.
 
     Args:
         order: what is to be made.
         samples: gives the golden inputs for a loaded model; None: no golden vectors.
         prove: how variants are proven.
+        apart: how models are opened.
 
     Raises:
         BadInput: the output is taken, a file is no model, or something cannot be known from the files.
@@ -82,15 +86,14 @@ def build(order: Order, samples: Samples | None, prove: Prove) -> Built:
     """
     _check_output(order.output)
     _check_names([path.name for path in (*order.files, order.labels) if path is not None])
-    models = read_models(order.files)
+    models = read_models(order.files, apart)
     manifest = draft(order.name, models, order.answers)
     staging = _staging(order.output)
     try:
         manifest = _copied(manifest, order, staging)
         if samples is not None:
             _write(manifest, staging)
-            _check_reference(*prove(staging, manifest.variants[:1]))
-            manifest = _with_golden(manifest, order, models, staging, samples)
+            manifest = _with_golden(manifest, order, models, _golden(manifest, staging, samples, apart))
         _write(manifest, staging)
         return Built(staging, tuple(models), manifest, prove(staging, manifest.variants))
     except BaseException:
@@ -98,22 +101,25 @@ def build(order: Order, samples: Samples | None, prove: Prove) -> Built:
         raise
 
 
-def read_models(files: Sequence[Path]) -> list[ModelFile]:
+def read_models(files: Sequence[Path], apart: Apart) -> list[ModelFile]:
     """What each file says, read through its engine.
 
     Raises:
         BadInput: not a model, or no engine for it here.
     """
-    return [_read_model(file) for file in files]
+    return [
+        msgspec.msgpack.decode(apart(file.name, partial(_read_model, file), file), type=ModelFile) for file in files
+    ]
 
 
-def _read_model(file: Path) -> ModelFile:
+def _read_model(file: Path) -> bytes:
+    """A `ModelFile`, encoded."""
     if not file.is_file():
         raise BadInput(f"{file}: no such file: give .tflite and .onnx files of one network")
     engine = for_file(file)
     session = engine.open(file, threads=1)
     try:
-        return ModelFile(file.name, engine.name, session.inputs, session.outputs)
+        return msgspec.msgpack.encode(ModelFile(file.name, engine.name, session.inputs, session.outputs))
     finally:
         session.close()
 
@@ -157,26 +163,31 @@ def _copied(manifest: Manifest, order: Order, staging: Path) -> Manifest:
     return msgspec.structs.replace(manifest, files=tuple(dict.fromkeys(others)))
 
 
-def _check_reference(proof: VariantProof) -> None:
-    """The golden answers are computed in this process: only by a model that has answered elsewhere."""
-    if proof.error:
-        raise BadInput(f"{proof.file}: {proof.error}")
+def _golden(manifest: Manifest, staging: Path, samples: Samples, apart: Apart) -> list[Vector]:
+    """The golden vectors, written: what the first variant answers is the reference."""
+    variant = manifest.variants[0].file
+    made = apart(variant, partial(_vectors, staging, variant, samples), staging)
+    folder = staging / "golden"
+    folder.mkdir()
+    for number, content in enumerate(msgspec.msgpack.decode(made, type=list[bytes])):
+        (folder / f"{number:03d}.npz").write_bytes(content)
+    return [read_vector(path) for path in sorted(folder.iterdir())]
 
 
-def _with_golden(
-    manifest: Manifest, order: Order, models: Sequence[ModelFile], staging: Path, samples: Samples
-) -> Manifest:
-    """The manifest with its golden section, the vectors written: what the first variant answers is the reference."""
-    runner = open_variant(read_bundle(staging), manifest.variants[0].file)
+def _vectors(staging: Path, variant: str, samples: Samples) -> bytes:
+    """The `.npz` files of a variant's answers, encoded."""
+    runner = open_variant(read_bundle(staging), variant)
     try:
-        vectors = [make_vector(runner, sample) for sample in islice(samples(runner), MAX_GOLDEN)]
+        made = [vector_bytes(make_vector(runner, sample)) for sample in islice(samples(runner), MAX_GOLDEN)]
     finally:
         runner.close()
-    if not vectors:
+    if not made:
         raise BadInput("--golden gave no sample: name photos or other inputs of the model")
-    (staging / "golden").mkdir()
-    for number, vector in enumerate(vectors):
-        write_vector(staging / "golden" / f"{number:03d}.npz", vector)
+    return msgspec.msgpack.encode(made)
+
+
+def _with_golden(manifest: Manifest, order: Order, models: Sequence[ModelFile], vectors: Sequence[Vector]) -> Manifest:
+    """The manifest with its golden section."""
     golden = _overridden(golden_of(manifest.task, output_step(models)), order)
     return _with_activation(msgspec.structs.replace(manifest, golden=golden), order, vectors)
 

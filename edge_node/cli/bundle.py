@@ -2,7 +2,7 @@
 
 import argparse
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +103,7 @@ def _listing(folder: Path) -> tuple[list[str], list[str]]:
 
 def _make(arguments: argparse.Namespace, name: str, files: tuple[Path, ...], labels: str | Path | None) -> int:
     from edge_node.authoring.build import build
+    from edge_node.cli.contained import answered
     from edge_node.cli.proving import prove_apart
 
     order = _order(arguments, name, files, Path(labels) if labels else None)
@@ -110,8 +111,11 @@ def _make(arguments: argparse.Namespace, name: str, files: tuple[Path, ...], lab
     def golden(runner: "Runner") -> "Iterator[Sample]":
         return _golden_samples(arguments.golden, runner)
 
+    def apart(name: str, work: Callable[[], bytes], model: Path) -> bytes:
+        return answered(name, work, model, map(Path, arguments.golden))
+
     try:
-        built = build(order, golden if arguments.golden else None, prove_apart)
+        built = build(order, golden if arguments.golden else None, prove_apart, apart)
     except OSError as error:
         raise BadInput(f"{order.output} cannot be written ({error.strerror}): name another folder with -o") from None
     try:

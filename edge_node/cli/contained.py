@@ -11,9 +11,23 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from edge_node.cli.boundary import ended
-from edge_node.errors import BadInput, Exit
+from edge_node.errors import BadInput, Exit, NearfieldError, Refused, WrongUsage
 from edge_node.sandbox.confinement import Confinement
+
+MOST_BYTES = 1 << 30
+"""of an answer: a child that was taken over may tell more than there is memory"""
+_COMPLAINTS: dict[int, type[NearfieldError]] = {kind.exit_code: kind for kind in (BadInput, WrongUsage, Refused)}
+
+
+class _Answer(msgspec.Struct):
+    """What a child tells: what it made, or the line of the error and its exit code."""
+
+    made: bytes = b""
+    complaint: str = ""
+    exit_code: int = 0
 
 
 def contained(work: Callable[[], int], model: Path, files: Iterable[Path]) -> int:
@@ -27,16 +41,28 @@ def contained(work: Callable[[], int], model: Path, files: Iterable[Path]) -> in
     """
     if sys.platform != "linux":
         return work()
-    confinement = confinement_for(model, files)
-    sys.stdout.flush()
-    sys.stderr.flush()
-    child = os.fork()
-    if child == 0:
-        os._exit(_confined(work, confinement))
-    code = os.waitstatus_to_exitcode(_waited(child))
-    if code < 0:
-        raise BadInput(f"{model}: its process was killed by {signal.Signals(-code).name}: the model crashes its engine")
-    return code
+    return _code(_forked(work, confinement_for(model, files)), str(model))
+
+
+def answered(name: str, work: Callable[[], bytes], model: Path, files: Iterable[Path]) -> bytes:
+    """What work makes of a model, in a child as `contained`'s; complaints are about the name.
+
+    Raises:
+        NearfieldError: what the work raised; BadInput where the model took the child with it.
+    """
+    if sys.platform != "linux":
+        return work()
+    reading, writing = os.pipe()
+    child = _forked(lambda: _tell(work, writing), confinement_for(model, files))
+    os.close(writing)
+    with os.fdopen(reading, "rb") as pipe:
+        told = pipe.read(MOST_BYTES)
+    if _code(child, name) != Exit.DONE:
+        raise BadInput(f"{name}: its process ended without an answer")
+    answer = msgspec.msgpack.decode(told, type=_Answer)
+    if answer.complaint:
+        raise _COMPLAINTS.get(answer.exit_code, BadInput)(answer.complaint)
+    return answer.made
 
 
 def confinement_for(model: Path, files: Iterable[Path] = ()) -> Confinement:
@@ -54,14 +80,41 @@ def files_of(model: Path) -> list[Path]:
         return [model, *(path.resolve() for path in model.rglob("*") if path.is_symlink())]
     if model.suffix.lower() != ".onnx" or not model.is_file():
         return [model]
-    from edge_node.engine.onnx_file import read_onnx_facts
+    from edge_node.engine.admission import admit
 
     folder = model.resolve().parent
     names: tuple[str, ...] = ()
-    with suppress(BadInput):  # whoever opens it will say so
-        names = read_onnx_facts(model).external
+    with suppress(NearfieldError):  # whoever opens it will say so
+        names = admit(model, "onnxruntime")
     beside = [(folder / name).resolve() for name in names]
     return [model, *(path for path in beside if path.is_relative_to(folder) and path.is_file())]
+
+
+def _forked(work: Callable[[], int], confinement: Confinement) -> int:
+    """The process id of a child that does the work, confined."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        os._exit(_confined(work, confinement))
+    return child
+
+
+def _tell(work: Callable[[], bytes], writing: int) -> int:
+    try:
+        answer = _Answer(made=work())
+    except NearfieldError as error:
+        answer = _Answer(complaint=str(error), exit_code=error.exit_code)
+    with os.fdopen(writing, "wb") as pipe:
+        pipe.write(msgspec.msgpack.encode(answer))
+    return Exit.DONE
+
+
+def _code(child: int, name: str) -> int:
+    code = os.waitstatus_to_exitcode(_waited(child))
+    if code < 0:
+        raise BadInput(f"{name}: its process was killed by {signal.Signals(-code).name}: the model crashes its engine")
+    return code
 
 
 def _confined(work: Callable[[], int], confinement: Confinement) -> int:

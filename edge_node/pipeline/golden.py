@@ -4,6 +4,7 @@
 i-th output of the model, dequantized, float32. A recurrent model's vector is one step from the zero state.
 """
 
+import io
 import struct
 import zipfile
 import zlib
@@ -70,12 +71,13 @@ def outputs_of(runner: Runner, inputs: tuple[Array, ...]) -> tuple[Floats, ...]:
     return tuple(dequantize(outputs[spec.name], spec) for spec in runner.session.outputs)
 
 
-def write_vector(path: Path, vector: Vector) -> None:
-    """Write a `.npz` file; the same vector gives the same bytes."""
+def vector_bytes(vector: Vector) -> bytes:
+    """A `.npz` file; the same vector gives the same bytes."""
     named = {f"input.{i}": array for i, array in enumerate(vector.inputs)}
     named |= {f"output.{i}": array for i, array in enumerate(vector.outputs)}
-    with path.open("wb") as file:
-        np.savez_compressed(file, **named)  # type: ignore[arg-type]
+    file = io.BytesIO()
+    np.savez_compressed(file, **named)  # type: ignore[arg-type]
+    return file.getvalue()
 
 
 def read_vector(path: Path) -> Vector:

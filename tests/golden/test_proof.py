@@ -10,7 +10,7 @@ from PIL import Image
 
 from edge_node.engine.select import Choice, NoChoice, choose
 from edge_node.pipeline.bundle import open_variant, read_bundle
-from edge_node.pipeline.golden import Vector, make_vector, write_vector
+from edge_node.pipeline.golden import Vector, make_vector, vector_bytes
 from edge_node.pipeline.prove import prove
 
 MANIFEST = """
@@ -41,7 +41,7 @@ def folder(data: Path, tmp_path: Path) -> Path:
     for photo in ("parrot.jpg", "cat_720p.jpg", "hot_dog.jpg"):
         with Image.open(data / "images" / photo) as image:
             frame = np.asarray(image.convert("RGB"))
-        write_vector(tmp_path / "golden" / f"{photo}.npz", make_vector(runner, frame))
+        (tmp_path / "golden" / f"{photo}.npz").write_bytes(vector_bytes(make_vector(runner, frame)))
     runner.close()
     (tmp_path / "model.toml").write_text(MANIFEST + GOLDEN)
     return tmp_path
@@ -98,7 +98,7 @@ def test_a_detector_is_compared_by_its_boxes(data: Path, tmp_path: Path) -> None
     (tmp_path / "model.toml").write_text(FACES + '[golden]\nagree = "boxes"\ntolerance = 0.9\n')
     scores, boxes = vector.outputs
     for moved, agrees in ((boxes, True), (boxes + np.float32(0.02), False)):
-        write_vector(tmp_path / "golden" / "0.npz", Vector(vector.inputs, (scores, moved)))
+        (tmp_path / "golden" / "0.npz").write_bytes(vector_bytes(Vector(vector.inputs, (scores, moved))))
         (proof,) = prove(read_bundle(tmp_path))
         assert proof.agrees is agrees, proof
         assert proof.agreement is not None

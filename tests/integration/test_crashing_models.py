@@ -5,8 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 from edge_node.errors import Exit
 from tests.conformance.worker_world import stub_bundle
+
+KILLED = "its process was killed by SIGSEGV"
 
 
 def bundle(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,9 +30,20 @@ def test_a_crashing_variant_is_named_with_how_its_worker_died(tmp_path: Path) ->
 
 def test_no_bundle_is_made_of_a_model_that_crashes(tmp_path: Path) -> None:
     model = stub_bundle(tmp_path / "raw", crash_from=0) / "model.stub"
-    options = ("--task", "classification", "--kind", "image", "--golden", "none.jpg", "-o", "made")
-    made = bundle(tmp_path, "init", "--name", "crasher", str(model), *options)
-    assert made.returncode == Exit.FAILED
-    assert made.stderr.count("\n") == 1
-    assert "edge-node: model.stub: the worker was killed by SIGSEGV while proving" in made.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["raw"]
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
+    options = ("--task", "classification", "--kind", "image", "-o", "made")
+    for golden, line in [((), "the worker was killed by SIGSEGV"), (("--golden", "photo.png"), KILLED)]:
+        made = bundle(tmp_path, "init", "--name", "crasher", str(model), *options, *golden)
+        assert made.returncode == Exit.FAILED
+        assert f"edge-node: model.stub: {line}" in made.stderr
+        assert made.stderr.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["photo.png", "raw"]
+
+
+def test_infer_says_in_one_line_that_the_model_crashes(tmp_path: Path) -> None:
+    made = stub_bundle(tmp_path / "made", crash_from=0)
+    Image.new("RGB", (8, 8)).save(tmp_path / "photo.png")
+    command = [sys.executable, "-m", "edge_node", "infer", str(made), "--input", str(tmp_path / "photo.png")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == Exit.FAILED
+    assert done.stderr == f"edge-node: {made}: {KILLED}: the model crashes its engine\n"

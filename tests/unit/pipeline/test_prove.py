@@ -8,7 +8,7 @@ import pytest
 
 from edge_node.errors import BadInput
 from edge_node.pipeline.bundle import Bundle, open_variant, read_bundle
-from edge_node.pipeline.golden import Vector, make_vector, read_vector, write_vector
+from edge_node.pipeline.golden import Vector, make_vector, read_vector, vector_bytes
 from edge_node.pipeline.latency import LEAST_RUNS, measure_latency
 from edge_node.pipeline.prove import prove
 from tests.unit.pipeline.stubs import bundle_folder, scores
@@ -24,7 +24,7 @@ def proven_bundle(
     (folder / "golden").mkdir(parents=True)
     runner = open_variant(read_bundle(bundle_folder(folder, variants=variants, output=output)), next(iter(variants)))
     for number in range(2):
-        write_vector(folder / "golden" / f"{number}.npz", make_vector(runner, FRAME))
+        (folder / "golden" / f"{number}.npz").write_bytes(vector_bytes(make_vector(runner, FRAME)))
     more = GOLDEN.format(agree=agree, tolerance=tolerance)
     return read_bundle(bundle_folder(folder, variants=variants, more=more, output=output))
 
@@ -100,7 +100,7 @@ def test_golden_outputs_of_another_shape_are_said(tmp_path: Path) -> None:
 def test_a_vector_is_written_the_same_every_time_and_read_back(tmp_path: Path) -> None:
     vector = Vector((FRAME,), (np.array([[0.25, 0.5]], np.float32),))
     for name in ("one.npz", "two.npz"):
-        write_vector(tmp_path / name, vector)
+        (tmp_path / name).write_bytes(vector_bytes(vector))
     assert (tmp_path / "one.npz").read_bytes() == (tmp_path / "two.npz").read_bytes()
     found = read_vector(tmp_path / "one.npz")
     np.testing.assert_array_equal(found.inputs[0], FRAME)
