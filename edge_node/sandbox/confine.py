@@ -6,11 +6,11 @@ To be called while the process has one thread, before it opens a model. Engines 
 """
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from edge_node.errors import Refused
 from edge_node.sandbox import landlock, limits, places, seccomp
+from edge_node.sandbox.attempts import Attempts
 from edge_node.sandbox.confinement import OFF, Confined, Confinement
 from edge_node.sandbox.kernel import Kernel, LinuxKernel
 
@@ -41,22 +41,11 @@ def confine(confinement: Confinement, kernel: Kernel | None = None, *, writes: b
 
 
 def _confined(confinement: Confinement, kernel: Kernel) -> Confined:
-    applied: list[str] = []
-    missing: list[str] = []
-
-    def attempt(name: str, act: Callable[[], object]) -> bool:
-        try:
-            found = act()
-        except OSError as error:
-            missing.append(f"{name} ({error.strerror})")
-            return False
-        applied.append(name if found is None else f"{name} {found}")
-        return True
-
     readable = [*places.readable(), *map(Path, confinement.readable)]
-    attempt("no new privileges", lambda: kernel.prctl(NO_NEW_PRIVILEGES, 1))
-    files = attempt("Landlock", lambda: landlock.restrict(kernel, readable, places.devices()))
+    attempts = Attempts()
+    attempts.make("no new privileges", lambda: kernel.prctl(NO_NEW_PRIVILEGES, 1), tell=False)
+    files = attempts.make("Landlock", lambda: landlock.restrict(kernel, readable, places.devices()))
     keep = limits.READ_ANY_FILE if files and os.geteuid() == 0 else 0
-    attempt("no capabilities", lambda: limits.drop_capabilities(kernel, keep))
-    attempt("seccomp", lambda: seccomp.install(kernel, os.getpid()))
-    return Confined(tuple(applied), tuple(missing))
+    attempts.make("no capabilities", lambda: limits.drop_capabilities(kernel, keep), tell=False)
+    attempts.make("seccomp", lambda: seccomp.install(kernel, os.getpid()))
+    return attempts.result()
