@@ -85,12 +85,12 @@ log = logging.getLogger(__name__)
 class Agent:
     """One node. Everything runs on one event loop."""
 
-    def __init__(self, config: NodeConfig) -> None:
+    def __init__(self, config: NodeConfig, system_time: Callable[[], float] = time.time) -> None:
         folder = Path(config.state_dir)
         self._config = config
         self._folder = folder
         self._identity_file = IdentityFile(folder / IDENTITY)
-        self.clock = Clock(0.0, time.monotonic, time.time)
+        self.clock = Clock(0.0, time.monotonic, system_time)
         self.membership = Membership(config, self.clock, lambda: self.identity, self._on_identity, self._on_certificate)
         self._desired_file = DesiredFile(folder / "desired.json")
         self.outbox = Outbox(folder / "outbox.db", config.outbox)
