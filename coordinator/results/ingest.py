@@ -31,6 +31,7 @@ from coordinator.results.records import Arrival, Unreadable, read_message
 from coordinator.results.tail import TailHub
 from protos.envelope import ACKED, seal
 from protos.identity import NodeId, StreamId
+from protos.moments import rfc3339
 from protos.reported import Acked
 from protos.topics import DELIVERY, MAX_PAYLOAD, Kind, Topics
 
@@ -231,7 +232,7 @@ class Collector:
         if outcome.conflict is not None:
             detail = f"other content under number {outcome.conflict}: is the node's disk a copy of another's?"
             self._raise_alarm(Alarm.CONFLICT, outcome.node, outcome.stream, detail)
-        acked = Acked(node=outcome.node, stream=outcome.stream, through=outcome.through)
+        acked = Acked(node=outcome.node, stream=outcome.stream, through=outcome.through, at=rfc3339(self._now()))
         delivery = DELIVERY[Kind.ACKED]
         topic = self._topics.of_node(outcome.node, Kind.ACKED)
         sealed = seal(ACKED, msgspec.json.encode(acked), self._key)

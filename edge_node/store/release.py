@@ -26,6 +26,8 @@ Statement = TypeVar("Statement", Release, Downgrade)
 
 MAX_PAPERS = 16
 """So many releases and so many permits are looked at for one bundle."""
+MAX_TOLD = 64
+"""So many of each are verified when somebody sends them: each costs time."""
 
 
 @dataclass(frozen=True)

@@ -89,8 +89,8 @@ def _fresh(adopted: Adopted, now: datetime) -> Adopted:
     ends = adopted.desired.expires_at
     if ends is not None and now >= ends:
         raise Refused(
-            f"desired document {_named(adopted.desired)} has expired ({ends:%Y-%m-%d}): somebody keeps newer ones back, "
-            "or this device's clock is wrong"
+            f"desired document {_named(adopted.desired)} has expired ({ends:%Y-%m-%d}): somebody keeps newer "
+            "ones back, or this device's clock is wrong"
         )
     return adopted
 

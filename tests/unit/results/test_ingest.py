@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import msgspec
 import pytest
@@ -22,6 +22,7 @@ from tests.durable.node import DURABLE, NODE
 from tests.unit.results.arrivals import STREAM, message, result
 
 KEY = Ed25519PrivateKey.generate()
+NOW = datetime(2026, 5, 1, 10, tzinfo=UTC)
 
 
 class World:
@@ -75,7 +76,7 @@ def world() -> World:
 @pytest.fixture
 def collector(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
     monkeypatch.setattr(ingest, "PAUSE_S", 0.01)
-    made = Collector(world, world.publish, Topics(), KEY, TailHub())
+    made = Collector(world, world.publish, Topics(), KEY, TailHub(), now=lambda: NOW)
     yield made
     made.stop()
 
@@ -85,7 +86,7 @@ def test_what_was_queued_together_is_acknowledged_once(world: World, collector: 
         collector.receive(DURABLE, message(result(seq)), False)
     collector.start()
     world.await_that(lambda: bool(world.acked) and world.acked[-1].through == 100)
-    assert world.acked == [Acked(node=NODE, stream=STREAM, through=100)]
+    assert world.acked == [Acked(node=NODE, stream=STREAM, through=100, at="2026-05-01T10:00:00.000Z")]
     assert collector.counts["results"] == 100
 
 
@@ -121,7 +122,7 @@ def test_a_message_that_the_store_stumbles_over_stops_its_own_stream_only(
     collector.receive(DURABLE, message(result(1, stream=other)), False)
     collector.start()
     world.await_that(lambda: bool(world.acked))
-    assert world.acked == [Acked(node=NODE, stream=other, through=1)]
+    assert world.acked == [Acked(node=NODE, stream=other, through=1, at="2026-05-01T10:00:00.000Z")]
     assert world.alarms == [Alarm.UNREADABLE]
     assert (collector.counts["failed"], collector.counts["unreadable"]) == (1, 2)
     assert any(record.exc_info for record in caplog.records)
