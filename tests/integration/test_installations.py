@@ -42,6 +42,11 @@ def test_a_device_runs_without_what_only_the_coordinator_needs(node: Path, tmp_p
     assert "works" in said(node / "edge-node", "doctor", cwd=tmp_path)
 
 
+def test_both_bring_the_unit_of_their_service(node: Path, server: Path, tmp_path: Path) -> None:
+    for program in (node / "edge-node", server / "edge-coordinator"):
+        assert f"ExecStart={program} " in said(program, "install", "--print", cwd=tmp_path)
+
+
 def test_a_device_infers(node: Path, data: Path, tmp_path: Path) -> None:
     model, labels = data / "models/mobilenet_v2_int8.tflite", data / "models/imagenet_labels.txt"
     options = ("--labels", labels, "--input", data / "images/parrot.jpg")

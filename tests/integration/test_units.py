@@ -70,3 +70,22 @@ def test_no_service_may_do_what_only_the_system_does() -> None:
     for file in UNITS.values():
         calls = permitted(file.read_text())
         assert calls & {"mount", "ptrace", "bpf", "init_module", "reboot", "setuid", "chroot", "kexec_load"} == set()
+
+
+@pytest.mark.needs("systemd-sysusers", "systemd-tmpfiles")
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives folders away, which only root can")
+def test_an_image_gets_users_without_a_login_and_folders_that_are_theirs_alone(tmp_path: Path) -> None:
+    for main in (node_main, coordinator_main):
+        assert main(["install", "--root", str(tmp_path), "--program", "/bin/true"]) == 0
+    for command in (("systemd-sysusers",), ("systemd-tmpfiles", "--create")):
+        subprocess.run([*command, f"--root={tmp_path}"], check=True, capture_output=True)
+    accounts = [line.split(":") for line in (tmp_path / "etc/passwd").read_text().splitlines()]
+    users = {name: (int(number), shell) for name, _, number, _, _, _, shell in accounts}
+    for name in ("nearfield", "nearfield-coordinator"):
+        folder = (tmp_path / "var/lib" / name).stat()
+        assert (folder.st_uid, folder.st_mode & 0o777) == (users[name][0], 0o700)
+        assert users[name][0] != 0
+        assert users[name][1].endswith("nologin")
+    config = (tmp_path / "etc/nearfield/edge-node.toml").stat()
+    assert (config.st_uid, config.st_mode & 0o777) == (0, 0o640)
+    assert {"video", "plugdev"} <= {line.split(":")[0] for line in (tmp_path / "etc/group").read_text().splitlines()}
