@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import grpc
 import msgspec
@@ -118,11 +119,11 @@ async def credential_for(coordinator: Coordinator, role: str, name: str = "someb
     return Credential(issued.certificate, key_pem(key), b"".join(issued.authorities))
 
 
-async def join_token(coordinator: Coordinator, site: str = "store-12", **fields: object) -> JoinToken:
+async def join_token(coordinator: Coordinator, site: str = "store-12", **fields: Any) -> JoinToken:
     """A fresh token."""
     async with admin(coordinator) as channel:
         stub = AccessServiceStub(channel)  # type: ignore[no-untyped-call]
-        reply: CreateJoinTokensReply = await stub.CreateJoinTokens(CreateJoinTokensRequest(site=site, **fields))  # type: ignore[arg-type]
+        reply: CreateJoinTokensReply = await stub.CreateJoinTokens(CreateJoinTokensRequest(site=site, **fields))
     return parse_join_token(reply.tokens[0])
 
 
@@ -142,10 +143,10 @@ async def enrolled(coordinator: Coordinator, name: str = "cam-3", site: str = "s
     return await use(coordinator, await join_token(coordinator, site), name, new_key())
 
 
-async def registered(coordinator: Coordinator, node: EnrolledNode, **fields: object) -> RegisterNodeReply:
+async def registered(coordinator: Coordinator, node: EnrolledNode, **fields: Any) -> RegisterNodeReply:
     """What the coordinator answers when a node says its facts."""
     async with channel_of(coordinator, node.credential) as channel:
         stub = NodeServiceStub(channel)  # type: ignore[no-untyped-call]
         said = {"name": node.reply.name, "site": node.reply.site, "facts_json": '{"sources":["shelf"]}', **fields}
-        reply: RegisterNodeReply = await stub.RegisterNode(RegisterNodeRequest(**said))  # type: ignore[arg-type]
+        reply: RegisterNodeReply = await stub.RegisterNode(RegisterNodeRequest(**said))
     return reply

@@ -19,7 +19,7 @@ from protos.fleet.v1.model_pb2 import PublishVersionRequest
 from protos.fleet.v1.model_pb2_grpc import ModelServiceStub
 from protos.fleet.v1.node_pb2 import GetNodeRequest, ListNodesRequest, RegisterNodeRequest
 from protos.fleet.v1.node_pb2_grpc import NodeServiceStub
-from tests.coordinators import running_coordinator
+from tests.coordinators import TLS, admin, administrator, channel_of, enrolled, running_coordinator, tls
 
 MEGABYTE = 10**6
 DEEP = '{"x":' * 15_000 + "1" + "}" * 15_000
@@ -40,7 +40,7 @@ def stat(digest: str) -> Call:
 
 
 def registered(**fields: Any) -> Call:
-    """A node's first contact."""
+    """What a node says of itself."""
     request = RegisterNodeRequest(**{"name": "n", "site": "s", **fields})
     return lambda channel: NodeServiceStub(channel).RegisterNode(request)  # type: ignore[no-untyped-call]
 
@@ -90,6 +90,7 @@ CALLS: dict[str, tuple[Call, StatusCode]] = {
     "a version beyond the column": (applied(spec(model="m@" + "9" * 30)), INVALID),
     "a version that is not there": (applied(spec(model="m@999999999")), ABSENT),
 }
+OF_NODES = ("a name of a megabyte", "a thousand labels", "facts of a megabyte", "facts that are deep")
 
 
 @pytest.fixture
@@ -100,10 +101,11 @@ async def coordinator(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 async def test_what_cannot_be_is_refused_in_one_line_that_can_travel(coordinator: Coordinator) -> None:
-    async with grpc.aio.insecure_channel(coordinator.address) as channel:
+    node = await enrolled(coordinator)
+    async with admin(coordinator) as channel, channel_of(coordinator, node.credential) as nodes_channel:
         for what, (call, code) in CALLS.items():
             with pytest.raises(grpc.aio.AioRpcError) as refused:
-                await call(channel)
+                await call(nodes_channel if what in OF_NODES else channel)
             assert refused.value.code() is code, what
             details = refused.value.details()
             assert details is not None
@@ -118,14 +120,14 @@ async def test_a_push_that_never_ends_is_cut_where_its_announced_size_ends(coord
             yield PushBlobRequest(data=bytes(MEGABYTE))
 
     # the client of edgectl: grpc.aio's own sometimes fails on the message after the end, and forgets the status
-    with grpc.insecure_channel(coordinator.address) as channel:
+    with grpc.secure_channel(coordinator.address, tls(administrator(coordinator)), options=TLS) as channel:
         stub = ArtifactServiceStub(channel)  # type: ignore[no-untyped-call]
         with pytest.raises(grpc.RpcError, match="more than the 2000000 bytes"):
             await asyncio.to_thread(stub.PushBlob, endless())
 
 
 async def test_a_fetch_from_beyond_the_end_is_refused(coordinator: Coordinator) -> None:
-    async with grpc.aio.insecure_channel(coordinator.address) as channel:
+    async with admin(coordinator) as channel:
         stub = ArtifactServiceStub(channel)  # type: ignore[no-untyped-call]
         await stub.PushBlob(iter([PushBlobRequest(digest=DIGEST, size=3, data=b"abc")]))
         with pytest.raises(grpc.aio.AioRpcError, match="has 3 bytes, no offset 18446744073709551615"):
@@ -133,7 +135,7 @@ async def test_a_fetch_from_beyond_the_end_is_refused(coordinator: Coordinator) 
 
 
 async def test_a_name_of_a_megabyte_is_not_found_in_a_line_that_can_travel(coordinator: Coordinator) -> None:
-    async with grpc.aio.insecure_channel(coordinator.address) as channel:
+    async with admin(coordinator) as channel:
         stub = NodeServiceStub(channel)  # type: ignore[no-untyped-call]
         with pytest.raises(grpc.aio.AioRpcError, match="see edgectl node list"):
             await stub.GetNode(GetNodeRequest(node="a" * MEGABYTE))

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
-import grpc
 import msgspec
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -18,22 +17,25 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from coordinator.app import Coordinator
-from coordinator.errors import BadInput, Refused
+from coordinator.cli.secret_file import write_secret
+from coordinator.errors import BadInput
 from coordinator.folder import Folder, read_signing_key
-from coordinator.link.broker import BrokerClient
-from protos.broker_url import parse_broker_url
+from coordinator.link.broker import BrokerClient, own_identity
+from coordinator.link.tls import TlsFiles
+from protos.broker_url import Broker, parse_broker_url
 from protos.desired import Desired
 from protos.digest import digest_of
 from protos.envelope import DESIRED, open_sealed, public_bytes
-from protos.fleet.v1.node_pb2 import GetNodeRequest, Node, RegisterNodeReply, RegisterNodeRequest
+from protos.fleet.v1.node_pb2 import GetNodeRequest, Node, RegisterNodeReply
 from protos.fleet.v1.node_pb2_grpc import NodeServiceStub
 from protos.identity import NodeId, stream_id
 from protos.reported import Facts, Hello, Status
 from protos.topics import Kind, Topics
-from tests.coordinators import edgectl, running_coordinator
+from tests.coordinators import admin, edgectl, enrolled, registered, running_coordinator
 
 TOPICS = Topics()
 COMMAND = (sys.executable, "-m", "coordinator")
+PORTS = ("--host", "127.0.0.1", "--port", "0", "--enroll-port", "0", "--broker-port", "0", "--no-announce")
 
 pytestmark = pytest.mark.needs("mosquitto")
 
@@ -41,9 +43,9 @@ pytestmark = pytest.mark.needs("mosquitto")
 class Watcher:
     """A client that remembers what the broker retains."""
 
-    def __init__(self, url: str) -> None:
-        self.client = BrokerClient(parse_broker_url(url))
-        self.client.subscribe("#", 1, self._on_message)
+    def __init__(self, broker: Broker) -> None:
+        self.client = BrokerClient(broker)
+        self.client.subscribe("edge/v1/#", 1, self._on_message)
         self.retained: dict[str, bytes] = {}
         self.changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -83,9 +85,9 @@ class Watcher:
 
 
 @asynccontextmanager
-async def watching(url: str) -> AsyncIterator[Watcher]:
-    """A watcher for the block."""
-    watcher = Watcher(url)
+async def watching(coordinator: Coordinator) -> AsyncIterator[Watcher]:
+    """A watcher for the block, with the coordinator's own login."""
+    watcher = Watcher(own_identity(coordinator.broker_url, files_of(coordinator.folder)))
     await watcher.client.start()
     try:
         yield watcher
@@ -93,18 +95,19 @@ async def watching(url: str) -> AsyncIterator[Watcher]:
         await watcher.client.stop()
 
 
+def files_of(folder: Folder) -> TlsFiles:
+    """The coordinator's own files."""
+    return TlsFiles(folder.authorities, folder.server_certificate, folder.server_key)
+
+
 async def register(coordinator: Coordinator, name: str = "cam-3") -> RegisterNodeReply:
-    """A node's first contact."""
-    async with grpc.aio.insecure_channel(coordinator.address) as channel:
-        stub = NodeServiceStub(channel)  # type: ignore[no-untyped-call]
-        request = RegisterNodeRequest(name=name, site="store-12", facts_json='{"sources":["shelf"]}')
-        reply: RegisterNodeReply = await stub.RegisterNode(request)
-        return reply
+    """A new node that has said its facts."""
+    return await registered(coordinator, await enrolled(coordinator, name))
 
 
 async def node_of(coordinator: Coordinator, reference: str) -> Node:
     """A node as the coordinator knows it."""
-    async with grpc.aio.insecure_channel(coordinator.address) as channel:
+    async with admin(coordinator) as channel:
         stub = NodeServiceStub(channel)  # type: ignore[no-untyped-call]
         node: Node = await stub.GetNode(GetNodeRequest(node=reference))
         return node
@@ -128,7 +131,7 @@ async def push_and_apply(coordinator: Coordinator, folder: Path) -> None:
 async def test_a_deployment_becomes_a_signed_retained_document(own_broker: str, tmp_path: Path) -> None:
     folder = tmp_path / "coordinator"
     running = running_coordinator(folder, own_broker=own_broker)
-    async with running as coordinator, watching(coordinator.broker_url) as watcher:
+    async with running as coordinator, watching(coordinator) as watcher:
         reply = await register(coordinator)
         assert (reply.broker_url, reply.topic_prefix) == (coordinator.broker_url, "edge/v1")
         await watcher.desired(folder, NodeId(reply.node_id), 1)
@@ -141,7 +144,7 @@ async def test_a_deployment_becomes_a_signed_retained_document(own_broker: str, 
 
 async def test_a_renamed_node_hears_it_and_a_deleted_one_leaves_nothing_behind(tmp_path: Path) -> None:
     folder = tmp_path / "coordinator"
-    async with running_coordinator(folder) as coordinator, watching(coordinator.broker_url) as watcher:
+    async with running_coordinator(folder) as coordinator, watching(coordinator) as watcher:
         node = NodeId((await register(coordinator)).node_id)
         await push_and_apply(coordinator, tmp_path)
         kinds = (Kind.STATUS, Kind.REPORTED, Kind.ACKED)
@@ -161,7 +164,7 @@ async def test_a_renamed_node_hears_it_and_a_deleted_one_leaves_nothing_behind(t
 
 async def test_a_broker_that_was_wiped_is_repaired_by_a_nodes_hello(tmp_path: Path) -> None:
     folder = tmp_path / "coordinator"
-    async with running_coordinator(folder) as coordinator, watching(coordinator.broker_url) as watcher:
+    async with running_coordinator(folder) as coordinator, watching(coordinator) as watcher:
         node = NodeId((await register(coordinator)).node_id)
         await watcher.desired(folder, node, 1)
         watcher.client.publish(TOPICS.of_node(node, Kind.DESIRED), b"", qos=1, retain=True)
@@ -176,9 +179,12 @@ async def test_a_broker_that_was_wiped_is_repaired_by_a_nodes_hello(tmp_path: Pa
 async def test_a_node_that_dies_is_said_to_be_offline_on_its_live_topic(own_broker: str, tmp_path: Path) -> None:
     availability = TOPICS.availability("store-12", "cam-3")
     running = running_coordinator(tmp_path, own_broker=own_broker)
-    async with running as coordinator, watching(coordinator.broker_url) as watcher:
-        node = NodeId((await register(coordinator)).node_id)
+    async with running as coordinator, watching(coordinator) as watcher:
+        enrolled_node = await enrolled(coordinator)
+        node = enrolled_node.id
         agent = Client(CallbackAPIVersion.VERSION2)
+        write_secret(tmp_path / "node.pem", enrolled_node.credential.pem)
+        agent.tls_set(str(coordinator.folder.authorities), str(tmp_path / "node.pem"), str(tmp_path / "node.pem"))
         status = TOPICS.of_node(node, Kind.STATUS)
         agent.will_set(status, msgspec.json.encode(Status("offline", "c1")), 1, retain=True)
         broker = parse_broker_url(coordinator.broker_url)
@@ -199,7 +205,7 @@ async def test_a_node_that_dies_is_said_to_be_offline_on_its_live_topic(own_brok
 
 async def test_presence_is_known_again_after_a_restart(tmp_path: Path) -> None:
     folder = tmp_path / "coordinator"
-    async with running_coordinator(folder) as coordinator, watching(coordinator.broker_url) as watcher:
+    async with running_coordinator(folder) as coordinator, watching(coordinator) as watcher:
         node = (await register(coordinator)).node_id
         online = msgspec.json.encode(Status("online", "c1"))
         watcher.client.publish(TOPICS.of_node(NodeId(node), Kind.STATUS), online, qos=1, retain=True)
@@ -224,7 +230,7 @@ async def test_control_data_and_results_may_share_one_postgres_database(postgres
 async def test_health_is_served(tmp_path: Path) -> None:
     async with (
         running_coordinator(tmp_path, own_broker="embedded") as coordinator,
-        grpc.aio.insecure_channel(coordinator.address) as channel,
+        admin(coordinator) as channel,
     ):
         reply = await health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest())
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
@@ -238,16 +244,10 @@ async def test_a_port_in_use_is_named_with_the_option_and_nothing_is_left_runnin
                 pass
 
 
-async def test_only_loopback_is_served(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match=r"host '0\.0\.0\.0': until identities exist"):
-        async with running_coordinator(tmp_path, own_broker="embedded", host="0.0.0.0"):
-            pass
-
-
 @contextmanager
 def serving(folder: Path, *options: str) -> Iterator[tuple["subprocess.Popen[str]", str]]:
     """`edge-coordinator serve` as a process, and the line that says that it is ready."""
-    command = [*COMMAND, "serve", "--dir", str(folder), "--port", "0", "--broker-port", "0", "--no-announce", *options]
+    command = [*COMMAND, "serve", "--dir", str(folder), *PORTS, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -265,7 +265,8 @@ def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_the_command_says_where_it_is_and_ends_in_order(number: signal.Signals, tmp_path: Path) -> None:
     assert run("init", "--dir", str(tmp_path)).returncode == 0
     with serving(tmp_path) as (process, line):
-        pattern = r"coordinator 127\.0\.0\.1:\d+ · broker mqtt://127\.0\.0\.1:\d+ \(managed\)\n"
+        place = r"127\.0\.0\.1:\d+"
+        pattern = rf"coordinator {place} · enrollment {place} · broker mqtts://{place} \(managed\)\n"
         assert re.fullmatch(pattern, line)
         process.send_signal(number)
         assert process.wait(timeout=30) == 0
@@ -306,7 +307,7 @@ def test_init_keeps_keys_and_configuration_that_are_there(tmp_path: Path) -> Non
 def test_what_a_person_did_wrong_is_one_line(
     arguments: tuple[str, ...], spoil: object, code: int, complaint: str, tmp_path: Path
 ) -> None:
-    assert run("init", "--dir", str(tmp_path), "--port", "0", "--broker-port", "0").returncode == 0
+    assert run("init", "--dir", str(tmp_path), *PORTS).returncode == 0
     assert callable(spoil)
     spoil(tmp_path)
     done = run(*arguments, "--dir", str(tmp_path))

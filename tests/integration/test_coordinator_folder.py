@@ -13,7 +13,7 @@ from coordinator.app import Coordinator
 from coordinator.errors import Refused
 from coordinator.folder import Folder, held
 from tests.coordinators import CONFIG, edgectl, running_coordinator
-from tests.integration.test_coordinator import COMMAND, run, serving
+from tests.integration.test_coordinator import COMMAND, PORTS, run, serving
 
 
 def files_of(folder: Path) -> dict[Path, int]:
@@ -25,7 +25,7 @@ def files_of(folder: Path) -> dict[Path, int]:
 async def test_a_second_coordinator_on_the_same_folder_is_refused_and_touches_nothing(tmp_path: Path) -> None:
     async with running_coordinator(tmp_path):
         before = files_of(tmp_path / "broker")
-        done = run("serve", "--dir", str(tmp_path), "--port", "0", "--broker-port", "0")
+        done = run("serve", "--dir", str(tmp_path), *PORTS)
         assert (done.returncode, done.stderr.count("\n")) == (4, 1)
         assert f"another coordinator serves from {tmp_path}: stop that one" in done.stderr
         assert files_of(tmp_path / "broker") == before
@@ -67,7 +67,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk_is_one_line(full_disk: Path) -> None:
     folder = str(full_disk / "coord")
     assert run("init", "--dir", folder).returncode == 0
-    done = run("serve", "--dir", folder, "--port", "0", "--broker-port", "0", "--no-announce")
+    done = run("serve", "--dir", folder, *PORTS)
     assert (done.returncode, done.stderr.count("\n")) == (3, 1), done.stderr
     assert "coordinator.db: database or disk is full" in done.stderr
 
@@ -83,7 +83,7 @@ def test_a_port_in_use_is_our_line_alone(tmp_path: Path) -> None:
     run("init", "--dir", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        done = run("serve", "--dir", str(tmp_path), "--port", str(port), "--broker-port", "0", "--log-level", "error")
+        done = run("serve", "--dir", str(tmp_path), *PORTS, "--port", str(port), "--log-level", "error")
     said = done.stderr.strip()
     expected = f"edge-coordinator: 127.0.0.1:{port} is in use or cannot be bound: choose another port with --port"
     assert (done.returncode, said) == (1, expected)
@@ -93,7 +93,7 @@ def test_an_external_broker_that_does_not_answer_is_a_warning_and_part_of_the_re
     run("init", "--dir", str(tmp_path))
     with socket.create_server(("127.0.0.1", 0)) as free:
         nobody = f"mqtt://127.0.0.1:{free.getsockname()[1]}"
-    command = [*COMMAND, "serve", "--dir", str(tmp_path), "--port", "0", "--no-announce", "--broker", nobody]
+    command = [*COMMAND, "serve", "--dir", str(tmp_path), *PORTS, "--broker", nobody]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None

@@ -5,15 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.coordinators import edgectl, running_coordinator
-from tests.integration.test_coordinator import register
+from tests.coordinators import edgectl, enrolled, running_coordinator
 
 
 async def test_a_node_that_nobody_is_called_is_one_line_on_standard_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with running_coordinator(tmp_path, own_broker="embedded") as coordinator:
-        await register(coordinator)
+        await enrolled(coordinator)
         for command in (("query",), ("count",), ("export", "-o", str(tmp_path / "r.jsonl"))):
             assert await edgectl(coordinator, "results", *command, "--node", "cma-3") == 0
             assert capsys.readouterr().err == "edgectl: no node named 'cma-3'; did you mean 'cam-3'?\n"

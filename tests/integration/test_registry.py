@@ -17,7 +17,7 @@ from protos.digest import digest_of
 from protos.fleet.v1.artifact_pb2 import FetchBlobRequest, GetManifestRequest, PushBlobRequest, StatBlobRequest
 from protos.fleet.v1.artifact_pb2_grpc import ArtifactServiceStub
 from protos.oci import read_manifest
-from tests.coordinators import edgectl, running_coordinator
+from tests.coordinators import admin, edgectl, running_coordinator
 
 MODEL = bytes(range(256)) * 16 * 1024  # 4 MiB
 TOML = 'name = "m"\ntask = "tensor"\n[[variants]]\nfile = "m.onnx"\nengine = "stub"\n'
@@ -90,7 +90,7 @@ async def test_what_is_fetched_is_what_was_pushed_from_any_offset(
     run: Printed, coordinator: Coordinator, bundle: Path
 ) -> None:
     pushed = await run.json("model", "push", str(bundle))
-    async with grpc.aio.insecure_channel(coordinator.address) as channel:
+    async with admin(coordinator) as channel:
         stub = ArtifactServiceStub(channel)  # type: ignore[no-untyped-call]
         manifest = (await stub.GetManifest(GetManifestRequest(digest=pushed["digest"]))).content
         files = {file.path: file for file in read_manifest(manifest)}
@@ -107,7 +107,7 @@ async def test_a_push_that_broke_off_goes_on_where_it_was(
     digest, part = digest_of(MODEL), MODEL[: 1024 * 1024]
     sent: list[int] = []
 
-    async with grpc.aio.insecure_channel(coordinator.address) as channel:
+    async with admin(coordinator) as channel:
         stub = ArtifactServiceStub(channel)  # type: ignore[no-untyped-call]
 
         async def breaks_off() -> AsyncIterator[PushBlobRequest]:
@@ -214,7 +214,7 @@ async def test_an_unknown_model_is_not_found(run: Printed) -> None:
 async def test_requests_that_break_the_contract_are_refused_and_logged_nowhere(
     coordinator: Coordinator, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with grpc.aio.insecure_channel(coordinator.address) as channel:
+    async with admin(coordinator) as channel:
         stub = ArtifactServiceStub(channel)  # type: ignore[no-untyped-call]
         huge = PushBlobRequest(digest=digest_of(b""), size=2**60)
         calls = {

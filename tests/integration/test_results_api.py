@@ -16,7 +16,9 @@ from coordinator.api.errors import ErrorsToStatus
 from coordinator.api.facts import BrokerLink, CoordinatorFacts
 from coordinator.api.result_service import ResultService, split
 from coordinator.api.system_service import SystemService
+from coordinator.authority.credential import Credential
 from coordinator.cli import main
+from coordinator.cli.secret_file import write_secret
 from coordinator.db.engine import sqlite_url
 from coordinator.db.results_database import ResultsDatabase, open_results
 from coordinator.errors import Exit
@@ -27,6 +29,8 @@ from coordinator.results.tail import TailHub
 from protos.fleet.v1 import result_pb2 as pb
 from protos.fleet.v1.result_pb2_grpc import ResultServiceStub, add_ResultServiceServicer_to_server
 from protos.fleet.v1.system_pb2_grpc import add_SystemServiceServicer_to_server
+from tests.authorities import Authority
+from tests.coordinators import TLS, tls
 from tests.durable.node import NODE
 from tests.unit.results.arrivals import STREAM, message, result, tombstone
 
@@ -36,7 +40,9 @@ COUNT = 2500
 class Coordinator:
     """A gRPC server with the result service alone, on an event loop in a thread of its own."""
 
-    def __init__(self, database: ResultsDatabase) -> None:
+    def __init__(self, database: ResultsDatabase, authority: Authority) -> None:
+        self._files, login = authority.issue("coordinator", server=True), authority.issue("viewer:alice")
+        self.credential = Credential(*(file.read_bytes() for file in (login.certificate, login.key, login.ca)))
         self.database, self.hub = database, TailHub()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -51,7 +57,9 @@ class Coordinator:
         census = Census(nodes=0, nodes_online=0, deployments=0, epoch=1)
         system = SystemService(facts, lambda: BrokerLink(True, ""), lambda: census, self.database.query)
         add_SystemServiceServicer_to_server(system, self._server)  # type: ignore[no-untyped-call]
-        port = self._server.add_insecure_port("127.0.0.1:0")
+        key, chain, ca = (file.read_bytes() for file in (self._files.key, self._files.certificate, self._files.ca))
+        shown = grpc.ssl_server_credentials([(key, chain)], ca, require_client_auth=True)
+        port = self._server.add_secure_port("127.0.0.1:0", shown)
         await self._server.start()
         return port
 
@@ -69,10 +77,12 @@ class Coordinator:
 
 
 @pytest.fixture
-def coordinator(tmp_path: Path) -> Iterator[Coordinator]:
+def coordinator(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Coordinator]:
     """With COUNT results and a hole of seven."""
     database = open_results(sqlite_url(tmp_path / "results.db"), keep_days=3)
-    started = Coordinator(database)
+    started = Coordinator(database, Authority(tmp_path / "authority"))
+    write_secret(tmp_path / "alice.pem", started.credential.pem)
+    monkeypatch.setenv("NEARFIELD_CREDENTIALS", str(tmp_path / "alice.pem"))
     started.store(*(result(seq) for seq in range(1, COUNT + 1)), tombstone(COUNT + 1, COUNT + 7))
     yield started
     started.close()
@@ -176,7 +186,7 @@ def test_an_export_that_fails_leaves_no_file(coordinator: Coordinator, tmp_path:
 
 
 def test_a_tail_gets_what_is_committed_from_now_on(coordinator: Coordinator) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{coordinator.port}") as channel:
+    with grpc.secure_channel(f"127.0.0.1:{coordinator.port}", tls(coordinator.credential), options=TLS) as channel:
         stub = ResultServiceStub(channel)  # type: ignore[no-untyped-call]
         stream = stub.TailResults(pb.TailResultsRequest(filter=pb.ResultFilter(node="cam-3")))
         stream.initial_metadata()
@@ -187,7 +197,7 @@ def test_a_tail_gets_what_is_committed_from_now_on(coordinator: Coordinator) -> 
 
 
 def test_a_watcher_that_goes_away_is_forgotten(coordinator: Coordinator) -> None:
-    with grpc.insecure_channel(f"127.0.0.1:{coordinator.port}") as channel:
+    with grpc.secure_channel(f"127.0.0.1:{coordinator.port}", tls(coordinator.credential), options=TLS) as channel:
         stub = ResultServiceStub(channel)  # type: ignore[no-untyped-call]
         stream = stub.TailResults(pb.TailResultsRequest())
         stream.initial_metadata()
