@@ -39,6 +39,7 @@ from coordinator.fleet.controller import SUBSCRIBED, Controller
 from coordinator.fleet.deployments import DeploymentService
 from coordinator.fleet.nodes import NodeService
 from coordinator.fleet.reports import ReportService
+from coordinator.fleet.succession import Succession
 from coordinator.folder import Folder, held, read_signing_key
 from coordinator.identities import Identities
 from coordinator.link.access_control import AccessControl
@@ -148,7 +149,16 @@ class Coordinator:
         controller = self._controller(store, client, key)
         client.when_connected(controller.on_connected)
         admits = AdmittedNodes(store, identities.revocations.is_revoked)
-        collector = Collector(results.repository, client.publish, self._topics, key, hub, admits=admits, now=utc_now)
+        collector = Collector(
+            results.repository,
+            client.publish,
+            self._topics,
+            key,
+            hub,
+            admits=admits,
+            follows=Succession(store),
+            now=utc_now,
+        )
         self._subscribe(client, SUBSCRIBED, controller.on_message)
         self._subscribe(client, (Kind.DURABLE,), collector.receive)
         self._start_collector(collector)

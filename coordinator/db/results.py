@@ -55,6 +55,15 @@ class ResultsRepository:
             self._known.add(partition_of(now.date()))
         return outcomes
 
+    def hand_over(self, stream: StreamId, node: NodeId) -> None:
+        """A stream is this node's from now on.
+
+        Raises:
+            StoreFailed: the database refused.
+        """
+        with self._transaction() as connection:
+            connection.execute(sa.update(streams).where(streams.c.stream == stream).values(node=node))
+
     def record_alarm(self, alarm: Alarm, node: NodeId, stream: str, detail: str, now: datetime) -> None:
         """Note an alarm; the same one again is counted.
 
@@ -120,7 +129,7 @@ class ResultsRepository:
         number, owner, through = known
         if any(arrival.node != owner for arrival in arrivals):
             foreign = next(arrival for arrival in arrivals if arrival.node != owner)
-            return Outcome(foreign.node, foreign.stream, through, refused=True)
+            return Outcome(foreign.node, foreign.stream, through, refused=True, owner=owner)
         taken = take(through, arrivals)
         if taken.through > through:
             self._move_on(connection, number, taken, now)

@@ -70,6 +70,8 @@ class Outcome:
     beyond_gap: int = 0
     conflict: int | None = None
     refused: bool = False
+    owner: NodeId | None = None
+    """of a refused stream: whose it is"""
 
 
 class ResultStore(Protocol):
@@ -80,6 +82,9 @@ class ResultStore(Protocol):
 
     def record_alarm(self, alarm: Alarm, node: NodeId, stream: str, detail: str, now: datetime) -> None:
         """Note an alarm; the same one again is counted."""
+
+    def hand_over(self, stream: StreamId, node: NodeId) -> None:
+        """A stream is this node's from now on."""
 
     def drop_expired(self, now: datetime) -> list[str]:
         """Drop the partitions that are past their retention; their names."""
@@ -107,12 +112,13 @@ class Collector:
         hub: TailHub,
         *,
         admits: Callable[[NodeId], bool] = lambda _: True,
+        follows: Callable[[NodeId, NodeId], bool] = lambda _new, _old: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self.counts: Counter[str] = Counter()
         """since the start: results, dropped, duplicates, beyond_gap, unreadable, shed, failed"""
         self._store, self._publish, self._topics, self._key, self._hub = store, publish, topics, key, hub
-        self._admits, self._now = admits, now
+        self._admits, self._follows, self._now = admits, follows, now
         self._queue: deque[tuple[NodeId, bytes]] = deque()
         self._queued_bytes = 0
         self._condition = threading.Condition()
@@ -226,6 +232,9 @@ class Collector:
         self.counts["dropped"] += outcome.holes
         self.counts["duplicates"] += outcome.duplicates
         self.counts["beyond_gap"] += outcome.beyond_gap
+        if outcome.owner is not None and self._follows(outcome.node, outcome.owner):
+            self._store.hand_over(outcome.stream, outcome.node)  # what came is sent again: it was not acknowledged
+            return
         if outcome.refused:
             self._raise_alarm(Alarm.FOREIGN, outcome.node, outcome.stream, "the stream belongs to another node")
             return

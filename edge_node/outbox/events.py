@@ -5,6 +5,7 @@ same bytes. Only `late` may differ, and only on the durable way. What may leave 
 is no field for a frame.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -109,6 +110,13 @@ def encode_tombstone(dropped: Dropped, source: str, wall_ns: int) -> bytes:
 def marked_late(event: bytes) -> bytes:
     """The event with `late` true. A label cannot be taken for the key: inside a JSON string quotes are escaped."""
     return event.replace(IN_TIME, LATE, 1)
+
+
+def readdressed(event: bytes, former: Collection[NodeId], node: NodeId) -> bytes:
+    """The event as of this node where it was made under an id that the same device had before."""
+    for old in former:
+        event = event.replace(b'"node":"%b"' % old.encode(), b'"node":"%b"' % node.encode(), 1)
+    return event
 
 
 def is_readable(event: bytes, node: NodeId, stream: StreamId, seq: int) -> bool:

@@ -12,10 +12,10 @@ more than `BACKLOG` wait to be sent they go in batches as large as a message may
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Protocol
 
-from edge_node.outbox.events import encode_tombstone, is_readable, marked_late
+from edge_node.outbox.events import encode_tombstone, is_readable, marked_late, readdressed
 from edge_node.outbox.policy import Hole, Reason, uncovered
 from edge_node.outbox.queue import Outbox
 from edge_node.outbox.records import Record
@@ -58,12 +58,14 @@ class Forwarder:
         *,
         node: NodeId,
         topic: str,
+        former: Collection[NodeId] = (),
         may_leave: Callable[[bytes], bool] = lambda _: True,
         backlog: int = BACKLOG,
         monotonic: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
     ) -> None:
         self._outbox, self._publish, self._node, self._topic = outbox, publish, node, topic
+        self._former = former
         self._may_leave = may_leave
         self._backlog, self._monotonic, self._wall_ns = backlog, monotonic, wall_ns
         self._stream = outbox.stream
@@ -144,9 +146,10 @@ class Forwarder:
         if record.reason is not None:
             return self._tombstone(Hole(record.first, record.seq, record.reason))
         doubted = self._sending.timeouts >= DOUBTED
-        if doubted and not is_readable(record.body, self._node, self._stream, record.seq):
+        body = readdressed(record.body, self._former, self._node)
+        if doubted and not is_readable(body, self._node, self._stream, record.seq):
             return self._tombstone(Hole(record.seq, record.seq, Reason.UNREADABLE))
-        return marked_late(record.body) if self._outbox.is_late(record, LATE_AFTER_S) else record.body
+        return marked_late(body) if self._outbox.is_late(record, LATE_AFTER_S) else body
 
     def _tombstone(self, hole: Hole) -> bytes:
         dropped = Dropped(

@@ -73,6 +73,7 @@ class Contact:
             self.uplink.publish,
             node=identity.node,
             topic=durable,
+            former=identity.former,
             may_leave=lambda message: gate.refusal(durable, message) is None,
         )
         self.site_broker = self._site_broker(config)

@@ -11,13 +11,23 @@ from pathlib import Path
 
 import msgspec
 
-from edge_node.errors import NearfieldError, Stranger, Unreachable
+from edge_node.errors import BadInput, NearfieldError, Stranger, Unreachable
 from edge_node.link import discovery
 from edge_node.link import enrollment as link
 from edge_node.link.address import coordinator_address
 from edge_node.link.coordinator import Registration
 from edge_node.store.files import sync_folder, write_durably
-from edge_node.supervisor.identity import AUTHORITIES, CERTIFICATE, IDENTITY, KEY, Identity, certificate_text, pinned
+from edge_node.supervisor.identity import (
+    AUTHORITIES,
+    CERTIFICATE,
+    IDENTITY,
+    KEY,
+    Identity,
+    IdentityFile,
+    certificate_text,
+    pinned,
+)
+from protos.identity import NodeId
 from protos.join_token import JoinToken
 
 PENDING = "enrolling"
@@ -45,7 +55,7 @@ async def enroll(folder: Path, token: JoinToken, applicant: Applicant) -> Identi
     pending = folder / PENDING
     pending.mkdir(parents=True, exist_ok=True, mode=0o700)
     enrolled = await _answered(token, applicant, pending / KEY)
-    identity = _identity(enrolled)
+    identity = _identity(enrolled, _former(folder / IDENTITY, enrolled.node_id))
     write_durably(pending / CERTIFICATE, certificate_text(enrolled.certified))
     write_durably(pending / AUTHORITIES, b"".join(enrolled.certified.authorities))
     write_durably(pending / IDENTITY, msgspec.json.encode(identity), mode=0o600)
@@ -105,7 +115,16 @@ async def _announced(failures: list[NearfieldError]) -> tuple[str, ...]:
         return ()
 
 
-def _identity(enrolled: link.Enrolled) -> Identity:
+def _former(file: Path, node: NodeId) -> tuple[NodeId, ...]:
+    """The ids that this device had; those of an identity that is damaged are lost."""
+    try:
+        before = IdentityFile(file).load()
+    except BadInput:
+        return ()
+    return () if before is None else tuple(one for one in (before.node, *before.former) if one != node)
+
+
+def _identity(enrolled: link.Enrolled, former: tuple[NodeId, ...]) -> Identity:
     told = Registration(
         node_id=enrolled.node_id,
         broker_url=enrolled.broker_url,
@@ -116,4 +135,4 @@ def _identity(enrolled: link.Enrolled) -> Identity:
         trust_roots=enrolled.trust_roots,
     )
     identity = pinned(None, told, enrolled.coordinator)
-    return msgspec.structs.replace(identity, enrollment=enrolled.enrollment)
+    return msgspec.structs.replace(identity, enrollment=enrolled.enrollment, former=former)

@@ -43,6 +43,8 @@ class Identity(msgspec.Struct, frozen=True):
     site: str
     roots: tuple[bytes, ...] = ()
     enrollment: str = ""
+    former: tuple[NodeId, ...] = ()
+    """the ids of this device before: results that wait may name them"""
 
     @property
     def trusted(self) -> frozenset[bytes]:
@@ -106,6 +108,7 @@ def pinned(before: Identity | None, told: Registration, address: str) -> Identit
         name=told.name,
         site=told.site,
         roots=roots,
+        former=() if before is None else before.former,
         enrollment="" if before is None else at_host_of(address, f":{before.enrollment.rpartition(':')[2]}"),
     )
 

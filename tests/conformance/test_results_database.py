@@ -150,6 +150,17 @@ def test_a_stream_belongs_to_the_node_that_began_it(database: ResultsDatabase) -
     assert len(events(database)) == 1
 
 
+def test_a_stream_goes_on_under_the_node_that_it_was_handed_over_to(database: ResultsDatabase) -> None:
+    store(database, result(1))
+    successors = read_message(message(result(2).replace(NODE.encode(), OTHER_NODE.encode())), OTHER_NODE)
+    (refused,) = database.repository.commit({STREAM: successors}, NOW)
+    assert refused.owner == NODE
+    database.repository.hand_over(STREAM, OTHER_NODE)
+    (outcome,) = database.repository.commit({STREAM: successors}, NOW)
+    assert (outcome.refused, outcome.through) == (False, 2)
+    assert store(database, result(3)).refused
+
+
 def test_two_collectors_on_one_database_store_everything_once(database: ResultsDatabase, url: str) -> None:
     other = open_results(url, keep_days=3)
     sent = [result(seq) for seq in range(1, 201)]

@@ -21,6 +21,7 @@ from edge_node.cli import main
 from edge_node.config import NodeConfig
 from edge_node.link.enrollment import Certified
 from edge_node.supervisor import joining, membership, renewal
+from edge_node.supervisor.clock_file import ClockFile
 from edge_node.supervisor.enrolling import Applicant, enroll, take_up
 from edge_node.supervisor.identity import Identity, certificate_text, certificate_times
 from tests.coordinators import edgectl, join_token, running_coordinator
@@ -49,8 +50,8 @@ async def until(condition: Callable[[], object], what: str) -> None:
         pytest.fail(f"waited in vain for {what}")
 
 
-async def enrolled(coordinator: Coordinator, folder: Path, **token: object) -> Identity:
-    identity = await enroll(folder, await join_token(coordinator, **token), Applicant(name="cam-3"))
+async def enrolled(coordinator: Coordinator, folder: Path) -> Identity:
+    identity = await enroll(folder, await join_token(coordinator), Applicant(name="cam-3"))
     assert take_up(folder)
     return identity
 
@@ -184,7 +185,7 @@ async def test_a_device_whose_clock_is_wrong_comes_back_and_knows_the_time(tmp_p
             assert clock.system_off_s == pytest.approx(off_s, abs=10)
             assert clock.time[:10] == f"{datetime.now(UTC):%Y-%m-%d}"
             assert agent.status().identity.trouble == ""
-        assert 0 < membership.ClockFile(folder / "clock.json").load() <= time.time() + 1
+        assert 0 < ClockFile(folder / "clock.json").load() <= time.time() + 1
 
 
 async def test_no_secret_is_ever_logged_and_files_are_for_their_owner(

@@ -10,7 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.results.records import read_message
-from edge_node.outbox.events import Draft, encode_result, encode_tombstone, is_readable, marked_late, rfc3339
+from edge_node.outbox.events import (
+    Draft,
+    encode_result,
+    encode_tombstone,
+    is_readable,
+    marked_late,
+    readdressed,
+    rfc3339,
+)
 from edge_node.pipeline.observation import Observation
 from protos.identity import NodeId, StreamId
 from protos.result import Anomaly, Classified, Detected, Dropped, LatencyMs, Tensor
@@ -91,3 +99,14 @@ def test_one_changed_byte_is_unreadable_or_an_element_that_takes_its_number(plac
     if is_readable(bytes(event), CONTEXT.node, STREAM, 7):
         (arrival,) = read_message(b"[" + bytes(event) + b"]", CONTEXT.node)
         assert (arrival.stream, arrival.first, arrival.seq) == (STREAM, 7, 7)
+
+
+def test_a_result_of_a_former_id_of_this_device_is_sent_as_its_own_and_nothing_else_changes() -> None:
+    sly = f'"node":"{CONTEXT.node}"'
+    old, new = encode_result(draft(sly), STREAM, 7), NodeId("b" * 32)
+    event = readdressed(old, (CONTEXT.node,), new)
+    before, after = json.loads(old), json.loads(event)
+    assert after["data"].pop("node") == new
+    assert before["data"].pop("node") == CONTEXT.node
+    assert after == before
+    assert readdressed(old, (), new) == old

@@ -52,6 +52,9 @@ class World:
     def record_alarm(self, alarm: Alarm, node: NodeId, stream: str, detail: str, now: datetime) -> None:
         self.alarms.append(alarm)
 
+    def hand_over(self, stream: StreamId, node: NodeId) -> None:
+        self.handed_over = (stream, node)
+
     def drop_expired(self, now: datetime) -> list[str]:
         return []
 
