@@ -89,7 +89,7 @@ class Identities:
 
     def access_service(self) -> AccessService:
         """The API's service for tokens and credentials."""
-        return AccessService(self.tokens, self.credentials, self.authority.authorities)
+        return AccessService(self.tokens, self.credentials, self.authority.authorities, self._access_changed)
 
     def enrollment_service(
         self,

@@ -1,6 +1,7 @@
 """AccessService: join tokens, credentials, and taking either away."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from coordinator.api.caller import caller_name
@@ -15,12 +16,19 @@ from protos.moments import rfc3339
 
 
 class AccessService(AccessServiceServicer):
-    """Converts, asks the fleet, converts. `authorities` go with every certificate."""
+    """Converts, asks the fleet, converts. `authorities` go with every certificate; `on_issued` is called after one."""
 
-    def __init__(self, tokens: JoinTokens, credentials: CredentialService, authorities: tuple[bytes, ...]) -> None:
+    def __init__(
+        self,
+        tokens: JoinTokens,
+        credentials: CredentialService,
+        authorities: tuple[bytes, ...],
+        on_issued: Callable[[], None] = lambda: None,
+    ) -> None:
         self._tokens = tokens
         self._credentials = credentials
         self._authorities = authorities
+        self._on_issued = on_issued
 
     async def CreateJoinTokens(self, request: pb.CreateJoinTokensRequest, context: Context) -> pb.CreateJoinTokensReply:
         """Make tokens for a site."""
@@ -52,7 +60,9 @@ class AccessService(AccessServiceServicer):
     async def IssueCredential(self, request: pb.IssueCredentialRequest, context: Context) -> pb.Credential:
         """A certificate for a person or a program."""
         issue = self._credentials.issue
-        return self._issued(await asyncio.to_thread(issue, request.role, request.name, request.csr, request.days))
+        issued = await asyncio.to_thread(issue, request.role, request.name, request.csr, request.days)
+        self._on_issued()
+        return self._issued(issued)
 
     async def ListCredentials(self, request: pb.ListCredentialsRequest, context: Context) -> pb.ListCredentialsReply:
         """All people and programs."""

@@ -10,12 +10,14 @@ missing or too much (`dynamic_security.py`). Another broker does not answer: its
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from coordinator.errors import Unreachable
 from coordinator.link.access import AccessTable
 from coordinator.link.broker import BrokerClient
 from coordinator.link.dynamic_security import CONTROL, RESPONSE, Command, State, read_state, steps, wanted_state
@@ -24,6 +26,8 @@ from protos.topics import Topics
 
 ANSWER_S = 10.0
 RETRY_S = 5.0
+EVERY_S = 15.0
+"""how often the table is looked at where nobody says that it changed"""
 PAGE = 100
 """roles or clients in one answer: below 200 KB"""
 BATCH = 25
@@ -65,6 +69,7 @@ class AccessControl:
         self._plugin = None if own is not None and own.kind == "embedded" else Plugin(client, answer_s)
         self._due = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._table: AccessTable | None = None
         self._said = ""
         client.when_connected(self._due.set)
 
@@ -78,13 +83,30 @@ class AccessControl:
         self._loop = asyncio.get_running_loop()
         self._due.set()
         while True:
-            await self._due.wait()
-            self._due.clear()
-            table = await asyncio.to_thread(self._load)
-            if self._own is not None:
-                self._own.set_access(table)
-            if self._plugin is not None and self._client.connected:
-                await self._tell(self._plugin, table)
+            woken = await self._is_due()
+            try:
+                table = await asyncio.to_thread(self._load)
+            except Unreachable as error:
+                self._warn(f"{error}: the broker's access rules may be out of date")
+                self._loop.call_later(RETRY_S, self._due.set)
+                continue
+            if woken or table != self._table:
+                await self._bring_about(table)
+
+    async def _is_due(self) -> bool:
+        """Wait until it is time; whether somebody said so. Another process may change the tables and wake nobody."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._due.wait(), EVERY_S)
+        woken = self._due.is_set()
+        self._due.clear()
+        return woken
+
+    async def _bring_about(self, table: AccessTable) -> None:
+        self._table = table
+        if self._own is not None:
+            self._own.set_access(table)
+        if self._plugin is not None and self._client.connected:
+            await self._tell(self._plugin, table)
 
     async def _tell(self, plugin: "Plugin", table: AccessTable) -> None:
         try:

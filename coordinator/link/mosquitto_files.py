@@ -17,6 +17,7 @@ from coordinator.link.tls import TlsFiles
 from protos.topics import MAX_PAYLOAD, Topics
 
 PLUGIN = "mosquitto_dynamic_security.so"
+DEBIAN_PLUGIN = f"/usr/lib/x86_64-linux-gnu/{PLUGIN}"
 PLUGIN_FOLDERS = (
     "/usr/lib",
     "/usr/lib64",
@@ -61,6 +62,13 @@ class Listener:
     plugin: str
     rules: str
     store: str
+
+    @classmethod
+    def below(cls, folder: str, host: str, port: int, plugin: str) -> "Listener":
+        """One with all its files in one folder, under the names of `edgectl broker config`."""
+        names = ("ca.pem", "server.pem", "server.key")
+        ca, certificate, key = (f"{folder}/{name}" for name in names)
+        return cls(port, host, ca, certificate, key, plugin, f"{folder}/dynamic-security.json", folder)
 
     @classmethod
     def of(cls, host: str, port: int, tls: TlsFiles, plugin: str, folder: Path) -> "Listener":

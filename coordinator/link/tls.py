@@ -78,10 +78,23 @@ def reload(context: ssl.SSLContext, broker: Broker) -> None:
             context.load_cert_chain(broker.cert_file, broker.key_file)
 
 
+class ClosingSocket(ssl.SSLSocket):
+    """Does not stay open after a handshake that failed (paho forgets it then)."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """As in the base class."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class NamedContext(ssl.SSLContext):
     """Expects one name in the server's certificate, whatever address is dialled (paho passes the address)."""
 
     expected: str | None = None
+    sslsocket_class = ClosingSocket
 
     def wrap_socket(self, sock: socket.socket, *arguments: Any, **options: Any) -> ssl.SSLSocket:
         """As in the base class, with the expected name for the server's."""

@@ -128,7 +128,7 @@ async def test_a_certificate_that_cannot_be_used_is_one_line(tmp_path: Path) -> 
     made = settings(tmp_path)
     made.tls.key.write_text("no key")
     for choice in ("mosquitto", "embedded"):
-        broker = own_broker(choice, made)  # type: ignore[arg-type]
+        broker = own_broker(choice, made)
         with pytest.raises(BadInput, match=r"^the broker's certificate .* cannot be used: "):
             await broker.start()
         await broker.stop()
