@@ -3,6 +3,7 @@
 The child is a fork: it has what was imported, and prints where this process prints.
 """
 
+import mmap
 import os
 import signal
 import sys
@@ -78,7 +79,7 @@ def files_of(model: Path) -> list[Path]:
     """What a model consists of: a folder with what its links lead to, or a file and the weights beside it."""
     if model.is_dir():
         return [model, *(path.resolve() for path in model.rglob("*") if path.is_symlink())]
-    if model.suffix.lower() != ".onnx" or not model.is_file():
+    if model.suffix.lower() != ".onnx" or not model.is_file() or not _names_files(model):
         return [model]
     from edge_node.engine.admission import admit
 
@@ -88,6 +89,17 @@ def files_of(model: Path) -> list[Path]:
         names = admit(model, "onnxruntime")
     beside = [(folder / name).resolve() for name in names]
     return [model, *(path for path in beside if path.is_relative_to(folder) and path.is_file())]
+
+
+def _names_files(model: Path) -> bool:
+    """Whether an .onnx file may keep weights outside: it then has the name of the key that says where."""
+    with (
+        suppress(OSError, ValueError),  # gone, or empty: whoever opens it will say so
+        model.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+    ):
+        return content.find(b"location") >= 0
+    return False
 
 
 def _forked(work: Callable[[], int], confinement: Confinement) -> int:
