@@ -12,7 +12,21 @@ from typing import Annotated
 import typer
 
 from coordinator import __version__
-from coordinator.cli import audit, client, credential, deployment, key, model, model_init, node, results, signing, trust
+from coordinator.cli import (
+    audit,
+    broker,
+    client,
+    commanding,
+    credential,
+    deployment,
+    key,
+    model,
+    model_init,
+    node,
+    results,
+    signing,
+    trust,
+)
 from coordinator.cli.credentials import OPTION
 from coordinator.cli.credentials import VARIABLE as CREDENTIALS
 from coordinator.cli.demo import demo
@@ -30,10 +44,12 @@ STDOUT = 1
 app = typer.Typer(name="edgectl", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 model_init.mount(model.app)
 signing.mount(model.app)
+commanding.mount(node.app)
 app.add_typer(model.app, name="model")
 app.add_typer(deployment.app, name="deployment")
 app.add_typer(node.app, name="node")
 app.add_typer(credential.app, name="credential")
+app.add_typer(broker.app, name="broker")
 app.add_typer(key.app, name="key")
 app.add_typer(trust.app, name="trust")
 app.add_typer(results.app, name="results")
