@@ -4,6 +4,7 @@ import argparse
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_node.telemetry.system import cores
 
     jobs = list(_jobs(arguments, arguments.threads or sorted({1, cores()})))
+    _refuse_hostile(jobs)
     measured = []
     with Progress() as progress:
         for number, job in enumerate(jobs, 1):
@@ -45,6 +47,16 @@ def run(arguments: argparse.Namespace) -> int:
         raise BadInput(measured[0].error)
     print(msgspec.json.encode(measured).decode() if arguments.json else measurement_table(measured))
     return Exit.DONE
+
+
+def _refuse_hostile(jobs: Iterable[Job]) -> None:
+    """Stop before any measuring where a file is hostile; what is merely broken is told in its place of the table."""
+    from edge_node.engine.admission import admit
+
+    for job in jobs:
+        path = Path(job.model)
+        with suppress(BadInput):
+            admit(path / job.variant if path.is_dir() else path, job.engine)
 
 
 def _jobs(arguments: argparse.Namespace, threads: Iterable[int]) -> Iterable[Job]:

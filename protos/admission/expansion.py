@@ -22,7 +22,7 @@ class Body(Generic[Key]):
 
 
 def check_expansion(start: Body[Key], bodies: Mapping[Key, Body[Key]], limits: Limits) -> None:
-    """Return if the start, with all that it calls in place of the calls, has not too many nodes.
+    """Return if the start, with all that it calls in place of the calls, has not too many nodes; it calls known bodies.
 
     Raises:
         Inadmissible: too many, or calls too deep, or without end.
@@ -34,10 +34,9 @@ def check_expansion(start: Body[Key], bodies: Mapping[Key, Body[Key]], limits: L
             raise Inadmissible(f"calls of more than {limits.call_depth} levels, or without end")
         total = body.nodes
         for key, times in body.calls.items():
-            if key in bodies:
-                if key not in known:
-                    known[key] = size(bodies[key], depth + 1)
-                total += times * known[key]
+            if key not in known:
+                known[key] = size(bodies[key], depth + 1)
+            total += times * known[key]
         if total > limits.nodes:
             raise Inadmissible(f"more than {limits.nodes} nodes when every call is inlined")
         return total

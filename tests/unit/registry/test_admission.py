@@ -1,11 +1,15 @@
 """Which bundles may become a version."""
 
+from pathlib import Path
+
 import pytest
 
 from coordinator.errors import BadInput, Refused
-from coordinator.registry.admission import MAX_BUNDLE, MAX_FILE, admit, model_toml_of
+from coordinator.registry.admission import MAX_BUNDLE, MAX_FILE, admit, admit_content, model_toml_of
+from protos.bundle import parse_manifest
 from protos.digest import digest_of
 from protos.oci import BundleFile
+from tests.hostile.onnx_files import add, loop, model_of
 
 TOML = 'name = "m"\ntask = "tensor"\n[[variants]]\nfile = "m.onnx"\nengine = "onnxruntime"\n'
 
@@ -53,3 +57,12 @@ def test_a_bundle_without_model_toml_is_refused_with_what_to_do() -> None:
 def test_what_is_too_large_is_refused(found: list[BundleFile]) -> None:
     with pytest.raises(Refused, match="at most"):
         model_toml_of(found)
+
+
+def test_a_hostile_file_keeps_a_bundle_out(tmp_path: Path) -> None:
+    path, manifest = tmp_path / "m.onnx", parse_manifest(TOML)
+    path.write_bytes(model_of([add()]))
+    admit_content(manifest, files("model.toml", "m.onnx"), lambda _: path.open("rb"))
+    path.write_bytes(loop(None))
+    with pytest.raises(Refused, match=r"^m\.onnx is refused: a loop of more than 1000000 steps that nothing ends$"):
+        admit_content(manifest, files("model.toml", "m.onnx"), lambda _: path.open("rb"))
