@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from protos.command import Command, Reply
 from protos.desired import Desired
 from protos.envelope import Envelope
 from protos.metrics import Metrics
@@ -31,12 +32,13 @@ SUMMARIES = {
     Kind.DESIRED: "What the node should run: a signed document.",
     Kind.REPORTED: "What runs, with proof.",
     Kind.PROGRESS: "Steps under way.",
-    Kind.DURABLE: "Results and tombstones in the order of their stream, one or many in an array.",
+    Kind.DURABLE: "Results and tombstones in the order of their stream, one or many in an array; plain, or in zlib's "
+    "format with the dictionary of protos/packing.py.",
     Kind.ACKED: "Signed: everything of a stream through a number is committed.",
     Kind.ALERTS: "Reserved: drift, latency, errors, accelerator lost, disk.",
     Kind.METRICS: "Every half minute: what the node counts, under the names of the Prometheus metrics.",
-    Kind.COMMANDS: "Reserved: signed orders with an expiry.",
-    Kind.REPLIES: "Reserved: answers to commands.",
+    Kind.COMMANDS: "Signed: an order for this node, once, with an expiry.",
+    Kind.REPLIES: "The answer to a command: short lines of text.",
 }
 PAYLOADS: dict[Kind, type] = {
     Kind.STATUS: Status,
@@ -46,9 +48,11 @@ PAYLOADS: dict[Kind, type] = {
     Kind.PROGRESS: Progress,
     Kind.ACKED: Envelope,
     Kind.METRICS: Metrics,
+    Kind.COMMANDS: Envelope,
+    Kind.REPLIES: Reply,
 }
 """The document of a topic; a topic without one here takes any JSON object."""
-SIGNED: dict[Kind, type] = {Kind.DESIRED: Desired, Kind.ACKED: Acked}
+SIGNED: dict[Kind, type] = {Kind.DESIRED: Desired, Kind.ACKED: Acked, Kind.COMMANDS: Command}
 """What is inside an envelope, as base64 of JSON."""
 
 _ANY_OBJECT = {"type": "object"}

@@ -1,6 +1,7 @@
 """What arrives on a node's durable topic, read no further than is needed to store it.
 
-A message is a JSON array of CloudEvents. Of each event only the columns are decoded; its bytes are kept as they came.
+A message is a JSON array of CloudEvents, packed or plain. Of each event only the columns are decoded; its bytes are
+kept as they came.
 
 What is not a result of the contract must neither be stored as one nor block its stream for ever:
 
@@ -17,7 +18,9 @@ from typing import Annotated
 
 import msgspec
 
+from protos.errors import ContractError
 from protos.identity import NodeId, StreamId, is_id, is_name
+from protos.packing import unpacked
 from protos.result import TOMBSTONE
 
 SEQ_BITS = 40
@@ -122,8 +125,8 @@ def read_message(payload: bytes, node: NodeId) -> list[Arrival]:
         Unreadable: not an array, an element without a stream and number, or one that speaks for another node.
     """
     try:
-        elements = _elements.decode(payload)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        elements = _elements.decode(unpacked(payload))
+    except (msgspec.MsgspecError, UnicodeError, RecursionError, ContractError) as error:
         raise Unreadable(f"not an array of events: {error}") from None
     return [_arrival(bytes(element), node) for element in elements]
 

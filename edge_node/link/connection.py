@@ -146,11 +146,12 @@ class Connection:
     def _hand_over(self, client: Client, message: Message) -> bool:
         if not self._gate.may_leave(message.topic, message.payload):
             return False
-        info = client.publish(message.topic, message.payload, message.qos, message.retain)
+        payload = self._gate.packed(message.topic, message.payload)
+        info = client.publish(message.topic, payload, message.qos, message.retain)
         if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
             return False
-        self._gate.left(message.topic, len(message.payload))
-        self._window.add(info, len(message.payload))
+        self._gate.left(message.topic, len(payload))
+        self._window.add(info, len(payload))
         return True
 
     def _say_farewell(self) -> None:

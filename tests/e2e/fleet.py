@@ -97,10 +97,10 @@ class Fleet:
         self.home = self.folder / name
         child = self.start("coordinator", *under, "edge-coordinator", "serve", "--dir", name, *options)
         spoken = until(
-            lambda: re.search(r"coordinator (\S+) · enrollment \S+ · broker \S+127\.0\.0\.1:(\d+)", child.output()),
+            lambda: re.search(r"coordinator (\S+) · enrollment \S+ · broker \S+?//[\d.]+:(\d+)", child.output()),
             "the coordinator's first line",
         )
-        self.address, self.broker_port = spoken[1], int(spoken[2])
+        self.address, self.broker_port = spoken[1].replace("0.0.0.0", "127.0.0.1"), int(spoken[2])
         return child
 
     def node(self, source: str, *options: str, name: str = "cam-3", under: tuple[str, ...] = ()) -> Child:

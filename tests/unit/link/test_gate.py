@@ -13,6 +13,7 @@ from edge_node.link.gate import Gate
 from edge_node.telemetry.traffic import Totals
 from protos.deployment import Egress
 from protos.identity import NodeId
+from protos.packing import unpacked
 from protos.reported import Status
 from protos.topics import Kind, Topics
 from tests.unit.protos.test_egress import NODE, RESULT, tensor_event
@@ -111,3 +112,16 @@ def test_a_topic_of_another_prefix_is_no_way_out() -> None:
     refusal = Gate(TOPICS).refusal(other, ONLINE)
     assert refusal is not None
     assert refusal.reason == "unknown_topic"
+
+
+def test_durable_messages_travel_packed_and_live_ones_as_they_are() -> None:
+    now = 0.0
+    gate, durable = Gate(TOPICS, clock=lambda: now), TOPICS.of_node(NODE, Kind.DURABLE)
+    message = b"[" + RESULT + b"]"
+    assert unpacked(gate.packed(durable, message)) == message
+    assert len(gate.packed(LIVE, RESULT)) == len(RESULT)
+    assert gate.packed(durable, message) == message, "so soon after another the processor is spared"
+    batch = b"[" + b",".join([RESULT] * 20) + b"]"
+    assert len(gate.packed(durable, batch)) < len(batch) / 10
+    now = 1.0
+    assert gate.packed(durable, message) != message

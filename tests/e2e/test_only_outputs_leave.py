@@ -1,0 +1,153 @@
+"""Only outputs leave a node: it runs in a network namespace with one way out, and every byte on it is recorded.
+
+What is looked at: on the wire, that there is nothing but TLS to the coordinator's ports, and how many bits a second;
+behind TLS, every message that its broker passes on, for the content of frames. The control arm, a node without a
+gate, shows that the detector finds a frame.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.fleet import INSPECTION, Child, Fleet, bundle, fleet, until
+from tests.e2e.frame_content import evidence
+from tests.e2e.one_way_out import ARP, IPV6, TCP, Packet, Recorder, Way, one_way_out, streams
+
+pytestmark = [pytest.mark.needs("unshare", "nsenter", "ip", "mosquitto", "mosquitto_sub"), pytest.mark.timeout(240)]
+
+CLIP = INSPECTION.parent / "clip" / "line.mp4"
+STEADY_S = 30.0
+MOST_KBIT_S = 5.0
+"""Per camera, at one result a second."""
+
+
+@dataclass
+class Site:
+    """A node behind one way out, with its coordinator on the other end."""
+
+    world: Fleet
+    way: Way
+    recorder: Recorder
+    said: Child
+    """every message that the broker passed on"""
+
+    def begin(self, video: Path, model: str, *command: str, options: tuple[str, ...] = ()) -> None:
+        """Start the node on a film, one result a second, and wait until it serves."""
+        world, here = self.world, self.way.here
+        world.run("edge-node", "enroll", world.token("cam-3").read_text(), "--state-dir", str(world.folder / "cam-3"))
+        source = f"shelf={video},loop=true,fps=1"
+        ports = (
+            "--coordinator",
+            f"{here}:{world.address.rpartition(':')[2]}",
+            "--broker",
+            f"mqtts://{here}:{world.broker_port}",
+        )
+        state = ("--state-dir", str(world.folder / "cam-3"))
+        world.start("cam-3", *self.way.inside, *command, "run", *state, "--source", source, *ports, *options)
+        deployment = world.folder / "shelf.yaml"
+        deployment.write_text(
+            f"name: shelf\nselector: site=store-12\nmodel: {model}\npipelines:\n  - name: shelf\n    source: shelf\n"
+        )
+        world.run("edgectl", "deployment", "apply", str(deployment))
+        until(lambda: world.serving() == {"shelf": 1}, "version 1 to serve")
+
+    def messages(self) -> list[tuple[str, bytes]]:
+        """What the node has said, as the broker passed it on, behind TLS."""
+        lines = (line.partition(b" ") for line in self.said.log.read_bytes().splitlines())
+        return [(topic.decode(), bytes.fromhex(payload.decode())) for topic, _, payload in lines]
+
+    def of_node(self) -> list[tuple[str, bytes]]:
+        """Those of the node itself."""
+        coordinators = ("/desired", "/acked", "/commands")
+        return [(topic, payload) for topic, payload in self.messages() if not topic.endswith(coordinators)]
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[Site]:
+    with fleet(tmp_path) as world, one_way_out() as way, Recorder(way.interface) as recorder:
+        ports = ("--port", "0", "--enroll-port", "0", "--broker-port", "0")
+        world.run("edge-coordinator", "init", "--dir", "coord", "--host", "0.0.0.0", *ports, "--no-announce")
+        world.coordinate()
+        said = world.start("said", "mosquitto_sub", *world.broker_login(), "-t", "#", "-F", "%t %x")
+        yield Site(world, way, recorder, said)
+
+
+def steady(site: Site) -> tuple[list[Packet], float]:
+    """The packets of a while in which nothing but results happens, and how long that was."""
+    time.sleep(5.0)
+    begun = time.monotonic()
+    time.sleep(STEADY_S)
+    ended = time.monotonic()
+    return [packet for packet in site.recorder.packets() if begun <= packet.at <= ended], ended - begun
+
+
+def kbit_s(packets: list[Packet], seconds: float, *, upwards: bool) -> float:
+    """What the packets of a direction amount to, headers of IP and TCP included."""
+    return sum(packet.size for packet in packets if packet.upwards is upwards) * 8 / seconds / 1000
+
+
+def check_wire(site: Site) -> None:
+    """From beginning to end: TLS to the coordinator's ports, and nothing else but finding the neighbour."""
+    packets = site.recorder.packets()
+    assert {packet.protocol for packet in packets} <= {TCP, ARP, IPV6}
+    known = {int(site.world.address.rpartition(":")[2]), site.world.broker_port}
+    for (upwards, ports), content in streams(packets).items():
+        assert set(ports) & known
+        assert content[:2] == b"\x16\x03", f"no TLS handshake: {content[:16]!r}"
+        assert upwards or ports[0] in known
+
+
+def found_in(messages: list[tuple[str, bytes]]) -> dict[str, list[str]]:
+    """The evidence of frames, by topic."""
+    return {topic: why for topic, payload in messages if (why := evidence(payload))}
+
+
+@pytest.mark.parametrize("film", ["demo", "cockatoo"])
+def test_nothing_of_a_frame_leaves_and_little_else(site: Site, film: str, request: pytest.FixtureRequest) -> None:
+    if film == "demo":
+        site.world.run("edgectl", "model", "push", str(INSPECTION))
+        video, model = CLIP, "inspection@1"
+    else:
+        data: Path = request.getfixturevalue("data")
+        bundle(site.world, data, "bundle")
+        site.world.run("edgectl", "model", "push", str(site.world.folder / "bundle"))
+        video, model = data / "video" / "cockatoo.mp4", "mobilenet-v2@1"
+    site.begin(video, model, "edge-node", options=site_broker(site))
+    packets, seconds = steady(site)
+    up, down = kbit_s(packets, seconds, upwards=True), kbit_s(packets, seconds, upwards=False)
+    print(f"\n{film}: {up:.2f} kbit/s up, {down:.2f} kbit/s down")
+    check_wire(site)
+    messages = site.of_node()
+    assert sum(topic.endswith("/durable") for topic, _ in messages) >= STEADY_S - 2
+    assert found_in(messages) == {}
+    assert up <= MOST_KBIT_S
+
+
+def site_broker(site: Site) -> tuple[str, ...]:
+    """The site's own broker for live results, on the node's side of the way."""
+    site.world.start("site-broker", *site.way.inside, "mosquitto", "-p", "1883")
+    return ("--live-broker", "mqtt://127.0.0.1:1883")
+
+
+def test_the_detector_finds_the_frames_of_a_node_without_a_gate(site: Site) -> None:
+    site.world.run("edgectl", "model", "push", str(INSPECTION))
+    site.begin(CLIP, "inspection@1", sys.executable, "-m", "tests.e2e.leaking_node", str(CLIP))
+    until(lambda: [topic for topic, _ in site.of_node() if topic.endswith("/shelf")], "a frame to leave")
+    assert any("JPEG" in line for why in found_in(site.of_node()).values() for line in why)
+
+
+def test_the_node_tells_how_much_stayed(site: Site) -> None:
+    site.world.run("edgectl", "model", "push", str(INSPECTION))
+    site.begin(CLIP, "inspection@1", "edge-node")
+    show = ("edgectl", "node", "show", "cam-3", "--json")
+    shown = until(lambda: json.loads(site.world.run(*show))["traffic"], "metrics")
+    assert shown["bytes_in"] > 0
+    assert shown["by_kind"]["durable"] > 0
+    status = site.world.status()["bytes"]
+    assert status["refused"] == {}
+    assert status["pipelines"]["shelf"] > 0
