@@ -62,13 +62,12 @@ def restricted(unit: str) -> tuple[str, ...]:
 def test_a_model_serves_under_the_restrictions_of_the_units(
     world: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    managers = {}
-    managers["coordinator"] = Manager(tmp_path / "c", monkeypatch)
+    of_coordinator = Manager(tmp_path / "c", monkeypatch)
     coordinator = world.coordinate(under=restricted("coordinator"))
-    managers["node"] = Manager(tmp_path / "n", monkeypatch)
+    of_node = Manager(tmp_path / "n", monkeypatch)
     node = serving_node(world, under=restricted("node"))
-    for who, child in (("node", node), ("coordinator", coordinator)):
-        _spoke_and_ends(managers[who], child)
+    _spoke_and_ends(of_node, node)
+    _spoke_and_ends(of_coordinator, coordinator)
 
 
 def _spoke_and_ends(manager: Manager, child: Child) -> None:
