@@ -8,9 +8,11 @@ Tests start the same object with port 0 and a temporary folder.
 """
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -34,6 +36,7 @@ from coordinator.db.results_database import ResultsDatabase, open_results
 from coordinator.first_root import read_first_root
 from coordinator.fleet.admitted import AdmittedNodes
 from coordinator.fleet.census import take_census
+from coordinator.fleet.commands import Commands
 from coordinator.fleet.comparison import Comparison
 from coordinator.fleet.controller import SUBSCRIBED, Controller
 from coordinator.fleet.deployments import DeploymentService
@@ -54,7 +57,7 @@ from coordinator.registry.roots import TrustRoots
 from coordinator.registry.tidying import tidy_daily
 from coordinator.results.ingest import Collector
 from coordinator.results.tail import TailHub
-from protos.envelope import DESIRED, key_id, public_bytes, seal
+from protos.envelope import COMMAND, DESIRED, key_id, public_bytes, seal
 from protos.fleet.v1 import (
     access_pb2_grpc,
     audit_pb2_grpc,
@@ -161,6 +164,8 @@ class Coordinator:
         )
         self._subscribe(client, SUBSCRIBED, controller.on_message)
         self._subscribe(client, (Kind.DURABLE,), collector.receive)
+        commands = Commands(store, client, partial(_commanded, key), self._topics, utc_now, os.urandom)
+        self._subscribe(client, (Kind.REPLIES,), commands.on_message)
         self._start_collector(collector)
         await self._run(client.start, client.stop)
         self._background(controller.run(), "controller")
@@ -174,7 +179,7 @@ class Coordinator:
             access.wake()
 
         audit = AuditLog(store, utc_now)
-        services = self._services(store, on_changed, facts, publishing, identities)
+        services = self._services(store, on_changed, facts, publishing, commands, identities)
         services.append((audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditService(audit)))
         services.extend(publishing.services())
         services.append((result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(results.query, hub)))
@@ -263,6 +268,7 @@ class Coordinator:
         on_changed: Callable[[Collection[NodeId]], None],
         facts: CoordinatorFacts,
         publishing: Publishing,
+        commands: Commands,
         identities: Identities,
     ) -> list[Service]:
         nodes = NodeService(store, self._topics, utc_now, on_changed)
@@ -272,7 +278,7 @@ class Coordinator:
             (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments)),
             (
                 node_pb2_grpc.add_NodeServiceServicer_to_server,
-                NodeApi(nodes, facts, utc_now, revoke, publishing.trust_roots),
+                NodeApi(nodes, facts, utc_now, revoke, publishing.trust_roots, commands),
             ),
             (access_pb2_grpc.add_AccessServiceServicer_to_server, identities.access_service()),
         ]
@@ -323,6 +329,10 @@ class Coordinator:
         error = None if task.cancelled() else task.exception()
         if error is not None and self.failed is not None and not self.failed.done():
             self.failed.set_exception(error)
+
+
+def _commanded(key: Ed25519PrivateKey, payload: bytes) -> bytes:
+    return seal(COMMAND, payload, key)
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

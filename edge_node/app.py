@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -38,6 +38,7 @@ from edge_node.store.trust import Adopted, Stale, adopt, pipeline_names
 from edge_node.supervisor.actual import Facts
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.clock import Clock, seconds_of
+from edge_node.supervisor.commands import Commands, count, flattened
 from edge_node.supervisor.contact import Contact, Ears
 from edge_node.supervisor.contexts import Contexts, pipeline_settings
 from edge_node.supervisor.control import StatusSocket, socket_folder, state_lock, usable
@@ -65,9 +66,11 @@ from edge_node.supervisor.status import (
 )
 from edge_node.telemetry import system
 from edge_node.telemetry.facts import device_facts
+from edge_node.telemetry.logs import recent
 from edge_node.worker.handle import new_worker
 from edge_node.worker.messages import Worker
 from edge_node.worker.settings import confinement_of, limits_of, sandbox_text
+from protos.command import Verb
 from protos.deployment import Egress, Pipeline
 from protos.desired import Desired
 from protos.errors import ContractError
@@ -78,6 +81,7 @@ from protos.topics import Topics
 from protos.trust import TrustRoot, newest_number
 
 PROGRESS_S = 1.0
+LOG_LINES = 100
 
 log = logging.getLogger(__name__)
 
@@ -115,6 +119,8 @@ class Agent:
         self.registration = Registration(
             config, lambda: self.identity, self._connected, self._on_registered, self._dial
         )
+        verbs = {Verb.LOGS: self._logs, Verb.DIAGNOSTICS: self._diagnostics}
+        self.commands = Commands(folder / "commands.json", verbs, self._now)
         self.reconciler = Reconciler(self.device, self._desired, self._facts, self._on_planned)
         self.on_ready: Callable[[], None] = lambda: None
         self.identity: Identity | None = None
@@ -290,7 +296,13 @@ class Agent:
 
     async def _make_contact(self, identity: Identity) -> None:
         """Begin to talk under an identity, ending an older conversation."""
-        ears = Ears(connected=self._on_connected, desired=self._on_desired, acked=self._on_acked, hello=self._hello)
+        ears = Ears(
+            connected=self._on_connected,
+            desired=self._on_desired,
+            acked=self._on_acked,
+            command=self._on_command,
+            hello=self._hello,
+        )
         tls = partial(node_context, credentials_in(self._folder), self.clock.known)
         contact = Contact(self._config, identity, self.outbox, ears, self._gate(identity), tls)
         old, self.contact = self.contact, contact
@@ -372,6 +384,20 @@ class Agent:
         self.clock.reached(seconds_of(acked.at))
         if acked.stream == self.outbox.stream:
             self.contact.forwarder.acked(acked.through)
+
+    def _on_command(self, sealed: bytes, nonce: str) -> None:
+        if self.identity is None or self.contact is None:
+            return
+        try:
+            self.contact.reply(self.commands.answer(sealed, nonce, self.identity.node, self.identity.trusted))
+        except (Refused, OSError) as error:
+            log.warning("a command was not carried out: %s", error)
+
+    def _logs(self, arguments: Mapping[str, str]) -> Iterable[str]:
+        return list(recent.lines)[-count(arguments, LOG_LINES) :]
+
+    def _diagnostics(self, _: Mapping[str, str]) -> Iterable[str]:
+        return flattened(msgspec.to_builtins(self.status()))
 
     def _hello(self, connection: str) -> Hello:
         assert self.identity is not None

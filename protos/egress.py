@@ -74,6 +74,7 @@ CONTRACT: Mapping[Leaving, Allowance] = MappingProxyType(
         Leaving.PROGRESS: Allowance(1024, fields.Progress),
         Leaving.DURABLE: Allowance(MAX_PAYLOAD, fields.Durable),
         Leaving.METRICS: Allowance(16 * 1024, fields.Metrics),
+        Leaving.REPLIES: Allowance(32 * 1024, fields.Reply),
         Leaving.LIVE: Allowance(MAX_PAYLOAD, fields.Result),
         Leaving.LIVE_STATE: Allowance(160, text=r"[^\x00-\x1f\x7f]{1,160}", may_be_empty=True),
         Leaving.AVAILABILITY: Allowance(16, text="online|offline", may_be_empty=True),

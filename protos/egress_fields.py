@@ -16,6 +16,7 @@ MOST_OUTPUTS = 256
 MOST_VALUES = 16_384
 """Values of one tensor."""
 MOST_DEPLOYMENTS = 64
+MOST_LINES = 200
 MOST_EVENTS = 4096
 """Events of one message."""
 
@@ -80,6 +81,15 @@ class Hello(Allowed, frozen=True):
     revision: int
     stream: Id
     last_seq: int
+
+
+class Reply(Allowed, frozen=True):
+    """The answer to a command."""
+
+    node: Id
+    nonce: Id
+    ok: bool
+    lines: Annotated[tuple[Line, ...], Meta(max_length=MOST_LINES)] = ()
 
 
 class Proof(Allowed, frozen=True):

@@ -8,6 +8,7 @@ from coordinator.api.caller import caller_name, calling_node
 from coordinator.api.convert import node_to_wire, registration_from_wire
 from coordinator.api.errors import Context
 from coordinator.api.facts import CoordinatorFacts
+from coordinator.fleet.commands import Commands
 from coordinator.fleet.nodes import NodeService as Nodes
 from protos.fleet.v1 import node_pb2 as pb
 from protos.fleet.v1.node_pb2_grpc import NodeServiceServicer
@@ -23,12 +24,14 @@ class NodeService(NodeServiceServicer):
         now: Callable[[], datetime],
         on_revoked: Callable[[str], None],
         trust_roots: Callable[[], tuple[bytes, ...]],
+        commands: Commands,
     ) -> None:
         self._nodes = nodes
         self._facts = facts
         self._now = now
         self._on_revoked = on_revoked
         self._trust_roots = trust_roots
+        self._commands = commands
 
     async def RegisterNode(self, request: pb.RegisterNodeRequest, context: Context) -> pb.RegisterNodeReply:
         """Take in what the calling node says of itself; where the broker is."""
@@ -64,3 +67,8 @@ class NodeService(NodeServiceServicer):
         node, cleared = await asyncio.to_thread(delete, request.node, force=request.force, by=caller_name())
         self._on_revoked(node)
         return pb.DeleteNodeReply(node_id=node, cleared_topics=cleared)
+
+    async def CommandNode(self, request: pb.CommandNodeRequest, context: Context) -> pb.CommandNodeReply:
+        """Have a node that is online do something."""
+        node, lines = await self._commands.run(request.node, request.verb, dict(request.arguments))
+        return pb.CommandNodeReply(node_id=node, text="\n".join(lines))

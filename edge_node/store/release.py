@@ -90,11 +90,10 @@ def check_release(wanted: Wanted, papers: Papers, standing: Standing) -> None:
 
 def trustworthy(papers: Papers, roots: Sequence[TrustRoot]) -> Papers:
     """Those of the papers that enough publishers of some root signed: the others are not worth keeping."""
+    releases, downgrades = papers.releases[:MAX_TOLD], papers.downgrades[:MAX_TOLD]
     return Papers(
-        tuple(sealed for sealed in papers.releases if any(_opened((sealed,), open_release, root) for root in roots)),
-        tuple(
-            sealed for sealed in papers.downgrades if any(_opened((sealed,), open_downgrade, root) for root in roots)
-        ),
+        tuple(sealed for sealed in releases if any(_opened((sealed,), open_release, root) for root in roots)),
+        tuple(sealed for sealed in downgrades if any(_opened((sealed,), open_downgrade, root) for root in roots)),
     )
 
 

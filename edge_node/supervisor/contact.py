@@ -23,6 +23,7 @@ from edge_node.outbox.queue import Outbox
 from edge_node.supervisor.identity import Identity
 from edge_node.supervisor.status import LinkReport
 from protos import deployment
+from protos.command import Reply
 from protos.metrics import Metrics
 from protos.reported import Hello, Progress, Reported
 from protos.topics import DELIVERY, Kind, NodeTopic, Topics
@@ -35,6 +36,8 @@ class Ears:
     connected: Callable[[], None]
     desired: Callable[[bytes], None]
     acked: Callable[[bytes], None]
+    command: Callable[[bytes, str], None]
+    """an envelope, and the nonce that its topic names"""
     hello: Callable[[str], Hello]
     """the hello to say on the connection of this id"""
 
@@ -130,6 +133,10 @@ class Contact:
         """Say what was counted; nobody waits for it."""
         self._say(Kind.METRICS, metrics)
 
+    def reply(self, reply: Reply) -> None:
+        """Answer a command."""
+        self._say(Kind.REPLIES, reply, reply.nonce)
+
     def publish_live(self, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any]) -> None:
         """Publish a fresh result under today's names."""
         self.live.publish(pipeline, wanted, event, outputs)
@@ -139,9 +146,9 @@ class Contact:
         live = "" if self.site_broker is None else self.site_broker.state
         return LinkReport(self.uplink.connected, self.uplink.state, registration, live)
 
-    def _say(self, kind: Kind, message: msgspec.Struct) -> bool:
+    def _say(self, kind: Kind, message: msgspec.Struct, name: str | None = None) -> bool:
         payload, delivery = msgspec.json.encode(message), DELIVERY[kind]
-        topic = self._topics.of_node(self._identity.node, kind)
+        topic = self._topics.of_node(self._identity.node, kind, name)
         return self.uplink.publish(topic, payload, qos=delivery.qos, retain=delivery.retain)
 
     def _on_connected(self, connection: str) -> None:
@@ -161,6 +168,8 @@ class Contact:
             self._ears.desired(payload)
         elif topic.kind is Kind.ACKED:
             self._ears.acked(payload)
+        elif topic.kind is Kind.COMMANDS and topic.name is not None:
+            self._ears.command(payload, topic.name)
 
     def _live_sink(self, config: NodeConfig) -> Sink:
         if not config.egress.live:

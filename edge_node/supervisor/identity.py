@@ -160,7 +160,7 @@ class IdentityFile:
         write_durably(self._path, msgspec.json.encode(identity), mode=0o600)
 
     def save_authorities(self, identity: Identity) -> None:
-        """From the next connection on trust the authorities that the newest root names; where it names none, as before."""
+        """From the next connection on trust the authorities that the newest root names, if it names any."""
         root = newest(identity.roots)
         if root is not None and root.authorities:
             write_durably(self._path.with_name(AUTHORITIES), "".join(root.authorities).encode())

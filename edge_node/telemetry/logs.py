@@ -1,10 +1,13 @@
-"""How the agent logs: lines for people or JSON for machines, on standard error. Nothing is decided here."""
+"""How the agent logs: lines for people or JSON for machines, on standard error; the newest are kept in memory."""
 
 import json
 import logging
 import sys
+from collections import deque
 from datetime import UTC, datetime
 from typing import Literal
+
+RECENT_LINES = 500
 
 
 class TextFormatter(logging.Formatter):
@@ -35,10 +38,29 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(document, ensure_ascii=False)
 
 
+class RecentLines(logging.Handler):
+    """The newest lines of the log, for who asks from afar. Exceptions are named, not told whole."""
+
+    def __init__(self, lines: int = RECENT_LINES) -> None:
+        super().__init__()
+        self.lines: deque[str] = deque(maxlen=lines)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep the record as one line."""
+        at = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="seconds")
+        failed = f" ({record.exc_info[1]!r})" if record.exc_info else ""
+        name = record.name.removeprefix("edge_node.")
+        self.lines.append(f"{at} {record.levelname} {name}: {record.getMessage()}{failed}")
+
+
+recent = RecentLines()
+"""Of this process."""
+
+
 def configure_logs(level: str, style: Literal["text", "json"]) -> None:
     """Send this program's logs to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if style == "json" else TextFormatter())
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = [handler, recent]
     root.setLevel(level.upper())

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from edge_node.outbox.events import encode_result
+from protos import command, metrics, reported, result
 from protos import egress_fields as fields
-from protos import metrics, reported, result
 from protos.deployment import MOST_EGRESS, Egress
 from protos.digest import digest_of
 from protos.egress import CONTRACT, Leaving, check, check_request, kind_of
@@ -37,6 +37,7 @@ TWINS = [
     (fields.Reported, reported.Reported),
     (fields.Progress, reported.Progress),
     (fields.Metrics, metrics.Metrics),
+    (fields.Reply, command.Reply),
     (fields.Classified, result.Classified),
     (fields.Detected, result.Detected),
     (fields.Anomaly, result.Anomaly),
@@ -53,6 +54,7 @@ REAL = {
         NODE, 1, 2, DIGEST, "2026-05-01T10:00:00Z", (ReportedDeployment("d", "m", 1, DIGEST, "running"),)
     ),
     Leaving.PROGRESS: Progress("d", "fetch", 10, 100),
+    Leaving.REPLIES: command.Reply(NODE, "5" * 32, True, ("2026-05-01T10:00:00Z INFO app: adopted",)),
     Leaving.METRICS: Metrics("2026-05-01T10:00:00Z", "2026-05-01T09:00:00Z", {"shelf": 10**12}),
 }
 
@@ -185,7 +187,7 @@ def test_no_declaration_is_larger_than_a_message() -> None:
     assert check(Leaving.LIVE, tensor_event(17_000), lambda _: Egress(tensor=MOST_EGRESS)) is not None
 
 
-@pytest.mark.parametrize("kind", [Leaving.ALERTS, Leaving.REPLIES, Leaving.HOMEASSISTANT])
+@pytest.mark.parametrize("kind", [Leaving.ALERTS, Leaving.HOMEASSISTANT])
 def test_of_a_reserved_kind_nothing_leaves(kind: Leaving) -> None:
     refusal = check(kind, b"{}")
     assert refusal is not None
