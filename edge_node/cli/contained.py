@@ -7,7 +7,6 @@ import mmap
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
@@ -139,7 +138,7 @@ def _confined(work: Callable[[], int], confinement: Confinement) -> int:
         confine(confinement, writes=True)
         return ended(work)
     except BaseException:  # noqa: BLE001 - the last frame of this process: a traceback, then the end
-        traceback.print_exc()
+        sys.excepthook(*sys.exc_info())
         return Exit.FAILED
 
 

@@ -2,7 +2,6 @@
 
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,11 +22,9 @@ LIBRARY_FOLDERS = ("site-packages", "dist-packages")
 
 def readable() -> tuple[Path, ...]:
     """What every engine may read here."""
-    paths = sysconfig.get_paths()
-    python = [paths[key] for key in ("stdlib", "platstdlib", "purelib", "platlib")]
-    shared = [f"{sys.base_prefix}/{folder}" for folder in ("lib", "lib64")]
+    python = [f"{prefix}/{folder}" for prefix in {sys.prefix, sys.base_prefix} for folder in ("lib", "lib64")]
     own = [PACKAGES / "edge_node", PACKAGES / "protos"]
-    return (*map(Path, [*SYSTEM, *python, *shared, *_installed(sys.path), *_libraries()]), *own)
+    return (*map(Path, [*SYSTEM, *python, *_installed(sys.path), *_libraries()]), *own)
 
 
 def devices() -> tuple[Path, ...]:
