@@ -92,7 +92,6 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
     state_dir: str
     name: str = ""
-    site: str = ""
     token_file: str | None = None
     labels: dict[str, str] = {}
     coordinator: str | None = None

@@ -24,7 +24,6 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--config", type=Path, metavar="FILE", help="an edge-node.toml; the command line wins")
     parser.add_argument("--name", help="which node of this device, where it has several")
     parser.add_argument("--token-file", metavar="FILE", help="a join token, for a device without identity")
-    parser.add_argument("--site", help="the place whose nodes share a network")
     parser.add_argument(
         "--source",
         action="append",
@@ -68,7 +67,6 @@ def configured(arguments: argparse.Namespace) -> NodeConfig:
     overrides: dict[str, object] = {
         "name": arguments.name,
         "token_file": arguments.token_file,
-        "site": arguments.site,
         "state_dir": arguments.state_dir,
         "coordinator": arguments.coordinator,
         "broker": arguments.broker,

@@ -49,7 +49,7 @@ def seeds() -> dict[str, bytes]:
         "next_trust_root": encode_root(_root(2)),
         "deployment_yaml": (DEMO / "deployment.yaml").read_bytes(),
         "deployment_json": b'{"name":"a","selector":"site=a","model":"m@1","pipelines":[{"name":"s","source":"s"}]}',
-        "node_config": b'name = "cam-3"\nsite = "store-12"\n[sources.line]\nurl = "/dev/video0"\nfps = 5\n',
+        "node_config": b'name = "cam-3"\n[sources.line]\nurl = "/dev/video0"\nfps = 5\n',
         "selector": b"site in (a, b), camera!=left, !gpu",
         "broker_url": b"mqtts://site:secret@broker.example:8883",
         "join_token": JoinToken(bytes(16), bytes(32), ("10.0.0.1:7071",)).text.removeprefix(PREFIX).encode(),

@@ -29,7 +29,7 @@ def test_a_number_out_of_its_bounds_is_refused_by_its_key(text: str, key: str, t
     file = tmp_path / "edge-node.toml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(BadInput, match=key) as refusal:
-        read_config(file, {"name": "cam", "site": "store"})
+        read_config(file, {"name": "cam"})
     assert str(refusal.value).startswith(str(file))
     assert "\n" not in str(refusal.value)
 
@@ -37,15 +37,15 @@ def test_a_number_out_of_its_bounds_is_refused_by_its_key(text: str, key: str, t
 def test_what_the_command_line_says_of_the_live_broker_goes_on_top_of_the_file(tmp_path: Path) -> None:
     file = tmp_path / "edge-node.toml"
     file.write_text("[live]\nurl = 'mqtt://127.0.0.1:1'\nusername = 'file'", encoding="utf-8")
-    config = read_config(file, {"name": "cam", "site": "store", "live": {"username": "line"}})
+    config = read_config(file, {"name": "cam", "live": {"username": "line"}})
     assert config.live == LiveSink("mqtt://127.0.0.1:1", username="line")
 
 
 def test_a_user_name_without_a_live_broker_is_refused() -> None:
     with pytest.raises(BadInput, match="'url' is missing in live"):
-        read_config(None, {"name": "cam", "site": "store", "live": {"username": "line"}})
+        read_config(None, {"name": "cam", "live": {"username": "line"}})
 
 
 @pytest.mark.parametrize("threads", [1, 256])
 def test_threads_within_their_bounds_are_taken(threads: int) -> None:
-    assert read_config(None, {"name": "cam", "site": "store", "threads": threads}).threads == threads
+    assert read_config(None, {"name": "cam", "threads": threads}).threads == threads
