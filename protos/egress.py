@@ -70,7 +70,7 @@ CONTRACT: Mapping[Leaving, Allowance] = MappingProxyType(
     {
         Leaving.STATUS: Allowance(256, fields.Status),
         Leaving.HELLO: Allowance(32 * 1024, fields.Hello),
-        Leaving.REPORTED: Allowance(64 * 1024, fields.Reported),
+        Leaving.REPORTED: Allowance(MAX_PAYLOAD, fields.Reported),
         Leaving.PROGRESS: Allowance(1024, fields.Progress),
         Leaving.DURABLE: Allowance(MAX_PAYLOAD, fields.Durable),
         Leaving.METRICS: Allowance(16 * 1024, fields.Metrics),

@@ -15,8 +15,9 @@ MOST_OUTPUTS = 256
 """Outputs of one result."""
 MOST_VALUES = 16_384
 """Values of one tensor."""
-MOST_DEPLOYMENTS = 64
+MOST_DEPLOYMENTS = 256
 MOST_LINES = 200
+LONGEST_LINE = 500
 MOST_EVENTS = 4096
 """Events of one message."""
 
@@ -28,7 +29,7 @@ Word = Annotated[str, Meta(max_length=64)]
 """A version, a unit, a hostname, a urn."""
 Label = Annotated[str, Meta(max_length=160)]
 """The longest of ImageNet has 121 characters."""
-Line = Annotated[str, Meta(max_length=500)]
+Line = Annotated[str, Meta(max_length=LONGEST_LINE)]
 """A line for people."""
 Topic = Annotated[str, Meta(max_length=400)]
 

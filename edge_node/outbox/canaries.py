@@ -9,6 +9,7 @@ import msgspec
 
 from edge_node.outbox.events import Draft, PipelineContext, encode_result
 from edge_node.pipeline.observation import Observation
+from protos.command import Reply
 from protos.digest import digest_of
 from protos.egress import CONTRACT, Leaving
 from protos.identity import NodeId, StreamId
@@ -19,6 +20,7 @@ from protos.topics import Kind, Topics
 
 NODE, STREAM = NodeId("0" * 32), StreamId("0" * 32)
 SITE, NAME, PIPELINE = "site", "node", "canary"
+NONCE = "0" * 32
 CANARY_TIME = "2026-05-01T10:00:00.000Z"
 
 
@@ -65,6 +67,8 @@ def ordinary(topics: Topics) -> Iterator[Canary]:
     }
     for kind, message in said.items():
         yield Canary(str(kind), topics.of_node(NODE, kind), msgspec.json.encode(message), may_leave=True)
+    reply = msgspec.json.encode(Reply(NODE, NONCE, True, ("up 3 s",)))
+    yield Canary("replies", topics.of_node(NODE, Kind.REPLIES, NONCE), reply, may_leave=True)
     event = _event(_label("cat"))
     yield Canary("durable", topics.of_node(NODE, Kind.DURABLE), _array(event), may_leave=True)
     yield Canary("live", live, event, may_leave=True)

@@ -10,6 +10,7 @@ from edge_node.supervisor.actual import Actual
 from edge_node.supervisor.intent import chosen_session
 from edge_node.supervisor.steps import Step, Wait
 from protos.desired import DesiredDeployment
+from protos.egress_fields import LONGEST_LINE
 from protos.identity import NodeId
 from protos.reported import Proof, Reported, ReportedDeployment
 
@@ -30,7 +31,7 @@ def reported(
         refusal: why the newest document was not adopted, or empty.
     """
     if adopted is None:
-        return Reported(node, 0, 0, None, at, refusal=refusal)
+        return Reported(node, 0, 0, None, at, refusal=refusal[:LONGEST_LINE])
     desired = adopted.desired
     return Reported(
         node=node,
@@ -39,7 +40,7 @@ def reported(
         desired_digest=adopted.digest,
         at=at,
         deployments=tuple(_deployment(target, actual, plan) for target in desired.deployments),
-        refusal=refusal,
+        refusal=refusal[:LONGEST_LINE],
     )
 
 
@@ -53,7 +54,7 @@ def _deployment(target: DesiredDeployment, actual: Actual, plan: Sequence[Step])
         version=target.version,
         digest=target.digest,
         phase=phase,
-        reason=reason,
+        reason=reason[:LONGEST_LINE],
         variant=None if proof is None else proof.file,
         engine=None if proof is None else proof.engine,
         engine_version=None if proof is None else proof.engine_version,

@@ -6,6 +6,7 @@ gate, shows that the detector finds a frame.
 """
 
 import json
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -31,6 +32,7 @@ class Site:
     """A node behind one way out, with its coordinator on the other end."""
 
     world: Fleet
+    coordinator: Child
     way: Way
     recorder: Recorder
     said: Child
@@ -72,9 +74,9 @@ def site(tmp_path: Path) -> Iterator[Site]:
     with fleet(tmp_path) as world, one_way_out() as way, Recorder(way.interface) as recorder:
         ports = ("--port", "0", "--enroll-port", "0", "--broker-port", "0")
         world.run("edge-coordinator", "init", "--dir", "coord", "--host", "0.0.0.0", *ports, "--no-announce")
-        world.coordinate()
+        coordinator = world.coordinate()
         said = world.start("said", "mosquitto_sub", *world.broker_login(), "-t", "#", "-F", "%t %x")
-        yield Site(world, way, recorder, said)
+        yield Site(world, coordinator, way, recorder, said)
 
 
 def steady(site: Site) -> tuple[list[Packet], float]:
@@ -95,7 +97,7 @@ def check_wire(site: Site) -> None:
     """From beginning to end: TLS to the coordinator's ports, and nothing else but finding the neighbour."""
     packets = site.recorder.packets()
     assert {packet.protocol for packet in packets} <= {TCP, ARP, IPV6}
-    known = {int(site.world.address.rpartition(":")[2]), site.world.broker_port}
+    known = {int(port) for port in re.findall(r":(\d+)\b", site.coordinator.output().split(" (", 1)[0])}
     for (upwards, ports), content in streams(packets).items():
         assert set(ports) & known
         assert content[:2] == b"\x16\x03", f"no TLS handshake: {content[:16]!r}"
