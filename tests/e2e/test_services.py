@@ -2,6 +2,7 @@
 
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -22,6 +23,11 @@ import signal, sys, time
 from edge_node.cli import main
 signal.signal(signal.SIGUSR1, lambda number, frame: time.sleep(4))  # in the main thread, where the event loop turns
 sys.exit(main(sys.argv[1:]))
+"""
+CONFINED = """
+from edge_node.sandbox.confine import confine
+from edge_node.sandbox.confinement import Confinement
+print(confine(Confinement(), writes=True).text)
 """
 
 
@@ -77,6 +83,17 @@ def _spoke_and_ends(manager: Manager, child: Child) -> None:
     assert "STOPPING=1" in manager.listen()
     manager.close()
     assert "Operation not permitted" not in child.output()
+
+
+def test_a_worker_confines_itself_under_the_unit_as_it_does_without(tmp_path: Path) -> None:
+    bare = tmp_path / "bare.service"
+    bare.write_text("")
+    confined = [
+        subprocess.run([*RESTRICTED, unit, sys.executable, "-c", CONFINED], capture_output=True, text=True, cwd=ROOT)
+        for unit in (UNITS["node"], str(bare))
+    ]
+    assert confined[0].stdout == confined[1].stdout
+    assert confined[0].stdout, confined[0].stderr
 
 
 def test_the_restrictions_hold(tmp_path: Path) -> None:
