@@ -21,7 +21,8 @@ def test_no_canary_leaves_and_every_ordinary_message_does() -> None:
     report = report_of(EgressLimits())
     assert report.passed
     assert {trial.message for trial in report.trials if trial.left} == {
-        "status", "hello", "reported", "progress", "metrics", "durable", "live", "live_state", "availability", "replies",
+        "status", "hello", "reported", "progress", "metrics", "durable", "live", "live_state", "availability",
+        "replies",
     }  # fmt: skip
     assert len(report.trials) > 30
 

@@ -38,7 +38,6 @@ TWINS = [
     (fields.Progress, reported.Progress),
     (fields.Reply, command.Reply),
     (fields.Metrics, metrics.Metrics),
-    (fields.Reply, command.Reply),
     (fields.Classified, result.Classified),
     (fields.Detected, result.Detected),
     (fields.Anomaly, result.Anomaly),
@@ -56,7 +55,6 @@ REAL = {
     ),
     Leaving.PROGRESS: Progress("d", "fetch", 10, 100),
     Leaving.REPLIES: command.Reply(NODE, "5" * 32, True, ("2026-05-01T10:00:00Z INFO app: adopted",)),
-    Leaving.REPLIES: command.Reply(NODE, "0" * 32, True, ("up 3 s",)),
     Leaving.METRICS: Metrics("2026-05-01T10:00:00Z", "2026-05-01T09:00:00Z", {"shelf": 10**12}),
 }
 
