@@ -58,7 +58,7 @@ def read_bundle(folder: Path) -> LocalBundle:
         raise BadInput(f"{folder} has no {MANIFEST}: make a bundle with edgectl model init")
     _refuse_link(folder / MANIFEST)
     try:
-        with (folder / MANIFEST).open("rb") as file, naming(MANIFEST, "a manifest"):
+        with (folder / MANIFEST).open("rb") as file, naming(MANIFEST, "a text in UTF-8"):
             manifest = parse_manifest(manifest_text(file))
         files = tuple(_local_file(path, folder) for path in _paths(folder))
         missing = missing_files(manifest, {file.entry.path for file in files})

@@ -41,7 +41,7 @@ def read_bundle(folder: Path) -> Bundle:
         BadInput: no model.toml, a wrong one, a file that it names is missing, labels that are no text.
     """
     try:
-        with (folder / MANIFEST).open("rb") as file, naming(MANIFEST, "a manifest"):
+        with (folder / MANIFEST).open("rb") as file, naming(MANIFEST, "a text in UTF-8"):
             manifest = parse_manifest(manifest_text(file))
     except OSError as error:
         raise BadInput(f"{folder / MANIFEST}: {error.strerror}: give a folder with a {MANIFEST}") from None

@@ -188,7 +188,7 @@ async def test_a_version_in_use_is_not_deleted_and_its_deployments_are_named(
         (lambda bundle: (bundle / "model.toml").unlink(), "has no model.toml: make a bundle with edgectl model init"),
         (lambda bundle: (bundle / "m.onnx").unlink(), "names files that are not there: m.onnx"),
         (lambda bundle: (bundle / "model.toml").write_text(TOML.replace("engine", "engin")), "did you mean 'engine'"),
-        (lambda bundle: (bundle / "model.toml").write_bytes(b"\xff"), "is not UTF-8 text"),
+        (lambda bundle: (bundle / "model.toml").write_bytes(b"\xff"), "is not a text in UTF-8"),
         (lambda bundle: (bundle / "link").symlink_to("/etc/passwd"), "link is not a plain file"),
         (
             lambda bundle: (bundle / "model.toml").unlink() or (bundle / "model.toml").symlink_to("/etc/passwd"),
