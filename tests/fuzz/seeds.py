@@ -20,6 +20,8 @@ from protos.release import Downgrade, Release, encode
 from protos.reported import Acked, Facts, Hello, Reported, ReportedDeployment, Status
 from protos.trust import Signer, TrustRoot, encode_root
 from tests.fuzz.targets import CORPUS, ID, KEY
+from tests.hostile.onnx_files import function_chain
+from tests.hostile.tflite_files import calling
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo"
 THEN = datetime(2026, 5, 1, 10, tzinfo=UTC)
@@ -65,6 +67,8 @@ def seeds() -> dict[str, bytes]:
         "image": _picture(),
         "wave": _sound(),
         "golden_vector": (DEMO / "inspection" / "golden" / "0.npz").read_bytes(),
+        "onnx_model": function_chain(4),
+        "tflite_model": calling(1),
     }
 
 

@@ -27,6 +27,8 @@ from edge_node.errors import NearfieldError as NodeError
 from edge_node.outbox.acked import accept_acked
 from edge_node.pipeline.golden import read_vector
 from edge_node.store.trust import opened
+from protos.admission.onnx import check_onnx
+from protos.admission.tflite import check_tflite
 from protos.broker_url import parse_broker_url
 from protos.bundle import Input, parse_manifest
 from protos.deployment import parse_deployment
@@ -154,4 +156,6 @@ TARGETS: dict[str, Target] = {
     "image": Target(_file(_frames, ".jpg")),
     "wave": Target(_file(lambda path: _sound(path, Input(kind="audio", rate=16000)), ".wav")),
     "golden_vector": Target(_file(read_vector, ".npz")),
+    "onnx_model": Target(lambda data: check_onnx(memoryview(data), lambda _: None)),
+    "tflite_model": Target(lambda data: check_tflite(memoryview(data))),
 }
