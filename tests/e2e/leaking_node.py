@@ -21,7 +21,7 @@ def first_frame(video: str) -> bytes:
     with av.open(video) as container:
         frame = next(container.decode(video=0))
         file = io.BytesIO()
-        frame.to_image().resize((160, 96)).save(file, "JPEG")
+        frame.to_image().resize((160, 96)).save(file, "JPEG")  # type: ignore[no-untyped-call]
     return file.getvalue()
 
 
@@ -34,7 +34,7 @@ def leak(frame: bytes) -> None:
         publish(live, pipeline, wanted, frame, outputs)
 
     Gate.refusal = lambda *_: None  # type: ignore[method-assign]
-    Live.publish = publish_frame  # type: ignore[method-assign]
+    Live.publish = publish_frame  # type: ignore[method-assign, assignment]
 
 
 if __name__ == "__main__":
