@@ -92,6 +92,8 @@ class Coordinator:
         self._api: ApiServer | None = None
         self._enrollment: ApiServer | None = None
         self._link: BrokerClient | None = None
+        self.identities: Identities | None = None
+        """known after `start`"""
         self.broker_url = ""
         """where nodes and subscribers connect; known after `start`"""
         self.broker_kind: Literal["managed", "embedded", "external"] = "external"
@@ -139,7 +141,7 @@ class Coordinator:
         key = read_signing_key(self._folder)
         self._parts.enter_context(held(self._folder))
         store, results = await self._open_store(), await self._open_results()
-        identities = await self._open_identities(store)
+        identities = self.identities = await self._open_identities(store)
         blobs, hub = Blobs(self._folder.bundles), TailHub()
         await asyncio.to_thread(blobs.prepare)
         files = TlsFiles(self._folder.authorities, self._folder.server_certificate, self._folder.server_key)
