@@ -141,7 +141,7 @@ class AuditedCalls(grpc.aio.ServerInterceptor):
                 await self._failed(pending, error, counts=counts)
                 raise
             if counts and not pending.recorded:
-                await asyncio.to_thread(self._log.record, replace(pending.act, outcome="no change"))
+                await asyncio.to_thread(self._log.record, pending.act)
             return answer
 
         return reply
