@@ -8,7 +8,9 @@ import pytest
 from paho.mqtt.client import Client
 
 from edge_node.link.connection import Connection, Message, Opening
+from edge_node.link.gate import Gate
 from protos.broker_url import Broker
+from protos.topics import Topics
 from tests.open_gate import OpenGate
 
 CONNACK = b"\x20\x02\x00\x00"
@@ -67,3 +69,39 @@ async def _accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) ->
     while await reader.read(100):
         pass
     writer.close()
+
+
+class Silent(Listener):
+    """Publishes nothing by itself."""
+
+    def on_open(self) -> None:
+        self.opened.set()
+
+
+@pytest.mark.parametrize("gate", [Gate(Topics()), OpenGate()], ids=["gate", "control arm: no gate"])
+async def test_neither_will_nor_greeting_nor_farewell_go_round_the_gate(gate: Gate) -> None:
+    heard = bytearray()
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(CONNACK)
+        while part := await reader.read(65536):
+            heard.extend(part)
+        writer.close()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0, family=socket.AF_INET)
+    picture = Message("edge/v1/live/s/n/p", b"\xff\xd8\xff\xe0" + bytes(200), 0, retain=False)
+    opening = Opening("c", "node", will=picture, greeting=(picture,), farewell=(picture,))
+    listener = Silent()
+    broker = Broker("127.0.0.1", server.sockets[0].getsockname()[1])
+    connection = listener.connection = Connection(broker, opening, listener, asyncio.get_running_loop(), gate)
+    await asyncio.to_thread(connection.open)
+    async with asyncio.timeout(10):
+        await listener.opened.wait()
+    assert connection.publish(*_parts(picture)) is isinstance(gate, OpenGate)
+    await asyncio.to_thread(connection.close)
+    server.close()
+    assert heard.count(b"\xff\xd8\xff") == (4 if isinstance(gate, OpenGate) else 0)
+
+
+def _parts(message: Message) -> tuple[str, bytes, int, bool]:
+    return message.topic, message.payload, message.qos, message.retain
