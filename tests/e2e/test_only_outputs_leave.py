@@ -12,9 +12,11 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from protos.packing import unpacked
 from tests.e2e.fleet import INSPECTION, Child, Fleet, bundle, fleet, until
 from tests.e2e.frame_content import evidence
 from tests.e2e.one_way_out import ARP, IPV6, TCP, Packet, Recorder, Way, one_way_out, streams
@@ -60,8 +62,8 @@ class Site:
 
     def messages(self) -> list[tuple[str, bytes]]:
         """What the node has said, as the broker passed it on, behind TLS."""
-        lines = (line.partition(b" ") for line in self.said.log.read_bytes().splitlines())
-        return [(topic.decode(), bytes.fromhex(payload.decode())) for topic, _, payload in lines]
+        lines = re.findall(r"^(edge/\S+) ([0-9a-f]*)\n", self.said.output(), re.MULTILINE)
+        return [(topic, unpacked(bytes.fromhex(payload))) for topic, payload in lines]
 
     def of_node(self) -> list[tuple[str, bytes]]:
         """Those of the node itself."""
@@ -97,9 +99,9 @@ def check_wire(site: Site) -> None:
     """From beginning to end: TLS to the coordinator's ports, and nothing else but finding the neighbour."""
     packets = site.recorder.packets()
     assert {packet.protocol for packet in packets} <= {TCP, ARP, IPV6}
-    known = {int(port) for port in re.findall(r":(\d+)\b", site.coordinator.output().split(" (", 1)[0])}
+    known = {int(port) for port in re.findall(r"\d:(\d+) ", site.coordinator.output())}
     for (upwards, ports), content in streams(packets).items():
-        assert set(ports) & known
+        assert set(ports) & known, f"{ports}, {upwards=}: {content[:80]!r}"
         assert content[:2] == b"\x16\x03", f"no TLS handshake: {content[:16]!r}"
         assert upwards or ports[0] in known
 
@@ -147,8 +149,12 @@ def test_the_node_tells_how_much_stayed(site: Site) -> None:
     site.world.run("edgectl", "model", "push", str(INSPECTION))
     site.begin(CLIP, "inspection@1", "edge-node")
     show = ("edgectl", "node", "show", "cam-3", "--json")
-    shown = until(lambda: json.loads(site.world.run(*show))["traffic"], "metrics")
-    assert shown["bytes_in"] > 0
+
+    def told() -> dict[str, Any] | None:
+        traffic: dict[str, Any] | None = json.loads(site.world.run(*show))["traffic"]
+        return traffic if traffic and traffic["bytes_in"] else None
+
+    shown = until(told, "metrics")
     assert shown["by_kind"]["durable"] > 0
     status = site.world.status()["bytes"]
     assert status["refused"] == {}
