@@ -51,7 +51,11 @@ def test_what_is_recorded_is_read_back_and_chained(log: AuditLog) -> None:
 
 
 def test_writers_that_come_together_make_one_chain(log: AuditLog) -> None:
-    threads = [threading.Thread(target=lambda: [log.record(ACT) for _ in range(10)]) for _ in range(4)]
+    def ten() -> None:
+        for _ in range(10):
+            log.record(ACT)
+
+    threads = [threading.Thread(target=ten) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
