@@ -34,6 +34,8 @@ def answer(connection, port):
         connection.settimeout(3)
         connection.sendall(MQTT if port == 8883 else HTTP2)
         return connection.recv(64).hex()
+    except ssl.SSLError:
+        return "SSLError"
     except OSError as error:
         return type(error).__name__
 
