@@ -17,7 +17,7 @@ from typing import Protocol
 from edge_node.errors import BadInput
 from edge_node.link.connection import Connection, Opening, Tls
 from edge_node.link.gate import Gate
-from edge_node.link.session import Backoff, next_attempt, reconnect_delay
+from edge_node.link.session import Backoff, next_attempt, next_short, reconnect_delay, rivalry
 from protos.broker_url import Broker
 
 ANSWER_TIMEOUT_S = 10.0
@@ -53,6 +53,7 @@ class Keeper:
         self._changed = asyncio.Event()
         self._over = self._renewing = False
         self._stopping = False
+        self._short = 0
         self._task: asyncio.Task[None] | None = None
         self.state = f"not connected to {broker.safe_url}"
         """One line for people: connected, or why not."""
@@ -106,7 +107,8 @@ class Keeper:
     async def _keep(self) -> None:
         attempt = 0
         while not self._stopping:
-            attempt = next_attempt(attempt, await self._one_connection())
+            lasted_s = await self._one_connection()
+            attempt, self._short = next_attempt(attempt, lasted_s), next_short(self._short, lasted_s)
             delay = reconnect_delay(self._backoff, attempt - 1, self._refused, random.random())  # noqa: S311 (jitter)
             await self._until(lambda: False, delay)
 
@@ -146,6 +148,7 @@ class Keeper:
         return condition()
 
     def _say(self, state: str) -> None:
+        state = rivalry(state, self._short)
         if state != self.state:
             log.log(logging.INFO if self.connected else logging.WARNING, "%s", state)
         self.state = state

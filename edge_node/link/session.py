@@ -16,6 +16,14 @@ ADVICE = {
     "Unsupported protocol version": "the broker must speak MQTT 3.1.1",
 }
 
+SHORT_S = 60.0
+"""A broker that ends connections sooner, time and again, has given them to somebody else."""
+RIVAL_AFTER = 4
+RIVAL = (
+    "connections are taken over time and again: does another device use this node's identity (a copied disk)? "
+    "Give one of them its own with edge-node enroll TOKEN --again"
+)
+
 
 @dataclass(frozen=True)
 class Backoff:
@@ -47,6 +55,18 @@ def reconnect_delay(backoff: Backoff, attempt: int, refused: bool, random: float
 def next_attempt(attempt: int, connected_s: float) -> int:
     """The count of failed attempts after a connection that lasted so long (0: it never came to be)."""
     return 0 if connected_s >= LASTING_S else attempt + 1
+
+
+def next_short(short: int, connected_s: float) -> int:
+    """The count of short connections in a row after one that lasted so long (0: it never came to be)."""
+    if connected_s >= SHORT_S:
+        return 0
+    return short + (connected_s > 0)
+
+
+def rivalry(state: str, short: int) -> str:
+    """The state of a link, with what many short connections in a row mean."""
+    return f"{state}; {RIVAL}" if short >= RIVAL_AFTER else state
 
 
 def refusal(url: str, reason: str) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import shutil
 import stat
 import time
 from collections.abc import AsyncIterator, Callable
@@ -186,6 +187,22 @@ async def test_a_device_whose_clock_is_wrong_comes_back_and_knows_the_time(tmp_p
             assert clock.time[:10] == f"{datetime.now(UTC):%Y-%m-%d}"
             assert agent.status().identity.trouble == ""
         assert 0 < ClockFile(folder / "clock.json").load() <= time.time() + 1
+
+
+async def test_two_devices_with_one_identity_both_say_so_and_a_new_one_ends_it(tmp_path: Path) -> None:
+    folder, copy = tmp_path / "node", tmp_path / "copy"
+    async with running_coordinator(tmp_path / "coord") as coordinator:
+        await enrolled(coordinator, folder)
+        shutil.copytree(folder, copy)
+        async with running(folder) as agent, running(copy) as clone:
+            await until(lambda: "a copied disk" in agent.status().link.broker, "the node to say so")
+            await until(lambda: "a copied disk" in clone.status().link.broker, "its clone to say so")
+            await enroll(copy, await join_token(coordinator), Applicant(name="cam-4"))
+            await until(lambda: clone.identity is not None and clone.identity.former, "an identity of its own")
+            offer(agent, 10)
+            offer(clone, 10)
+            await delivered(agent, 10)
+            await delivered(clone, 10)
 
 
 async def test_no_secret_is_ever_logged_and_files_are_for_their_owner(

@@ -50,3 +50,13 @@ def test_a_refusal_is_one_line_with_advice() -> None:
         "check the user name, the password and the broker's access rules"
     )
     assert session.refusal("mqtt://h:1883", "Banned").endswith("see the broker's log")
+
+
+def test_connections_that_are_taken_over_time_and_again_say_that_a_disk_may_be_a_copy() -> None:
+    short = 0
+    for lasted_s in (3.0, 0.0, 20.0, 0.0, 59.0):
+        short = session.next_short(short, lasted_s)
+        assert session.rivalry("lost", short) == "lost"
+    short = session.next_short(short, 5.0)
+    assert "a copied disk" in session.rivalry("lost", short)
+    assert session.rivalry("lost", session.next_short(short, 60.0)) == "lost"
