@@ -35,7 +35,7 @@ async def endless(_request: object, _context: object) -> AsyncIterator[int]:
 
 async def guarded(guard: Guard, *names: bytes) -> AsyncIterator[Any]:
     """The stream behind the guard."""
-    handler: Any = grpc.unary_stream_rpc_method_handler(endless)  # type: ignore[arg-type]
+    handler: Any = grpc.unary_stream_rpc_method_handler(endless)
 
     async def continuation(_details: object) -> Any:
         return handler
