@@ -150,7 +150,7 @@ class Coordinator:
         assert address is not None  # without one the coordinator has its own
         client = self._link = BrokerClient(address)
         access = AccessControl(identities.access, client, own, self._topics)
-        identities.on_access_changed = access.wake
+        identities.on_access_changed, identities.access_settled = access.wake, access.settle
         controller = self._controller(store, client, key)
         client.when_connected(controller.on_connected)
         admits = AdmittedNodes(store, identities.revocations.is_revoked)

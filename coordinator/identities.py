@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import Callable, Collection
+from collections.abc import Awaitable, Callable, Collection
 from datetime import datetime, timedelta
 
 from coordinator.api.access_service import AccessService
@@ -64,6 +64,8 @@ class Identities:
         self.own = OwnCertificate(folder, self.authority, own_names(hosts, machine_name(), ()), now)
         self.on_access_changed: Callable[[], None] = lambda: None
         """called on the event loop when others are refused, or somebody new has an identity"""
+        self.access_settled: Callable[[], Awaitable[None]] = _at_once
+        """returns when the broker knows of somebody new"""
         self.revocations = Revocations(store, self._access_changed)
         self.enrollment_port = config.enroll_port
         """where devices enroll; with port 0 set after the server's start"""
@@ -89,7 +91,7 @@ class Identities:
 
     def access_service(self) -> AccessService:
         """The API's service for tokens and credentials."""
-        return AccessService(self.tokens, self.credentials, self.authority.authorities, self._access_changed)
+        return AccessService(self.tokens, self.credentials, self.authority.authorities, self._settled)
 
     def enrollment_service(
         self,
@@ -110,7 +112,7 @@ class Identities:
         )
         facts = EnrollmentFacts(self.authority.authorities, coordinator, broker_url, topics.prefix, trusted_keys)
         return EnrollmentService(
-            enrollments, facts, secret, lambda payload: seal(TIME, payload, key), trust_roots, self._now
+            enrollments, facts, secret, lambda payload: seal(TIME, payload, key), trust_roots, self._now, self._settled
         )
 
     async def keep_certificate(self, on_renewed: Callable[[], None]) -> None:
@@ -127,6 +129,9 @@ class Identities:
     def _access_changed(self) -> None:
         self.on_access_changed()
 
+    async def _settled(self) -> None:
+        await self.access_settled()
+
     def _advertised(self) -> tuple[str, ...]:
         return advertised(self._config.advertise, self._config.host, self.enrollment_port, self._addresses)
 
@@ -134,3 +139,7 @@ class Identities:
 def _hosts(addresses: tuple[str, ...]) -> tuple[str, ...]:
     """Host names of the addresses that join tokens name."""
     return tuple(address.rpartition(":")[0] or address for address in addresses)
+
+
+async def _at_once() -> None:
+    """Nobody has to be told."""

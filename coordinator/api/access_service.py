@@ -1,7 +1,7 @@
 """AccessService: join tokens, credentials, and taking either away."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from coordinator.api.caller import caller_name
@@ -16,19 +16,22 @@ from protos.moments import rfc3339
 
 
 class AccessService(AccessServiceServicer):
-    """Converts, asks the fleet, converts. `authorities` go with every certificate; `on_issued` is called after one."""
+    """Converts, asks the fleet, converts.
+
+    `authorities` go with every certificate; `settled` returns when the broker knows of a new one.
+    """
 
     def __init__(
         self,
         tokens: JoinTokens,
         credentials: CredentialService,
         authorities: tuple[bytes, ...],
-        on_issued: Callable[[], None] = lambda: None,
+        settled: Callable[[], Awaitable[None]],
     ) -> None:
         self._tokens = tokens
         self._credentials = credentials
         self._authorities = authorities
-        self._on_issued = on_issued
+        self._settled = settled
 
     async def CreateJoinTokens(self, request: pb.CreateJoinTokensRequest, context: Context) -> pb.CreateJoinTokensReply:
         """Make tokens for a site."""
@@ -61,7 +64,7 @@ class AccessService(AccessServiceServicer):
         """A certificate for a person or a program."""
         issue = self._credentials.issue
         issued = await asyncio.to_thread(issue, request.role, request.name, request.csr, request.days)
-        self._on_issued()
+        await self._settled()
         return self._issued(issued)
 
     async def ListCredentials(self, request: pb.ListCredentialsRequest, context: Context) -> pb.ListCredentialsReply:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -50,6 +50,7 @@ class EnrollmentService(EnrollmentServiceServicer):
         sign_time: Callable[[bytes], bytes],
         trust_roots: Callable[[], tuple[bytes, ...]],
         now: Callable[[], datetime],
+        settled: Callable[[], Awaitable[None]],
     ) -> None:
         self._enrollments = enrollments
         self._facts = facts
@@ -57,6 +58,7 @@ class EnrollmentService(EnrollmentServiceServicer):
         self._sign_time = sign_time
         self._trust_roots = trust_roots
         self._now = now
+        self._settled = settled
 
     async def GetAuthority(self, request: pb.GetAuthorityRequest, context: Context) -> pb.Authority:
         """The authority that signed this server's certificate."""
@@ -66,7 +68,9 @@ class EnrollmentService(EnrollmentServiceServicer):
         """Use up a token."""
         facts = facts_from_wire(request.facts_json)
         application = Application(request.secret, request.csr, request.name, dict(request.labels), facts)
-        return await self._answer(await asyncio.to_thread(self._enrollments.enroll, application))
+        identity = await asyncio.to_thread(self._enrollments.enroll, application)
+        await self._settled()  # it connects to the broker at once
+        return await self._answer(identity)
 
     async def GetChallenge(self, request: pb.GetChallengeRequest, context: Context) -> pb.Challenge:
         """A challenge, and the time."""
@@ -94,5 +98,6 @@ class EnrollmentService(EnrollmentServiceServicer):
             trusted_keys=self._facts.trusted_keys,
             name=identity.node.name if identity.node else "",
             site=identity.node.site if identity.node else "",
+            replaces=identity.replaces or "",
             trust_roots=await asyncio.to_thread(self._trust_roots),
         )

@@ -2,7 +2,8 @@
 
     control = AccessControl(load, client, own, topics)
     await control.run()         # for ever
-    control.wake()              # somebody was enrolled, renamed, revoked
+    control.wake()              # somebody was renamed, revoked
+    await control.settle()      # somebody was enrolled, and will come at once
 
 Level-triggered: being woken means nothing but that it is time to look. The embedded broker is handed the table. A
 Mosquitto is asked, over the coordinator's own connection, what its dynamic security plugin holds, and told what is
@@ -26,6 +27,7 @@ from protos.topics import Topics
 
 ANSWER_S = 10.0
 RETRY_S = 5.0
+SETTLE_S = 3.0
 EVERY_S = 15.0
 """how often the table is looked at where nobody says that it changed"""
 PAGE = 100
@@ -67,7 +69,7 @@ class AccessControl:
         self._own = own
         self._topics = topics
         self._plugin = None if own is not None and own.kind == "embedded" else Plugin(client, answer_s)
-        self._due = asyncio.Event()
+        self._due, self._idle = asyncio.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._table: AccessTable | None = None
         self._said = ""
@@ -77,6 +79,13 @@ class AccessControl:
         """The table may be another. Thread-safe."""
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._due.set)
+
+    async def settle(self) -> None:
+        """The table is another: return when the broker knows, or after some patience where it is away."""
+        self._idle.clear()
+        self._due.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), SETTLE_S)
 
     async def run(self) -> None:
         """Bring the rules about whenever it is time, for ever."""
@@ -95,6 +104,8 @@ class AccessControl:
 
     async def _is_due(self) -> bool:
         """Wait until it is time; whether somebody said so. Another process may change the tables and wake nobody."""
+        if not self._due.is_set():
+            self._idle.set()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._due.wait(), EVERY_S)
         woken = self._due.is_set()

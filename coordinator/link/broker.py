@@ -204,8 +204,7 @@ def own_identity(url: str, tls: TlsFiles) -> Broker:
     Raises:
         ContractError: not a broker URL.
     """
-    files = {"ca_file": str(tls.ca), "cert_file": str(tls.certificate), "key_file": str(tls.key)}
-    broker = parse_broker_url(url, **files)
+    broker = parse_broker_url(url, ca_file=str(tls.ca), cert_file=str(tls.certificate), key_file=str(tls.key))
     return replace(broker, host=dialled(broker.host), server_name=SERVER_NAME)
 
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,9 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from coordinator.app import Coordinator
+from coordinator.authority.certificates import CLIENT
+from coordinator.authority.files import read_authority
+from coordinator.authority.keys import key_pem, new_key
 from coordinator.cli.secret_file import write_secret
 from coordinator.errors import BadInput
 from coordinator.folder import Folder, read_signing_key
@@ -31,6 +35,7 @@ from protos.fleet.v1.node_pb2_grpc import NodeServiceStub
 from protos.identity import NodeId, stream_id
 from protos.reported import Facts, Hello, Status
 from protos.topics import Kind, Topics
+from tests.conformance.broker_world import with_observer
 from tests.coordinators import admin, edgectl, enrolled, registered, running_coordinator
 
 TOPICS = Topics()
@@ -84,10 +89,16 @@ class Watcher:
         await self.changed.wait()
 
 
+@pytest.fixture(autouse=True)
+def observer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Own brokers let a tester in who sees everything: on Mosquitto the coordinator's login has one connection."""
+    with_observer(monkeypatch)
+
+
 @asynccontextmanager
 async def watching(coordinator: Coordinator) -> AsyncIterator[Watcher]:
-    """A watcher for the block, with the coordinator's own login."""
-    watcher = Watcher(own_identity(coordinator.broker_url, files_of(coordinator.folder)))
+    """A watcher for the block."""
+    watcher = Watcher(own_identity(coordinator.broker_url, observer_files(coordinator.folder)))
     await watcher.client.start()
     try:
         yield watcher
@@ -95,9 +106,15 @@ async def watching(coordinator: Coordinator) -> AsyncIterator[Watcher]:
         await watcher.client.stop()
 
 
-def files_of(folder: Folder) -> TlsFiles:
-    """The coordinator's own files."""
-    return TlsFiles(folder.authorities, folder.server_certificate, folder.server_key)
+def observer_files(folder: Folder) -> TlsFiles:
+    """The observer's login."""
+    made, key = folder.root / "observer", new_key()
+    made.mkdir(exist_ok=True)
+    authority = read_authority(folder)
+    issued = authority.issue(key.public_key(), "tester-observer", CLIENT, timedelta(hours=1), datetime.now(UTC))
+    (made / "certificate").write_bytes(issued.pem)
+    (made / "key").write_bytes(key_pem(key))
+    return TlsFiles(folder.authorities, made / "certificate", made / "key")
 
 
 async def register(coordinator: Coordinator, name: str = "cam-3") -> RegisterNodeReply:
