@@ -46,9 +46,13 @@ class BrokerLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 class LiveSink(BrokerLogin, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Another broker than the uplink for live results: `url` is mqtt://host:port or mqtts://host:port."""
+    """Another broker than the uplink for live results: `url` is mqtt://host:port or mqtts://host:port.
+
+    `plaintext` lets results and password pass the site's network in the clear: for a broker that has no TLS.
+    """
 
     url: str
+    plaintext: bool = False
 
 
 class OutboxLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -73,7 +77,7 @@ class EgressLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What holds a worker process. `memory_mb` of its own memory, default three quarters of the device's, 0: no limit."""
+    """What holds a worker process. `memory_mb` is of its own memory: default ¾ of the device, 0: no limit."""
 
     sandbox: Literal["auto", "require", "off"] = "auto"
     memory_mb: Annotated[int, msgspec.Meta(ge=0)] | None = None

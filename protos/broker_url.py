@@ -3,8 +3,8 @@
     parse_broker_url("mqtt://127.0.0.1:1883")
     parse_broker_url("mqtts://site:secret@broker.example:8883").safe_url   -> mqtts://site@broker.example:8883
 
-Credentials in the clear never leave the machine by accident: plaintext without a user name is refused off the
-loopback interface. Reading password files is the caller's business.
+Nothing leaves the machine in the clear by accident: `mqtt://` is refused off the loopback interface, unless the caller
+was told that plaintext is wanted. Reading password files is the caller's business.
 """
 
 import ipaddress
@@ -51,12 +51,14 @@ def parse_broker_url(
     ca_file: str | None = None,
     cert_file: str | None = None,
     key_file: str | None = None,
+    plaintext: bool = False,
 ) -> Broker:
-    """The broker that a URL names; user name and password may stand in it, or come beside it and then win.
+    """The broker that a URL names; user name and password may stand in it, or come beside it and then win. `plaintext`
+    lets `mqtt://` leave the loopback interface.
 
     Raises:
-        ContractError: not such a URL, plaintext without a user name off the loopback interface, or a certificate
-            without its key or without TLS.
+        ContractError: not such a URL, plaintext off the loopback interface, or a certificate without its key or
+            without TLS.
     """
     parts = _split(text)
     broker = Broker(
@@ -73,10 +75,8 @@ def parse_broker_url(
         raise ContractError(f"broker {broker.safe_url}: a certificate and its key go together: give both files")
     if cert_file is not None and not broker.tls:
         raise ContractError(f"broker {broker.safe_url}: a certificate needs TLS: write mqtts://")
-    if not broker.tls and broker.username is None and not is_loopback(broker.host):
-        raise ContractError(
-            f"broker {broker.safe_url} is not on the loopback interface: use mqtts://, or give a user name and password"
-        )
+    if not (broker.tls or plaintext or is_loopback(broker.host)):
+        raise ContractError(f"broker {broker.safe_url} is not on the loopback interface: write mqtts://")
     return broker
 
 

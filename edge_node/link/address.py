@@ -56,10 +56,12 @@ def uplink_broker(url: str, login: BrokerLogin) -> Broker:
     """The broker of the uplink; reads the files of the login.
 
     Raises:
-        BadInput: not a broker URL, plaintext without a user name off the loopback interface, or a file that cannot
-            be read.
+        BadInput: not a broker URL, plaintext off the loopback interface, or a file that cannot be read.
     """
-    return _broker(url, login, "uplink")
+    try:
+        return _broker(url, login, "uplink", plaintext=False)
+    except ContractError as error:
+        raise BadInput(str(error)) from None
 
 
 def live_broker(sink: LiveSink) -> Broker:
@@ -68,27 +70,29 @@ def live_broker(sink: LiveSink) -> Broker:
     Raises:
         BadInput: as `uplink_broker`.
     """
-    return _broker(sink.url, sink, "live")
+    try:
+        return _broker(sink.url, sink, "live", plaintext=sink.plaintext)
+    except ContractError as error:
+        hint = ", or plaintext = true in [live] for a broker that has no TLS" if "loopback" in str(error) else ""
+        raise BadInput(f"live: {error}{hint}") from None
 
 
-def _broker(url: str, login: BrokerLogin, table: str) -> Broker:
+def _broker(url: str, login: BrokerLogin, table: str, *, plaintext: bool) -> Broker:
     password = None
     if login.password_file is not None:
         password = _read(Path(login.password_file), f"{table}.password_file").rstrip("\n")
     for key, file in (("ca_file", login.ca_file), ("cert_file", login.cert_file), ("key_file", login.key_file)):
         if file is not None:
             _read(Path(file), f"{table}.{key}")
-    try:
-        return parse_broker_url(
-            url,
-            username=login.username,
-            password=password,
-            ca_file=login.ca_file,
-            cert_file=login.cert_file,
-            key_file=login.key_file,
-        )
-    except ContractError as error:
-        raise BadInput(f"{table}: {error}" if table == "live" else str(error)) from None
+    return parse_broker_url(
+        url,
+        username=login.username,
+        password=password,
+        ca_file=login.ca_file,
+        cert_file=login.cert_file,
+        key_file=login.key_file,
+        plaintext=plaintext,
+    )
 
 
 def _read(file: Path, key: str) -> str:

@@ -152,7 +152,7 @@ async def test_an_outage_leaves_no_backlog(broker: RealMosquitto) -> None:
 @pytest.mark.parametrize(
     ("changes", "state"),
     [
-        ({"ca_file": None}, "cannot reach the broker at mqtts://site@127.0.0.1:"),
+        ({"ca_file": None}, "the broker at mqtts://site@127.0.0.1:"),
         ({"username": "stranger"}, "the broker at mqtts://stranger@127.0.0.1:"),
     ],
 )

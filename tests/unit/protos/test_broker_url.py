@@ -15,7 +15,7 @@ from protos.errors import ContractError
         ("mqtt://localhost:1884/", Broker("localhost", 1884)),
         ("mqtt://[::1]:1883", Broker("::1", 1883)),
         ("mqtts://broker.example", Broker("broker.example", 8883, tls=True)),
-        ("mqtt://u:p%40ss@10.0.0.1:1", Broker("10.0.0.1", 1, username="u", password="p@ss")),
+        ("mqtts://u:p%40ss@10.0.0.1:1", Broker("10.0.0.1", 1, tls=True, username="u", password="p@ss")),
     ],
 )
 def test_urls(text: str, broker: Broker) -> None:
@@ -23,7 +23,7 @@ def test_urls(text: str, broker: Broker) -> None:
 
 
 def test_a_user_beside_the_url_wins() -> None:
-    broker = parse_broker_url("mqtt://u:p@10.0.0.1", username="site", password="secret")
+    broker = parse_broker_url("mqtts://u:p@10.0.0.1", username="site", password="secret")
     assert (broker.username, broker.password) == ("site", "secret")
 
 
@@ -34,11 +34,13 @@ def test_the_password_never_shows() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["mqtt://10.0.0.1", "mqtt://broker.example:1883", "mqtt://0.0.0.0", "mqtt://[fe80::1]"]
+    "text",
+    ["mqtt://10.0.0.1", "mqtt://broker.example:1883", "mqtt://0.0.0.0", "mqtt://[fe80::1]", "mqtt://u:p@10.0.0.1"],
 )
-def test_plaintext_without_a_user_stays_on_this_machine(text: str) -> None:
-    with pytest.raises(ContractError, match="not on the loopback interface: use mqtts://, or give a user name"):
+def test_plaintext_stays_on_this_machine_unless_it_is_wanted(text: str) -> None:
+    with pytest.raises(ContractError, match="not on the loopback interface: write mqtts://"):
         parse_broker_url(text)
+    assert not parse_broker_url(text, plaintext=True).tls
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_no_text_breaks_the_parser(text: str) -> None:
             broker = parse_broker_url(url)
         except ContractError:
             continue
-        assert broker.tls or broker.username is not None or is_loopback(broker.host)
+        assert broker.tls or is_loopback(broker.host)
         assert 0 < broker.port < 65536
 
 
