@@ -213,9 +213,9 @@ class Agent:
         self._node_facts = device_facts(engines, self._config.sources, self._config.egress, sandbox)
         hardware = f"{self._node_facts.machine}, {system.cpu_model()}, {self._node_facts.cores} cores"
         self.device.open(hardware, engines)
+        take_up(self._folder)
         self.outbox.on_committed = self.results.committed
         await self.outbox.open()
-        take_up(self._folder)
         self.membership.load()
         self.identity = self._identity_file.load()
         if self.identity is not None:

@@ -59,6 +59,8 @@ class Identity:
     id: NodeId
     certificate: bytes
     node: Node | None
+    replaces: NodeId | None = None
+    """the node whose place it took"""
 
 
 class EnrollmentService:
@@ -154,7 +156,7 @@ class EnrollmentService:
         about(node.full_name, node_id=node.id, token_by=token.created_by, replaces=token.replaces or "")
         changed = checked(changes(tx, (node,), tx.deployments.all(), self._now()))
         certificate = self._certified(tx, node.id, key)
-        return Identity(node.id, certificate.pem, node), (*gone, *issue(tx, changed, self._topics))
+        return Identity(node.id, certificate.pem, node, token.replaces), (*gone, *issue(tx, changed, self._topics))
 
     def _cleared_place(self, tx: Transaction, token: JoinTokenRecord) -> tuple[NodeId, ...]:
         """The node whose place is taken goes, where it is still there."""
@@ -205,7 +207,7 @@ def _same_again(tx: Transaction, token: JoinTokenRecord | None) -> Identity:
     _check_admitted(tx, token.node)
     issued = tx.certificates.get(token.node)
     assert issued is not None  # its key was compared
-    return Identity(token.node, issued.pem, tx.nodes.get(token.node))
+    return Identity(token.node, issued.pem, tx.nodes.get(token.node), token.replaces)
 
 
 def _check_admitted(tx: Transaction, node: NodeId) -> None:

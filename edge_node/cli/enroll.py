@@ -91,11 +91,11 @@ async def _enrolled(folder: Path, token: "JoinToken", config: NodeConfig, coordi
 def _what_now(folder: Path) -> str:
     """Put the identity into place, unless an agent runs there: that one does it itself."""
     from edge_node.supervisor.control import state_lock
-    from edge_node.supervisor.enrolling import take_up
+    from edge_node.supervisor.enrolling import other_node, take_up
 
     try:
         with state_lock(folder):
             take_up(folder)
     except Refused:
-        return "the agent that runs takes it up"
+        return "stop and start the agent that runs" if other_node(folder) else "the agent that runs takes it up"
     return "start it with edge-node run"

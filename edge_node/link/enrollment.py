@@ -70,6 +70,8 @@ class Enrolled(msgspec.Struct, frozen=True, tag=True):
     topic_prefix: str
     trusted_keys: tuple[bytes, ...]
     trust_roots: tuple[bytes, ...] = ()
+    replaces: str = ""
+    """the node whose place this one took, or empty"""
 
 
 class TimeStatement(msgspec.Struct, frozen=True, tag=True):

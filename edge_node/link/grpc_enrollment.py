@@ -111,6 +111,7 @@ def enrolled_from_wire(reply: Enrollment, address: str) -> Enrolled:
         topic_prefix=checked_prefix(reply.topic_prefix),
         trusted_keys=checked_keys(reply.trusted_keys),
         trust_roots=tuple(reply.trust_roots),
+        replaces=reply.replaces,
     )
 
 

@@ -55,24 +55,41 @@ async def enroll(folder: Path, token: JoinToken, applicant: Applicant) -> Identi
     pending = folder / PENDING
     pending.mkdir(parents=True, exist_ok=True, mode=0o700)
     enrolled = await _answered(token, applicant, pending / KEY)
-    identity = _identity(enrolled, _former(folder / IDENTITY, enrolled.node_id))
+    identity = _identity(enrolled, _former(_held(folder), enrolled))
     write_durably(pending / CERTIFICATE, certificate_text(enrolled.certified))
     write_durably(pending / AUTHORITIES, b"".join(enrolled.certified.authorities))
     write_durably(pending / IDENTITY, msgspec.json.encode(identity), mode=0o600)
     return identity
 
 
-def take_up(folder: Path) -> bool:
-    """Move an identity that is complete into place, or go on with that; whether there was one."""
+def take_up(folder: Path, *, running: bool = False) -> bool:
+    """Move an identity that is complete into place, or go on with that; whether it was done.
+
+    Results that wait belong to the node that made them: where this device becomes another node, and not the successor
+    of what it was, they are set aside. A running agent does not take up such an identity; it has them open.
+    """
     pending = folder / PENDING
     if not (pending / IDENTITY).exists():
         return False
+    if (stranger := other_node(folder)) is not None:
+        if running:
+            return False
+        for file in folder.glob("outbox.db*"):
+            file.replace(folder / file.name.replace("outbox", f"outbox-{stranger}", 1))
     for name in (KEY, CERTIFICATE, AUTHORITIES, IDENTITY):
         if (pending / name).exists():
             (pending / name).replace(folder / name)
             sync_folder(folder)
     pending.rmdir()
     return True
+
+
+def other_node(folder: Path) -> NodeId | None:
+    """The node that this device was and does not go on for, where an identity waits that makes it another one."""
+    held, coming = _held(folder), _held(folder / PENDING)
+    if held is None or coming is None or held.node in (coming.node, *coming.former):
+        return None
+    return held.node
 
 
 async def _answered(token: JoinToken, applicant: Applicant, key_file: Path) -> link.Enrolled:
@@ -115,13 +132,19 @@ async def _announced(failures: list[NearfieldError]) -> tuple[str, ...]:
         return ()
 
 
-def _former(file: Path, node: NodeId) -> tuple[NodeId, ...]:
-    """The ids that this device had; those of an identity that is damaged are lost."""
+def _held(folder: Path) -> Identity | None:
+    """The identity in a folder; one that is damaged is none."""
     try:
-        before = IdentityFile(file).load()
+        return IdentityFile(folder / IDENTITY).load()
     except BadInput:
-        return ()
-    return () if before is None else tuple(one for one in (before.node, *before.former) if one != node)
+        return None
+
+
+def _former(before: Identity | None, enrolled: link.Enrolled) -> tuple[NodeId, ...]:
+    """The ids that this device had, where the token gave it the place of the last of them."""
+    if before is None or enrolled.replaces != before.node:
+        return () if before is None or before.node != enrolled.node_id else before.former
+    return (before.node, *before.former)
 
 
 def _identity(enrolled: link.Enrolled, former: tuple[NodeId, ...]) -> Identity:

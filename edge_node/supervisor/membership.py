@@ -77,7 +77,7 @@ class Membership:
     async def run(self, facts_json: str) -> None:
         """Look every second whether anything is due. Until cancelled."""
         while True:
-            if take_up(self._folder):
+            if take_up(self._folder, running=True):
                 self._done()
                 self.load()
                 await self._on_identity()

@@ -193,16 +193,20 @@ async def test_two_devices_with_one_identity_both_say_so_and_a_new_one_ends_it(t
     folder, copy = tmp_path / "node", tmp_path / "copy"
     async with running_coordinator(tmp_path / "coord") as coordinator:
         await enrolled(coordinator, folder)
+        async with running(folder) as agent:
+            offer(agent, 10)
+            await delivered(agent, 10)
         shutil.copytree(folder, copy)
         async with running(folder) as agent, running(copy) as clone:
             await until(lambda: "a copied disk" in agent.status().link.broker, "the node to say so")
             await until(lambda: "a copied disk" in clone.status().link.broker, "its clone to say so")
             await enroll(copy, await join_token(coordinator), Applicant(name="cam-4"))
-            await until(lambda: clone.identity is not None and clone.identity.former, "an identity of its own")
+        async with running(folder) as agent, running(copy) as clone:
             offer(agent, 10)
             offer(clone, 10)
-            await delivered(agent, 10)
+            await delivered(agent, 20)
             await delivered(clone, 10)
+            assert agent.outbox.stream != clone.outbox.stream
 
 
 async def test_no_secret_is_ever_logged_and_files_are_for_their_owner(

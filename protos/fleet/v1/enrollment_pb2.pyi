@@ -105,6 +105,7 @@ class Enrollment(google.protobuf.message.Message):
     NAME_FIELD_NUMBER: builtins.int
     SITE_FIELD_NUMBER: builtins.int
     TRUST_ROOTS_FIELD_NUMBER: builtins.int
+    REPLACES_FIELD_NUMBER: builtins.int
     node_id: builtins.str
     certificate: builtins.bytes
     coordinator: builtins.str
@@ -114,6 +115,8 @@ class Enrollment(google.protobuf.message.Message):
     topic_prefix: builtins.str
     name: builtins.str
     site: builtins.str
+    replaces: builtins.str
+    """The node whose place the token gave to this one, or empty: its streams of results go on."""
     @property
     def authorities(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
         """All authorities to trust, PEM, the present one first."""
@@ -139,8 +142,9 @@ class Enrollment(google.protobuf.message.Message):
         name: builtins.str = ...,
         site: builtins.str = ...,
         trust_roots: collections.abc.Iterable[builtins.bytes] | None = ...,
+        replaces: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["authorities", b"authorities", "broker_url", b"broker_url", "certificate", b"certificate", "coordinator", b"coordinator", "name", b"name", "node_id", b"node_id", "site", b"site", "topic_prefix", b"topic_prefix", "trust_roots", b"trust_roots", "trusted_keys", b"trusted_keys"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["authorities", b"authorities", "broker_url", b"broker_url", "certificate", b"certificate", "coordinator", b"coordinator", "name", b"name", "node_id", b"node_id", "replaces", b"replaces", "site", b"site", "topic_prefix", b"topic_prefix", "trust_roots", b"trust_roots", "trusted_keys", b"trusted_keys"]) -> None: ...
 
 Global___Enrollment: typing_extensions.TypeAlias = Enrollment
 
