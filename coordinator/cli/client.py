@@ -104,4 +104,4 @@ def error_of(error: grpc.RpcError, target: str, credential: LoadedCredential) ->
 
 def _is_transport(details: str) -> bool:
     """Whether gRPC itself could not connect; the coordinator's own words begin otherwise."""
-    return not details.startswith("database ")
+    return not details.startswith(("database ", "node ", "the broker "))
