@@ -21,7 +21,7 @@ import msgspec
 from edge_node import __version__
 from edge_node.capture.handle import Capture, open_capture
 from edge_node.capture.kinds import check_urls
-from edge_node.config import NodeConfig
+from edge_node.config import EgressLimits, NodeConfig
 from edge_node.engine.installed import engine_versions
 from edge_node.errors import Refused
 from edge_node.link.address import check_addresses
@@ -317,6 +317,8 @@ class Agent:
     def _gate(self, identity: Identity) -> Gate:
         """What of everything that this agent says may leave."""
         topics = Topics(identity.topic_prefix)
+        if self._config.egress != EgressLimits():
+            log.info("kept here beyond the egress contract: %s", msgspec.json.encode(self._config.egress).decode())
         return Gate(topics, self._config.egress, declared=self._declared, traffic=self.meter.traffic)
 
     def _declared(self, pipeline: str) -> Egress:
