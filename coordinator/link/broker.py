@@ -36,7 +36,7 @@ from coordinator.link.reconnect import DEFAULT_BACKOFF, Backoff, reconnect_delay
 from coordinator.link.tls import TlsFiles, client_context, reload
 from protos.broker_url import Broker, parse_broker_url
 from protos.errors import ContractError
-from protos.principal import SERVER_NAME
+from protos.principal import BROKER_NAME
 
 Handler = Callable[[str, bytes, bool], None]
 """Called with topic, payload, and whether it was retained."""
@@ -199,13 +199,13 @@ def broker_of(config: CoordinatorConfig, own: TlsFiles | None = None) -> Broker 
 
 def own_identity(url: str, tls: TlsFiles) -> Broker:
     """A broker of the coordinator's own authority, where it logs in with its own certificate: the broker's must have
-    the name that all servers of the authority have. An unspecified address is dialled on this machine.
+    the name that all brokers of the authority have. An unspecified address is dialled on this machine.
 
     Raises:
         ContractError: not a broker URL.
     """
     broker = parse_broker_url(url, ca_file=str(tls.ca), cert_file=str(tls.certificate), key_file=str(tls.key))
-    return replace(broker, host=dialled(broker.host), server_name=SERVER_NAME)
+    return replace(broker, host=dialled(broker.host), server_name=BROKER_NAME)
 
 
 def _password(file: Path) -> str:

@@ -27,7 +27,7 @@ from coordinator.link.tls import TlsFiles
 from protos.topics import Topics
 from tests.authorities import Authority, Files
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 TOPICS = Topics("edge/v1")
 ANYONE = (*(f"tester-{number}" for number in range(16)), "tester-same", "tester-mortal", "tester-observer")
 """Who may do everything where the rules are off, and observes where they are on. No principals: nobody manages them."""
