@@ -1,17 +1,19 @@
-"""Getting a bundle: its manifest, then the blobs that are missing, each resumed where it stopped.
+"""Getting a bundle: its manifest, then all blobs that are missing, each resumed where it stopped.
 
-The limits are checked before the first byte of a file is asked for. What moves the bytes is a `Fetcher`
+The limits of size are checked before the first byte of a file is asked for; no file grows beyond what the manifest says
+of it, and the whole has a deadline. What moves the bytes is a `Fetcher`
 (`edge_node.link.coordinator`); what a failure means is the plan's business.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from edge_node.errors import BadInput, Refused
+from edge_node.errors import BadInput, Refused, Unreachable
+from edge_node.store.blobs import Blobs
 from edge_node.store.bundles import Bundles
 from edge_node.store.release import Papers
 from protos.digest import Digest, digest_of, short
@@ -21,6 +23,9 @@ from protos.oci import BundleFile, read_manifest
 MAX_BUNDLE = 8 * 1024**3
 """No bundle is larger, in bytes."""
 MAX_FILES = 10_000
+LEAST_BYTES_S = 4096
+"""A line that is slower is not waited for; the next attempt goes on where this one stopped."""
+LONGEST_S = 24 * 3600.0
 SPARE_BYTES = 64 * 1024**2
 """What a download leaves free on the disk: the outbox writes there too."""
 
@@ -34,12 +39,20 @@ class Fetcher(Protocol):
     async def manifest(self, digest: Digest) -> tuple[bytes, Papers]:
         """The manifest with this digest and the signed papers of the bundle, all unchecked."""
 
-    async def blob(
-        self, digest: Digest, into: Path, offset: int, on_progress: Callable[[int], None], *, max_bytes: int
-    ) -> None:
-        """Append the blob's bytes from `offset` on to the file, which never grows beyond `max_bytes`; `on_progress`
-        gets the file's size so far.
+    async def blobs(self, growing: "Sequence[Growing]", on_progress: Callable[[int], None]) -> None:
+        """Append each blob's bytes from `offset` on to its file, which never grows beyond `size`; `on_progress` gets
+        the bytes that all these files hold so far.
         """
+
+
+@dataclass(frozen=True)
+class Growing:
+    """A blob on its way: the file that it grows in, how many bytes that holds, and how many it will."""
+
+    digest: Digest
+    into: Path
+    offset: int
+    size: int
 
 
 @dataclass(frozen=True)
@@ -51,13 +64,31 @@ class Room:
     free: int
 
 
-async def fetch_bundle(bundles: Bundles, digest: Digest, fetcher: Fetcher, on_progress: OnProgress) -> None:
+def longest_s(missing: int) -> float:
+    """Seconds after which a download of so many bytes is given up, however steadily it trickles. Pure."""
+    return float(min(60 + missing / LEAST_BYTES_S, LONGEST_S))
+
+
+async def fetch_bundle(
+    bundles: Bundles,
+    digest: Digest,
+    fetcher: Fetcher,
+    on_progress: OnProgress,
+    limit_s: Callable[[int], float] = longest_s,
+) -> None:
     """Bring a bundle here, or what is missing of it; a failure keeps what has come.
+
+    Args:
+        bundles: where to.
+        digest: which one.
+        fetcher: who moves the bytes.
+        on_progress: called with the bytes that are here and all of them.
+        limit_s: seconds for the whole, of so many missing bytes.
 
     Raises:
         BadInput: the other side sent something else than was asked for.
         Refused: the bundle is larger than allowed, or than the space left.
-        Unreachable: the other side does not answer.
+        Unreachable: the other side does not answer, or not in time.
     """
     if digest not in bundles.known():
         await fetch_manifest(bundles, digest, fetcher)
@@ -65,10 +96,13 @@ async def fetch_bundle(bundles: Bundles, digest: Digest, fetcher: Fetcher, on_pr
     total = sum(file.size for file in unique(bundles.files(digest)))
     waiting = sum(file.size - bundles.blobs.staged_bytes(file.digest) for file in missing)
     check_room(digest, Room(total, waiting, bundles.blobs.free_bytes()), len(missing))
-    done = total - sum(file.size for file in missing)
-    for file in missing:
-        await _fetch_file(bundles, file, fetcher, partial(_add_up, on_progress, done, total))
-        done += file.size
+    try:
+        async with asyncio.timeout(limit_s(waiting)):
+            await _fetch_files(bundles, missing, fetcher, partial(_add_up, on_progress, total))
+    except TimeoutError:
+        raise Unreachable(
+            f"bundle {short(digest)}: not here after {limit_s(waiting):.0f} s: the line is too slow; going on later"
+        ) from None
     on_progress(total, total)
 
 
@@ -90,8 +124,20 @@ def unique(files: tuple[BundleFile, ...]) -> tuple[BundleFile, ...]:
     return tuple({file.digest: file for file in files}.values())
 
 
-def _add_up(on_progress: OnProgress, before: int, total: int, held: int) -> None:
-    on_progress(before + held, total)
+def _add_up(on_progress: OnProgress, total: int, missing: int) -> None:
+    on_progress(total - missing, total)
+
+
+async def _fetch_files(
+    bundles: Bundles, missing: tuple[BundleFile, ...], fetcher: Fetcher, on_missing: Callable[[int], None]
+) -> None:
+    """Ask for what is missing of all of them at once, then check each; `on_missing` gets the bytes that are not here."""
+    staged = await asyncio.to_thread(lambda: [_staged(bundles.blobs, file) for file in missing])
+    if growing := [one for one in staged if one.offset < one.size]:
+        whole = sum(one.size for one in growing)
+        await fetcher.blobs(growing, lambda held: on_missing(whole - held))
+    for file in missing:
+        await asyncio.to_thread(bundles.blobs.admit, file.digest, file.size)
 
 
 async def fetch_manifest(bundles: Bundles, digest: Digest, fetcher: Fetcher) -> Papers:
@@ -113,22 +159,11 @@ async def fetch_manifest(bundles: Bundles, digest: Digest, fetcher: Fetcher) -> 
     return papers
 
 
-async def _fetch_file(bundles: Bundles, file: BundleFile, fetcher: Fetcher, on_held: Callable[[int], None]) -> None:
-    staged, offset = bundles.blobs.staged(file.digest), bundles.blobs.staged_bytes(file.digest)
+def _staged(blobs: Blobs, file: BundleFile) -> Growing:
+    """The file that a download grows in, made where there is none; one that grew too long begins anew."""
+    into, offset = blobs.staged(file.digest), blobs.staged_bytes(file.digest)
     if offset > file.size:
-        staged.unlink()
+        into.unlink()
         offset = 0
-    staged.touch()
-    if offset < file.size:
-        await _within(file, fetcher.blob(file.digest, staged, offset, on_held, max_bytes=file.size))
-    await asyncio.to_thread(bundles.blobs.admit, file.digest, file.size)
-
-
-async def _within(file: BundleFile, transfer: Awaitable[None]) -> None:
-    """Give up on a transfer that would take longer than the slowest line that is worth waiting for."""
-    limit_s = 60 + file.size / 1024
-    try:
-        async with asyncio.timeout(limit_s):
-            await transfer
-    except TimeoutError:
-        raise BadInput(f"{file.path}: not here after {limit_s:.0f} s: the line is slower than 1 KB/s") from None
+    into.touch()
+    return Growing(file.digest, into, offset, file.size)
