@@ -1,10 +1,10 @@
 """What the agent asks its coordinator over gRPC: to be registered, for manifests, for blobs.
 
-Each question runs in a short-lived child process (`grpc.py`), so that the agent never imports gRPC.
+Each question runs in a short-lived child process (`grpc.py`), so that the agent never imports gRPC. A child costs a
+third of a second of Python and TLS: all blobs of a bundle are one question.
 """
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -13,13 +13,14 @@ from edge_node.link.child import ask
 from edge_node.link.tls import Credentials
 from edge_node.link.validity import UNKNOWN, KnownTime
 from protos.digest import Digest
+from protos.errors import ContractError
 from protos.identity import NodeId
 
 CALL_S = 20.0
 """The total deadline of a question, seconds."""
 FETCH_S = 3600.0
-"""The total deadline of a blob, seconds; what came is kept and the next fetch goes on from there."""
-MAX_BLOB = 4 * 1024**3
+"""The total deadline of a fetch, seconds; what came is kept and the next fetch goes on from there."""
+KEY_BYTES = 32
 MODULE = "edge_node.link.grpc"
 
 
@@ -53,9 +54,7 @@ class Manifest(msgspec.Struct, frozen=True, tag=True):
 
 
 class Fetched(msgspec.Struct, frozen=True, tag=True):
-    """How large the file is now."""
-
-    size: int
+    """All of it is in the files."""
 
 
 class Register(msgspec.Struct, frozen=True, tag=True):
@@ -78,14 +77,20 @@ class GetManifest(msgspec.Struct, frozen=True, tag=True):
     deadline_s: float
 
 
-class FetchBlob(msgspec.Struct, frozen=True, tag=True):
-    """Write a blob into a file from an offset on."""
+class Piece(msgspec.Struct, frozen=True):
+    """A blob, the file that it grows in, how many bytes that holds already, and how many it may ever hold."""
 
-    dial: Dial
-    digest: str
+    digest: Digest
     into: str
     offset: int
     max_bytes: int
+
+
+class FetchBlobs(msgspec.Struct, frozen=True, tag=True):
+    """Write each blob into its file, one after the other."""
+
+    dial: Dial
+    pieces: tuple[Piece, ...]
     deadline_s: float
 
 
@@ -138,41 +143,36 @@ async def get_manifest(dial: Dial, digest: Digest, *, deadline_s: float = CALL_S
     return await ask(MODULE, request, Manifest)
 
 
-async def fetch_blob(
+async def fetch_blobs(
     dial: Dial,
-    digest: Digest,
-    into: Path,
-    offset: int = 0,
+    pieces: Sequence[Piece],
     on_progress: Callable[[int], None] | None = None,
     *,
-    max_bytes: int = MAX_BLOB,
     deadline_s: float = FETCH_S,
-) -> int:
-    """Write a blob into a file, from `offset` on; what stood after the offset is lost. The store verifies the digest.
+) -> None:
+    """Write blobs into files, each from its offset on; what stood after the offset is lost. The store verifies digests.
 
     Args:
         dial: whom.
-        digest: which blob.
-        into: the file; it is made where it does not exist.
-        offset: bytes that the file already holds.
-        on_progress: called with the file's size, a few times a second.
-        max_bytes: the file never grows beyond this.
-        deadline_s: for the whole, however slowly it comes.
-
-    Returns:
-        The file's size.
+        pieces: the blobs, in the order that they are fetched in; a file is made where it does not exist.
+        on_progress: called with the bytes that all the files hold, a few times a second.
+        deadline_s: for all of them, however slowly they come.
 
     Raises:
-        Unreachable: the connection broke or the deadline passed; what came is in the file.
-        Refused: the coordinator says no, or sends more than `max_bytes`.
-        NearfieldError: the file cannot be written.
+        Unreachable: the connection broke or the deadline passed; what came is in the files.
+        Refused: the coordinator says no, or sends more of a blob than its `max_bytes`.
+        NearfieldError: a file cannot be written.
     """
-    request = FetchBlob(
-        dial=checked(dial),
-        digest=digest,
-        into=str(into),
-        offset=offset,
-        max_bytes=max_bytes,
-        deadline_s=deadline_s,
-    )
-    return (await ask(MODULE, request, Fetched, on_progress)).size
+    await ask(MODULE, FetchBlobs(checked(dial), tuple(pieces), deadline_s), Fetched, on_progress)
+
+
+def checked_keys(keys: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Keys that sign documents for nodes.
+
+    Raises:
+        ContractError: there is none, or one is no raw Ed25519 key.
+    """
+    checked = tuple(keys)
+    if not checked or any(len(key) != KEY_BYTES for key in checked):
+        raise ContractError(f"trusted keys must be raw Ed25519 keys of {KEY_BYTES} bytes, at least one")
+    return checked

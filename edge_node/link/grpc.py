@@ -16,9 +16,18 @@ from edge_node.errors import NearfieldError
 from edge_node.link.address import at_host_of
 from edge_node.link.channel import CallFailed, channel_to
 from edge_node.link.child import Failed, Progress, say
-from edge_node.link.coordinator import Dial, FetchBlob, Fetched, GetManifest, Manifest, Register, Registration
+from edge_node.link.coordinator import (
+    Dial,
+    FetchBlobs,
+    Fetched,
+    GetManifest,
+    Manifest,
+    Piece,
+    Register,
+    Registration,
+    checked_keys,
+)
 from edge_node.link.enrollment import AskTime, Enroll, Renew
-from edge_node.link.grpc_enrollment import ask_time, checked_keys, enroll, renew
 from edge_node.link.tls import PinnedContext, node_context
 from protos.broker_url import parse_broker_url
 from protos.egress import check_request
@@ -32,7 +41,7 @@ from protos.topics import checked_prefix
 
 PROGRESS_EVERY_S = 0.25
 
-Request = Register | GetManifest | FetchBlob | Enroll | AskTime | Renew
+Request = Register | GetManifest | FetchBlobs | Enroll | AskTime | Renew
 
 
 def register(request: Register) -> Registration:
@@ -78,55 +87,78 @@ def get_manifest(request: GetManifest) -> Manifest:
     return Manifest(content=reply.content, releases=tuple(reply.releases), downgrades=tuple(reply.downgrades))
 
 
-def fetch_blob(request: FetchBlob) -> Fetched:
-    """Write a blob behind what the file holds; the file is on disk when this returns."""
-    descriptor = os.open(request.into, os.O_RDWR | os.O_CREAT, 0o600)
-    dialled = channel_to(request.dial.address, _context(request.dial))
-    with os.fdopen(descriptor, "r+b") as file, dialled as channel:
-        file.truncate(request.offset)
-        file.seek(request.offset)
-        message = FetchBlobRequest(digest=request.digest, offset=request.offset)
+def fetch_blobs(request: FetchBlobs) -> Fetched:
+    """Write each blob behind what its file holds; the files are on disk when this returns."""
+    ends = time.monotonic() + request.deadline_s
+    tally = Tally(sum(piece.offset for piece in request.pieces))
+    with channel_to(request.dial.address, _context(request.dial)) as channel:
         artifact_service = ArtifactServiceStub(channel)  # type: ignore[no-untyped-call]
-        chunks = artifact_service.FetchBlob(message, timeout=request.deadline_s)
+        for piece in request.pieces:
+            message = FetchBlobRequest(digest=piece.digest, offset=piece.offset)
+            chunks = artifact_service.FetchBlob(message, timeout=ends - time.monotonic())
+            _grow(piece, (chunk.data for chunk in chunks), tally)
+    tally.tell()
+    return Fetched()
+
+
+class Tally:
+    """Says a few times a second how many bytes there are."""
+
+    def __init__(self, done: int) -> None:
+        self._done, self._said = done, time.monotonic()
+
+    def add(self, count: int) -> None:
+        """So many more have come."""
+        self._done += count
+        if time.monotonic() - self._said >= PROGRESS_EVERY_S:
+            self.tell()
+
+    def tell(self) -> None:
+        """Say it now."""
+        self._said = time.monotonic()
+        say(Progress(done=self._done))
+
+
+def _grow(piece: Piece, chunks: Iterable[bytes], tally: Tally) -> None:
+    descriptor = os.open(piece.into, os.O_RDWR | os.O_CREAT, 0o600)
+    with os.fdopen(descriptor, "r+b") as file:
+        file.truncate(piece.offset)
+        file.seek(piece.offset)
         try:
-            size = append((chunk.data for chunk in chunks), file, request.offset, request.max_bytes)
+            append(chunks, file, piece, tally)
         finally:
             file.flush()
             os.fsync(file.fileno())
-    return Fetched(size=size)
 
 
-def append(chunks: Iterable[bytes], file: BinaryIO, size: int, max_bytes: int) -> int:
-    """Write chunks to a file that holds `size` bytes, saying a few times a second how many there are; the new size.
+def append(chunks: Iterable[bytes], file: BinaryIO, piece: Piece, tally: Tally) -> None:
+    """Write chunks to the file of a piece.
 
     Raises:
         ContractError: more than `max_bytes` would come of it.
     """
-    said = time.monotonic()
+    size = piece.offset
     for data in chunks:
         size += len(data)
-        if size > max_bytes:
-            raise ContractError(f"it sends more than the {max_bytes} bytes that the blob has")
+        if size > piece.max_bytes:
+            raise ContractError(f"it sends more than the {piece.max_bytes} bytes that the blob has")
         file.write(data)
-        if time.monotonic() - said >= PROGRESS_EVERY_S:
-            said = time.monotonic()
-            say(Progress(done=size))
-    say(Progress(done=size))
-    return size
+        tally.add(len(data))
 
 
 def _context(dial: Dial) -> PinnedContext:
     return node_context(dial.credentials, lambda: dial.known)
 
 
-HANDLERS: dict[type, Callable[..., msgspec.Struct]] = {
-    Register: register,
-    GetManifest: get_manifest,
-    FetchBlob: fetch_blob,
-    Enroll: enroll,
-    AskTime: ask_time,
-    Renew: renew,
-}
+def _handlers() -> dict[type, Callable[..., msgspec.Struct]]:
+    return {Register: register, GetManifest: get_manifest, FetchBlobs: fetch_blobs}
+
+
+def _enrollment_handlers() -> dict[type, Callable[..., msgspec.Struct]]:
+    """Those that read certificates: the library for it takes a tenth of a second to import."""
+    from edge_node.link.grpc_enrollment import ask_time, enroll, renew
+
+    return {Enroll: enroll, AskTime: ask_time, Renew: renew}
 
 
 def answer(request: Request) -> msgspec.Struct:
@@ -137,7 +169,8 @@ def answer(request: Request) -> msgspec.Struct:
         if refusal is not None:
             return Failed("refused", f"this does not leave the device: {refusal.line}")
     try:
-        return HANDLERS[type(request)](request)
+        handlers = _enrollment_handlers() if isinstance(request, Enroll | AskTime | Renew) else _handlers()
+        return handlers[type(request)](request)
     except CallFailed as error:
         return error.failed
     except ContractError as error:

@@ -131,7 +131,7 @@ def _add_up(on_progress: OnProgress, total: int, missing: int) -> None:
 async def _fetch_files(
     bundles: Bundles, missing: tuple[BundleFile, ...], fetcher: Fetcher, on_missing: Callable[[int], None]
 ) -> None:
-    """Ask for what is missing of all of them at once, then check each; `on_missing` gets the bytes that are not here."""
+    """Ask for all of them at once, then check each; `on_missing` gets the bytes that are not here yet."""
     staged = await asyncio.to_thread(lambda: [_staged(bundles.blobs, file) for file in missing])
     if growing := [one for one in staged if one.offset < one.size]:
         whole = sum(one.size for one in growing)

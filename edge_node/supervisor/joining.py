@@ -9,12 +9,12 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 
 from edge_node.config import NodeConfig
 from edge_node.errors import NearfieldError, Stranger, Unreachable
 from edge_node.link import coordinator, discovery
+from edge_node.store.fetch import Growing
 from edge_node.store.release import Papers
 from edge_node.supervisor.identity import Identity, pinned
 from protos.digest import Digest
@@ -71,7 +71,7 @@ async def _join_at(address: str, config: NodeConfig, identity: Identity, facts_j
 
 
 class CoordinatorFetcher:
-    """The `Fetcher` of one coordinator: each request is a short-lived child process."""
+    """The `Fetcher` of one coordinator: each question is a short-lived child process."""
 
     def __init__(self, address: str, dial: Dialling) -> None:
         self._address = address
@@ -82,12 +82,10 @@ class CoordinatorFetcher:
         told = await coordinator.get_manifest(self._dial(self._address), digest)
         return told.content, Papers(told.releases, told.downgrades)
 
-    async def blob(
-        self, digest: Digest, into: Path, offset: int, on_progress: Callable[[int], None], *, max_bytes: int
-    ) -> None:
-        """Append to the file from the offset on."""
-        dialled = self._dial(self._address)
-        await coordinator.fetch_blob(dialled, digest, into, offset, on_progress, max_bytes=max_bytes)
+    async def blobs(self, growing: Sequence[Growing], on_progress: Callable[[int], None]) -> None:
+        """Let each file grow to its size, all in one child."""
+        pieces = [coordinator.Piece(one.digest, str(one.into), one.offset, one.size) for one in growing]
+        await coordinator.fetch_blobs(self._dial(self._address), pieces, on_progress)
 
 
 class Registration:

@@ -49,6 +49,12 @@ def bundle_variant(bundle: Path) -> str:
     return next(path.name for path in bundle.iterdir() if path.suffix in {".onnx", ".tflite"})
 
 
+def confinement_of(bundle: Path) -> Confinement:
+    """Such a bundle may be read, with what its links lead to."""
+    files = {str(path.resolve().parent) for path in bundle.iterdir()}
+    return Confinement(readable=(str(bundle), *files))
+
+
 @dataclass
 class Answers:
     """Observations as they come in, with the wall clock of their arrival at the agent's side."""
@@ -68,8 +74,7 @@ SETTLE_S = 0.3
 @asynccontextmanager
 async def working(bundle: Path) -> AsyncIterator[ProcessWorker]:
     """A worker with the bundle's only variant loaded, one session of one thread."""
-    files = {str(path.resolve().parent) for path in bundle.iterdir()}
-    worker = ProcessWorker(Confinement(readable=(str(bundle), *files)))
+    worker = ProcessWorker(confinement_of(bundle))
     await worker.start_worker()
     try:
         await worker.load("bench", bundle, bundle_variant(bundle), 1, 1)

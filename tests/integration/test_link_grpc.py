@@ -14,7 +14,7 @@ import grpc
 import pytest
 
 from edge_node.errors import BadInput, NearfieldError, Refused, Stranger, Unreachable
-from edge_node.link.coordinator import Dial, fetch_blob, get_manifest, register
+from edge_node.link.coordinator import Dial, Piece, fetch_blobs, get_manifest, register
 from edge_node.link.tls import Credentials
 from edge_node.link.validity import KnownTime
 from protos.digest import digest_of
@@ -42,6 +42,8 @@ class Coordinator(node_pb2_grpc.NodeServiceServicer, artifact_pb2_grpc.ArtifactS
         self.break_after: int | None = None
         self.endless = False
         self.offsets: list[int] = []
+        self.peers: set[str] = set()
+        self.pause_s = 0.0
 
     def RegisterNode(self, request: Any, context: grpc.ServicerContext) -> Any:  # noqa: N802 (gRPC's name)
         if self.refusal is not None:
@@ -55,6 +57,8 @@ class Coordinator(node_pb2_grpc.NodeServiceServicer, artifact_pb2_grpc.ArtifactS
         if request.digest != DIGEST:
             context.abort(grpc.StatusCode.NOT_FOUND, f"no blob {request.digest}")
         self.offsets.append(request.offset)
+        self.peers.add(context.peer())
+        time.sleep(self.pause_s)
         end = self.break_after or len(BLOB)
         for start in range(request.offset, end, 65536):
             yield artifact_pb2.Chunk(data=BLOB[start : min(start + 65536, end)])
@@ -100,6 +104,10 @@ async def serving(coordinator: Coordinator, server_files: Files, known: Authorit
 async def dial(coordinator: Coordinator, authority: Authority, credentials: Credentials) -> AsyncIterator[Dial]:
     async with serving(coordinator, authority.issue("coordinator", server=True), authority) as address:
         yield Dial(address, credentials)
+
+
+def piece(folder: Path, offset: int = 0, *, name: str = "blob", max_bytes: int = len(BLOB)) -> Piece:
+    return Piece(DIGEST, str(folder / name), offset, max_bytes)
 
 
 async def registered(dial: Dial) -> Any:
@@ -211,7 +219,7 @@ async def test_a_manifest_comes_as_it_was_sent(dial: Dial) -> None:
 
 async def test_a_blob_is_fetched_with_progress(dial: Dial, tmp_path: Path) -> None:
     said: list[int] = []
-    assert await fetch_blob(dial, DIGEST, tmp_path / "blob", 0, said.append) == len(BLOB)
+    await fetch_blobs(dial, [piece(tmp_path)], said.append)
     assert (tmp_path / "blob").read_bytes() == BLOB
     assert said[-1] == len(BLOB)
 
@@ -219,48 +227,77 @@ async def test_a_blob_is_fetched_with_progress(dial: Dial, tmp_path: Path) -> No
 async def test_a_broken_download_goes_on_where_it_ended(coordinator: Coordinator, dial: Dial, tmp_path: Path) -> None:
     coordinator.break_after = 300_000
     with pytest.raises(Unreachable):
-        await fetch_blob(dial, DIGEST, tmp_path / "blob")
+        await fetch_blobs(dial, [piece(tmp_path)])
     held = (tmp_path / "blob").stat().st_size
     assert held == 300_000
     coordinator.break_after = None
-    assert await fetch_blob(dial, DIGEST, tmp_path / "blob", held) == len(BLOB)
+    await fetch_blobs(dial, [piece(tmp_path, held)])
     assert (tmp_path / "blob").read_bytes() == BLOB
     assert coordinator.offsets == [0, 300_000]
 
 
+async def test_many_blobs_come_in_one_child_and_one_connection(
+    coordinator: Coordinator, dial: Dial, tmp_path: Path
+) -> None:
+    said: list[int] = []
+    (tmp_path / "1").write_bytes(BLOB[:1000])
+    pieces = [piece(tmp_path, 1000 if number == 1 else 0, name=str(number)) for number in range(5)]
+    await fetch_blobs(dial, pieces, said.append)
+    assert all((tmp_path / str(number)).read_bytes() == BLOB for number in range(5))
+    assert said[-1] == 5 * len(BLOB)
+    assert len(coordinator.peers) == 1
+
+
+async def test_blobs_that_came_before_the_line_broke_are_kept(
+    coordinator: Coordinator, dial: Dial, tmp_path: Path
+) -> None:
+    unknown = Piece(digest_of(b"unknown"), str(tmp_path / "unknown"), 0, 10)
+    with pytest.raises(Refused, match="no blob"):
+        await fetch_blobs(dial, [piece(tmp_path), unknown])
+    assert (tmp_path / "blob").read_bytes() == BLOB
+
+
+async def test_one_deadline_holds_for_all_blobs(coordinator: Coordinator, dial: Dial, tmp_path: Path) -> None:
+    coordinator.pause_s = 0.2
+    with pytest.raises(Unreachable, match="no answer in time"):
+        await fetch_blobs(dial, [piece(tmp_path, name=str(number)) for number in range(9)], deadline_s=1.0)
+    assert (tmp_path / "0").stat().st_size == len(BLOB)
+    assert not (tmp_path / "8").exists()
+
+
 async def test_what_stood_behind_the_offset_is_lost(dial: Dial, tmp_path: Path) -> None:
     (tmp_path / "blob").write_bytes(BLOB[:1000] + b"torn" * 1_000_000)
-    await fetch_blob(dial, DIGEST, tmp_path / "blob", 1000)
+    await fetch_blobs(dial, [piece(tmp_path, 1000)])
     assert (tmp_path / "blob").read_bytes() == BLOB
 
 
 async def test_endless_data_stops_at_the_cap(coordinator: Coordinator, dial: Dial, tmp_path: Path) -> None:
     coordinator.endless = True
     with pytest.raises(Refused, match=f"it sends more than the {len(BLOB)} bytes"):
-        await fetch_blob(dial, DIGEST, tmp_path / "blob", max_bytes=len(BLOB))
+        await fetch_blobs(dial, [piece(tmp_path)])
     assert (tmp_path / "blob").stat().st_size <= len(BLOB)
 
 
 async def test_endless_data_stops_at_the_deadline(coordinator: Coordinator, dial: Dial, tmp_path: Path) -> None:
     coordinator.endless = True
     with pytest.raises(Unreachable, match="no answer in time"):
-        await fetch_blob(dial, DIGEST, tmp_path / "blob", deadline_s=0.5)
+        await fetch_blobs(dial, [piece(tmp_path, max_bytes=10**12)], deadline_s=0.5)
 
 
 async def test_a_blob_that_is_not_there_is_refused(dial: Dial, tmp_path: Path) -> None:
     unknown = digest_of(b"unknown")
     with pytest.raises(Refused, match=f"^no blob {unknown}$"):
-        await fetch_blob(dial, unknown, tmp_path / "blob")
+        await fetch_blobs(dial, [Piece(unknown, str(tmp_path / "blob"), 0, 10)])
 
 
 async def test_a_file_that_cannot_be_written_is_one_line(dial: Dial, tmp_path: Path) -> None:
     with pytest.raises(NearfieldError, match=r"No such file or directory$"):
-        await fetch_blob(dial, DIGEST, tmp_path / "nowhere" / "blob")
+        await fetch_blobs(dial, [piece(tmp_path / "nowhere")])
 
 
 async def test_a_fetch_that_is_cancelled_leaves_no_child(coordinator: Coordinator, dial: Dial, tmp_path: Path) -> None:
     coordinator.endless = True
-    fetch = asyncio.create_task(fetch_blob(dial, DIGEST, tmp_path / "blob"))
+    fetch = asyncio.create_task(fetch_blobs(dial, [piece(tmp_path, max_bytes=10**12)]))
     async with asyncio.timeout(20):
         while not (tmp_path / "blob").exists():  # noqa: ASYNC110 (a file of another process)
             await asyncio.sleep(0.01)

@@ -1,13 +1,13 @@
 """Fetching: resumed, limited, and believed only by digest."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 
 from edge_node.errors import BadInput, Refused, Unreachable
 from edge_node.store.bundles import Bundles
-from edge_node.store.fetch import MAX_BUNDLE, SPARE_BYTES, Room, check_room, fetch_bundle
+from edge_node.store.fetch import MAX_BUNDLE, SPARE_BYTES, Growing, Room, check_room, fetch_bundle
 from edge_node.store.release import Papers
 from protos.digest import Digest, digest_of
 from protos.oci import BundleFile, write_manifest
@@ -27,24 +27,26 @@ class Simulated:
     """A coordinator in memory that can break off after so many bytes, or lie."""
 
     def __init__(self, breaks_after: int | None = None, lie: bytes | None = None) -> None:
-        self.blobs = {digest_of(WEIGHTS): WEIGHTS, digest_of(LABELS): LABELS}
+        self.content = {digest_of(WEIGHTS): WEIGHTS, digest_of(LABELS): LABELS}
         self.breaks_after = breaks_after
         self.lie = lie
         self.asked: list[tuple[Digest, int]] = []
+        self.rounds = 0
 
     async def manifest(self, digest: Digest) -> tuple[bytes, Papers]:
         return self.lie or MANIFEST, Papers()
 
-    async def blob(
-        self, digest: Digest, into: Path, offset: int, on_progress: Callable[[int], None], *, max_bytes: int
-    ) -> None:
-        self.asked.append((digest, offset))
-        end = None if self.breaks_after is None else offset + self.breaks_after
-        held = offset + _append(into, self.blobs[digest][offset:end])
-        on_progress(held)
-        if end is not None and end < len(self.blobs[digest]):
-            self.breaks_after = None
-            raise Unreachable("the line is cut")
+    async def blobs(self, growing: Sequence[Growing], on_progress: Callable[[int], None]) -> None:
+        self.rounds += 1
+        held = sum(one.offset for one in growing)
+        for one in growing:
+            self.asked.append((one.digest, one.offset))
+            content = self.content[one.digest][one.offset :][: self.breaks_after]
+            held += _append(one.into, content)
+            on_progress(held)
+            if one.offset + len(content) < one.size:
+                self.breaks_after = None
+                raise Unreachable("the line is cut")
 
 
 def _append(path: Path, content: bytes) -> int:
@@ -63,7 +65,7 @@ async def test_a_bundle_is_fetched_and_equal_files_travel_once(bundles: Bundles)
     simulated, progress = Simulated(), list[tuple[int, int]]()
     await fetch_bundle(bundles, DIGEST, simulated, lambda done, total: progress.append((done, total)))
     assert bundles.complete() == {DIGEST}
-    assert len(simulated.asked) == 2
+    assert (len(simulated.asked), simulated.rounds) == (2, 1)
     assert progress[-1] == (1003, 1003)
     assert progress == sorted(progress)
 
@@ -90,7 +92,7 @@ async def test_what_is_no_manifest_is_refused(bundles: Bundles) -> None:
 
 async def test_other_bytes_than_were_asked_for_never_enter(bundles: Bundles) -> None:
     simulated = Simulated()
-    simulated.blobs[digest_of(WEIGHTS)] = b"x" * 1000
+    simulated.content[digest_of(WEIGHTS)] = b"x" * 1000
     with pytest.raises(BadInput, match="thrown away"):
         await fetch_bundle(bundles, DIGEST, simulated, lambda *_: None)
     assert not bundles.blobs.has(digest_of(WEIGHTS))
