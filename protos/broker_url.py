@@ -22,7 +22,7 @@ class Broker:
     """Where a broker is and how to log in: with a user name, or with a certificate and its key, or both.
 
     The files are PEM; `ca_file` None: the system's authorities. `server_name` is the name that the broker's certificate
-    must have, where it is not the host that is dialled (protos/principal.py SERVER_NAME).
+    must have, where it is not the host that is dialled (protos/principal.py BROKER_NAME).
     """
 
     host: str

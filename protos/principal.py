@@ -14,8 +14,13 @@ from protos.errors import ContractError
 from protos.identity import checked_name, is_id
 
 SERVER_NAME = "coordinator.nearfield"
-"""The DNS name in every server certificate of a coordinator's authority. Nodes and edgectl pin the authority and
-expect this name, whatever address they dial."""
+"""The DNS name in a coordinator's own certificate, and in no other. Nodes and edgectl pin the authority and expect this
+name of who answers their calls, whatever address they dial."""
+BROKER_NAME = "broker.nearfield"
+"""The DNS name in the certificates of brokers of a coordinator's authority, the coordinator's own among them: what MQTT
+clients that pin the authority expect. A broker elsewhere thus cannot pass for the coordinator."""
+RESERVED_DOMAIN = "nearfield"
+"""No other name below it is certified."""
 
 
 class Role(StrEnum):

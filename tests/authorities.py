@@ -2,7 +2,7 @@
 
 authority = Authority(tmp_path)
 files = authority.issue("viewer:alice")            # a client's certificate and key
-broker = authority.issue("broker", server=True)    # for 127.0.0.1 and SERVER_NAME
+broker = authority.issue("broker", server=True)    # for 127.0.0.1, a coordinator and a broker
 """
 
 import datetime as dt
@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from protos.principal import SERVER_NAME
+from protos.principal import BROKER_NAME, SERVER_NAME
 
 DAY = dt.timedelta(days=1)
 
@@ -54,7 +54,8 @@ class Authority:
         purpose = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH
         built = built.add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         if server:
-            names = [x509.DNSName(SERVER_NAME), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+            dns = [x509.DNSName(SERVER_NAME), x509.DNSName(BROKER_NAME)]
+            names = [*dns, x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
             built = built.add_extension(x509.SubjectAlternativeName(names), critical=False)
         return self._written(built.sign(self._key, hashes.SHA256()), key)
 

@@ -22,7 +22,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from coordinator.authority.keys import PrivateKey, PublicKey, is_p256, key_digest
 from coordinator.errors import BadInput
-from protos.principal import SERVER_NAME
 
 AUTHORITY_DAYS = 3650
 BACKDATED = timedelta(minutes=5)
@@ -83,7 +82,7 @@ class Authority:
         now: datetime,
         names: Iterable[str] = (),
     ) -> Certificate:
-        """A certificate for a public key; `names` are the host names and addresses of a server.
+        """A certificate for a public key; `names` are the host names and addresses of a server, all of them.
 
         Raises:
             BadInput: a name is neither a host name nor an address.
@@ -203,7 +202,7 @@ def _begun(
 
 
 def _alternatives(names: Iterable[str]) -> x509.SubjectAlternativeName:
-    return x509.SubjectAlternativeName([_alternative(name) for name in dict.fromkeys((SERVER_NAME, *names))])
+    return x509.SubjectAlternativeName([_alternative(name) for name in dict.fromkeys(names)])
 
 
 def _alternative(name: str) -> x509.GeneralName:

@@ -6,15 +6,17 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from coordinator.authority.certificates import Authority, alternative_names
-from protos.principal import SERVER_NAME
+from protos.principal import BROKER_NAME, SERVER_NAME
 
 LIFETIME = timedelta(days=90)
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 def own_names(configured: Iterable[str], hostname: str, addresses: Iterable[str]) -> tuple[str, ...]:
-    """The host names and addresses in the coordinator's certificate, for subscribers that check them."""
-    return tuple(dict.fromkeys(name for name in (*configured, hostname, *addresses, *LOOPBACK) if name))
+    """The names in the coordinator's certificate: of a coordinator, of a broker (its own), and host names and addresses
+    for subscribers that check them."""
+    hosts = (*configured, hostname, *addresses, *LOOPBACK)
+    return tuple(dict.fromkeys(name for name in (SERVER_NAME, BROKER_NAME, *hosts) if name))
 
 
 def is_due(certificate: x509.Certificate, authority: Authority, names: Collection[str], now: datetime) -> bool:
@@ -23,5 +25,5 @@ def is_due(certificate: x509.Certificate, authority: Authority, names: Collectio
     """
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
     of_another = certificate.issuer != authority.certificate.subject or not authority.is_issuer_of(certificate)
-    lacks_names = not {SERVER_NAME, *names} <= alternative_names(certificate)
+    lacks_names = not set(names) <= alternative_names(certificate)
     return of_another or lacks_names or not begins <= now < begins + (ends - begins) / 2

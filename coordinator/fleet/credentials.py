@@ -13,7 +13,7 @@ from coordinator.fleet.records import IssuedCertificate, Node, Revocation
 from coordinator.fleet.store import Store, Transaction
 from protos.errors import ContractError
 from protos.identity import NodeId, is_id
-from protos.principal import SERVER_NAME, Principal, Role, principal_of
+from protos.principal import BROKER_NAME, RESERVED_DOMAIN, Principal, Role, principal_of
 
 DEFAULT_DAYS = 365
 MAX_DAYS = 3650
@@ -78,8 +78,11 @@ class CredentialService:
         wanted = tuple(names)
         if not 1 <= len(wanted) <= MAX_NAMES:
             raise BadInput(f"{len(wanted)} names for a broker: give 1 to {MAX_NAMES} host names or addresses")
-        # its common name is no principal: it can serve, and be nobody
-        return self._authority.issue(requested_key(csr), SERVER_NAME, SERVER, _lifetime(days), self._now(), wanted)
+        if reserved := [name for name in wanted if name.lower().rpartition(".")[2] == RESERVED_DOMAIN]:
+            raise BadInput(f"{reserved[0]!r} is not a broker's to have: give the host names that subscribers dial")
+        # its common name is no principal: it can serve, and be nobody; not even the coordinator
+        names = (BROKER_NAME, *wanted)
+        return self._authority.issue(requested_key(csr), BROKER_NAME, SERVER, _lifetime(days), self._now(), names)
 
     def remember(self, certificate: Certificate) -> None:
         """List a certificate that was issued elsewhere (the first administrator's), where it is not known yet."""

@@ -1,9 +1,10 @@
 """The node's TLS towards its coordinator: one context for gRPC and for MQTT.
 
-The authority is pinned, the name `SERVER_NAME` is expected whatever address is dialled, the node shows its own
-certificate, and the times of the other side's certificate are judged by what the node knows of the time
-(`validity.py`), not by the clock of the system. The authority's own times are not judged: it is pinned, and exchanged
-by the signed root. A broker that the node's own configuration names with a `ca_file` is not met with this context.
+The authority is pinned, and whatever address is dialled a name is expected: `SERVER_NAME` of who answers calls (by
+`tunnel.py`), `BROKER_NAME` of who is spoken to over MQTT. The node shows its certificate, and the times of the other
+side's certificate are judged by what the node knows of the time (`validity.py`), not by the clock of the system. The
+authority's own times are not judged: it is pinned, and exchanged by the signed root. A broker that the node's own
+configuration names with a `ca_file` is not met with this context.
 """
 
 import ssl
@@ -15,7 +16,7 @@ import msgspec
 
 from edge_node.errors import BadInput
 from edge_node.link.validity import UNKNOWN, KnownTime, out_of_time
-from protos.principal import SERVER_NAME
+from protos.principal import BROKER_NAME
 
 NO_CHECK_TIME = 0x200000
 """X509_V_FLAG_NO_CHECK_TIME of <openssl/x509_vfy.h>: Python's ssl does not name it."""
@@ -33,7 +34,7 @@ class Credentials(msgspec.Struct, frozen=True):
 
 
 class PinnedContext(ssl.SSLContext):
-    """A client's context that expects `SERVER_NAME` and judges times itself."""
+    """A client's context that judges times itself, and of a socket (paho's) expects `BROKER_NAME`."""
 
     now: Now = staticmethod(lambda: UNKNOWN)
     alert: str = ""
@@ -41,7 +42,7 @@ class PinnedContext(ssl.SSLContext):
 
     def wrap_socket(self, sock: Any, **options: Any) -> ssl.SSLSocket:  # type: ignore[override]
         """As the base class; the name that the caller dialled does not matter (fewer parameters: ours are keywords)."""
-        return super().wrap_socket(sock, **{**options, "server_hostname": SERVER_NAME})
+        return super().wrap_socket(sock, **{**options, "server_hostname": BROKER_NAME})
 
     def judge(self, certificate: Any) -> None:
         """Nothing where the certificate, as `getpeercert` gives it, is valid now.
@@ -60,8 +61,14 @@ class _Socket(ssl.SSLSocket):
     """What paho speaks through."""
 
     def do_handshake(self, block: bool = False) -> None:
-        super().do_handshake(block)
-        _judged(self.context, self.getpeercert())
+        try:
+            super().do_handshake(block)
+            _judged(self.context, self.getpeercert())
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise
+        except OSError:  # paho leaves a socket open whose handshake failed
+            self.close()
+            raise
 
     def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
         """As the base class. In TLS 1.3 a server refuses a certificate after the handshake: it is heard here."""

@@ -24,7 +24,7 @@ from coordinator.authority.credential import Credential, parse_credential
 from coordinator.authority.keys import key_pem, new_key, read_key
 from coordinator.authority.own import is_due, own_names
 from coordinator.errors import BadInput
-from protos.principal import SERVER_NAME
+from protos.principal import BROKER_NAME, SERVER_NAME
 
 NOW = datetime(2026, 5, 1, 10, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -64,8 +64,8 @@ def test_a_clients_certificate_is_for_clients_only() -> None:
     assert certificate.not_valid_before_utc < NOW < certificate.not_valid_after_utc == NOW + 90 * DAY
 
 
-def test_a_servers_certificate_has_the_name_of_all_coordinators_and_its_own() -> None:
-    assert alternative_names(issued(SERVER)) == {SERVER_NAME, "10.0.0.4", "shop"}
+def test_a_servers_certificate_has_the_names_that_it_was_issued_for_and_no_other() -> None:
+    assert alternative_names(issued(SERVER)) == {"10.0.0.4", "shop"}
     usages = issued(BOTH, "coordinator").extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
     assert list(usages) == [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
 
@@ -127,7 +127,7 @@ def test_the_coordinators_certificate_is_renewed_at_half_life_or_when_its_names_
 
 def test_the_coordinators_names_are_each_there_once() -> None:
     names = own_names(("shop", "10.0.0.4"), "shop", ("10.0.0.4", ""))
-    assert names == ("shop", "10.0.0.4", "localhost", "127.0.0.1", "::1")
+    assert names == (SERVER_NAME, BROKER_NAME, "shop", "10.0.0.4", "localhost", "127.0.0.1", "::1")
 
 
 def test_a_credential_is_read_as_it_was_written() -> None:
