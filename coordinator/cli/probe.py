@@ -37,7 +37,9 @@ def _why_no_handshake(connection: socket.socket, target: str, credential: Loaded
         )
     try:
         with _context(credential).wrap_socket(connection, server_hostname=SERVER_NAME) as secured:
-            secured.recv(1)  # TLS 1.3: only now a server says that it refuses the client's certificate
+            # TLS 1.3: only now a server refuses the client's certificate, by an alert or without a word; others speak
+            if not secured.recv(1):
+                return _refuses(target, credential)
     except ssl.SSLCertVerificationError as error:
         return Refused(
             f"what answers at {target} is not the coordinator of {credential.file}: {error.verify_message}: take the "
@@ -52,11 +54,15 @@ def _why_no_handshake(connection: socket.socket, target: str, credential: Loaded
 
 def _refused(error: ssl.SSLError, target: str, credential: LoadedCredential) -> NearfieldError:
     if "ALERT" in (error.reason or ""):
-        return Refused(
-            f"the coordinator at {target} refuses the certificate of {credential.principal} in {credential.file}: was "
-            "it made by this coordinator?"
-        )
+        return _refuses(target, credential)
     return Unreachable(f"what answers at {target} is not a coordinator: it speaks no TLS, give its gRPC port")
+
+
+def _refuses(target: str, credential: LoadedCredential) -> NearfieldError:
+    return Refused(
+        f"the coordinator at {target} refuses the certificate of {credential.principal} in {credential.file}: was it "
+        "made by this coordinator?"
+    )
 
 
 def _context(credential: LoadedCredential) -> ssl.SSLContext:
