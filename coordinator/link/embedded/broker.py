@@ -86,6 +86,7 @@ class EmbeddedBroker:
         """
         server_context(self._tls)
         if self._context is not None:
+            self._context.load_verify_locations(self._tls.ca)
             self._context.load_cert_chain(self._tls.certificate, self._tls.key)
 
     async def _serve(self, handshakes: Handshakes, listener: socket.socket) -> None:
