@@ -16,7 +16,7 @@ from protos.join_token import JoinToken
 
 
 class Enroll(msgspec.Struct, frozen=True, tag=True):
-    """Use up a token. `key_file` is made where there is none; `ca` is the fingerprint that the token pins."""
+    """Use up a token. `key_file` holds the new key; `ca` is the fingerprint that the token pins."""
 
     address: str
     ca: bytes
@@ -90,7 +90,7 @@ class Renewed(msgspec.Struct, frozen=True, tag=True):
 async def enroll(
     token: JoinToken, address: str, key_file: Path, *, name: str, labels: dict[str, str], facts_json: str
 ) -> Enrolled:
-    """Use up the token at one address. The key is on the disk before the request for a certificate leaves.
+    """Use up the token at one address, for the key in the file.
 
     Raises:
         Unreachable: nobody answers there.

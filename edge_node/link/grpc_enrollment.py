@@ -6,7 +6,6 @@ connection that trusts nobody else, the secret is told.
 
 import hashlib
 import ssl
-from collections.abc import Iterable
 from pathlib import Path
 from typing import cast
 
@@ -16,8 +15,9 @@ from cryptography import x509
 from edge_node.link.address import at_host_of
 from edge_node.link.channel import CallFailed, channel_to
 from edge_node.link.child import Failed
+from edge_node.link.coordinator import checked_keys
 from edge_node.link.enrollment import AskTime, Certified, Enroll, Enrolled, Renew, Renewed, TimeStatement
-from edge_node.link.key import make_key, proof, read_key, request_for
+from edge_node.link.key import proof, read_key, request_for
 from edge_node.link.tls import server_context, unverified_context
 from protos.broker_url import parse_broker_url
 from protos.errors import ContractError
@@ -33,8 +33,6 @@ from protos.fleet.v1.enrollment_pb2_grpc import EnrollmentServiceStub
 from protos.identity import NodeId, checked_name, is_id
 from protos.topics import checked_prefix
 
-KEY_BYTES = 32
-
 
 def enroll(request: Enroll) -> Enrolled:
     """Pin the authority that the token names, then use the token up."""
@@ -42,7 +40,7 @@ def enroll(request: Enroll) -> Enrolled:
     key_file = Path(request.key_file)
     message = EnrollRequest(
         secret=request.secret,
-        csr=request_for(make_key(key_file)),
+        csr=request_for(read_key(key_file)),
         name=request.name,
         labels=request.labels,
         facts_json=request.facts_json,
@@ -135,18 +133,6 @@ def certified_from_wire(reply: Enrollment) -> Certified:
         not_before=certificate.not_valid_before_utc.timestamp(),
         not_after=certificate.not_valid_after_utc.timestamp(),
     )
-
-
-def checked_keys(keys: Iterable[bytes]) -> tuple[bytes, ...]:
-    """Keys that sign documents for nodes.
-
-    Raises:
-        ContractError: there is none, or one is no raw Ed25519 key.
-    """
-    checked = tuple(keys)
-    if not checked or any(len(key) != KEY_BYTES for key in checked):
-        raise ContractError(f"trusted keys must be raw Ed25519 keys of {KEY_BYTES} bytes, at least one")
-    return checked
 
 
 def _challenge(channel: grpc.Channel, nonce: bytes, deadline_s: float) -> Challenge:

@@ -1,6 +1,6 @@
 """The node's key: made on the device, never leaves it. Here it signs requests for certificates, and proofs.
 
-ECDSA P-256, PKCS#8 in PEM, mode 0600. Used by the child process and by `edge-node enroll`; the agent reads no key.
+ECDSA P-256, PKCS#8 in PEM. Used by the child process; what an enrollment begins with is in `supervisor/enrolling.py`.
 """
 
 from pathlib import Path
@@ -16,21 +16,11 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from edge_node.errors import BadInput
-from edge_node.store.files import read_if_there, write_durably
 
 
-def make_key(path: Path) -> EllipticCurvePrivateKey:
-    """The key in a file, made there where there is none; on the disk when this returns.
-
-    Raises:
-        BadInput: the file holds something else.
-    """
-    if path.exists():
-        return read_key(path)
-    key = generate_private_key(SECP256R1())
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    write_durably(path, pem, mode=0o600)
-    return key
+def new_key() -> bytes:
+    """A fresh key, PEM."""
+    return generate_private_key(SECP256R1()).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 def read_key(path: Path) -> EllipticCurvePrivateKey:
@@ -39,10 +29,9 @@ def read_key(path: Path) -> EllipticCurvePrivateKey:
     Raises:
         BadInput: there is none, or not such a key. What the file holds is not repeated.
     """
-    pem = read_if_there(path)
     try:
-        key = None if pem is None else load_pem_private_key(pem, password=None)
-    except (ValueError, TypeError):
+        key = load_pem_private_key(path.read_bytes(), password=None)
+    except (OSError, ValueError, TypeError):
         key = None
     if not isinstance(key, EllipticCurvePrivateKey):
         raise BadInput(f"{path} holds no ECDSA key: enroll again with edge-node enroll TOKEN --again")

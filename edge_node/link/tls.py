@@ -1,9 +1,9 @@
 """The node's TLS towards its coordinator: one context for gRPC and for MQTT.
 
 The authority is pinned, and whatever address is dialled a name is expected: `SERVER_NAME` of who answers calls (by
-`tunnel.py`), `BROKER_NAME` of who is spoken to over MQTT. The node shows its certificate, and the times of the other
-side's certificate are judged by what the node knows of the time (`validity.py`), not by the clock of the system. The
-authority's own times are not judged: it is pinned, and exchanged by the signed root. A broker that the node's own
+`tunnel.py`), `BROKER_NAME` of who is spoken to over MQTT. The node shows its own certificate, and the times of the
+other side's certificate are judged by what the node knows of the time (`validity.py`), not by the clock of the system.
+The authority's own times are not judged: it is pinned, and exchanged by the signed root. A broker that the node's own
 configuration names with a `ca_file` is not met with this context.
 """
 

@@ -54,6 +54,7 @@ async def enroll(folder: Path, token: JoinToken, applicant: Applicant) -> Identi
     """
     pending = folder / PENDING
     pending.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _ensure_key(pending / KEY)
     enrolled = await _answered(token, applicant, pending / KEY)
     identity = _identity(enrolled, _former(_held(folder), enrolled))
     write_durably(pending / CERTIFICATE, certificate_text(enrolled.certified))
@@ -90,6 +91,14 @@ def other_node(folder: Path) -> NodeId | None:
     if held is None or coming is None or held.node in (coming.node, *coming.former):
         return None
     return held.node
+
+
+def _ensure_key(file: Path) -> None:
+    """The key is on the disk before anybody hears of it: an enrollment that is repeated is then the same one."""
+    if not file.exists():
+        from edge_node.link.key import new_key  # here: an agent that is enrolled needs no certificates' library
+
+        write_durably(file, new_key(), mode=0o600)
 
 
 async def _answered(token: JoinToken, applicant: Applicant, key_file: Path) -> link.Enrolled:

@@ -1,0 +1,121 @@
+"""`edge-node enroll` as a person runs it, against a service that may be a stranger's."""
+
+import asyncio
+import io
+import stat
+from pathlib import Path
+
+import grpc
+import pytest
+from cryptography.x509 import load_pem_x509_csr
+
+from edge_node.cli import main
+from edge_node.supervisor.identity import AUTHORITIES, CERTIFICATE, IDENTITY, KEY, Identity, IdentityFile
+from protos.join_token import JoinToken
+from tests.authorities import Authority
+from tests.integration.enrolling import NODE, SECRET, Enrolling, enrollment
+
+
+@pytest.fixture
+def service(tmp_path: Path) -> Enrolling:
+    return Enrolling(Authority(tmp_path / "ours"))
+
+
+async def enroll(folder: Path, *arguments: str) -> int:
+    return await asyncio.to_thread(main, ["enroll", *arguments, "--state-dir", str(folder)])
+
+
+def held(folder: Path) -> Identity:
+    identity = IdentityFile(folder / IDENTITY).load()
+    assert identity is not None
+    return identity
+
+
+async def test_a_token_makes_this_device_a_node(
+    service: Enrolling, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "node"
+    async with enrollment(service) as token:
+        assert await enroll(folder, token.text, "--name", "cam-3", "--label", "zone=door") == 0
+    said = capsys.readouterr()
+    assert said.out == f"enrolled as cam-3 at store-12 ({NODE}); start it with edge-node run\n"
+    assert (held(folder).node, held(folder).enrollment) == (NODE, token.addresses[0])
+    assert (service.asked[0].name, dict(service.asked[0].labels)) == ("cam-3", {"zone": "door"})
+    modes = {name: stat.S_IMODE((folder / name).stat().st_mode) for name in (KEY, IDENTITY, CERTIFICATE, AUTHORITIES)}
+    assert modes == {KEY: 0o600, IDENTITY: 0o600, CERTIFICATE: 0o644, AUTHORITIES: 0o644}
+    assert not (folder / "enrolling").exists()
+
+
+async def test_a_token_is_read_from_standard_input_and_from_a_file(
+    service: Enrolling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with enrollment(service) as token:
+        monkeypatch.setattr("sys.stdin", io.StringIO(token.text + "\n"))
+        assert await enroll(tmp_path / "a", "-") == 0
+        (tmp_path / "token").write_text(token.text + "\n")
+        assert await enroll(tmp_path / "b", "--token-file", str(tmp_path / "token")) == 0
+
+
+async def test_a_device_that_is_enrolled_says_so_and_gets_another_identity_only_when_told(
+    service: Enrolling, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "node"
+    async with enrollment(service) as token:
+        assert await enroll(folder, token.text) == 0
+        key = (folder / KEY).read_bytes()
+        assert await enroll(folder, token.text) == 4
+        assert "is enrolled already" in capsys.readouterr().err
+        assert len(service.asked) == 1
+        service.changes["node_id"] = "f" * 32
+        assert await enroll(folder, token.text, "--again") == 0
+    assert held(folder).node == "f" * 32
+    assert (folder / KEY).read_bytes() != key
+
+
+async def test_an_enrollment_that_is_repeated_uses_the_same_key(service: Enrolling, tmp_path: Path) -> None:
+    async with enrollment(service) as token:
+        service.refusal = (grpc.StatusCode.UNAVAILABLE, "killed in the middle")
+        assert await enroll(tmp_path / "node", token.text) == 3
+        service.refusal = None
+        assert await enroll(tmp_path / "node", token.text) == 0
+    first, second = (load_pem_x509_csr(asked.csr).public_key() for asked in service.asked)
+    assert first == second
+
+
+async def test_an_enrollment_anew_that_is_refused_leaves_the_old_identity(service: Enrolling, tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    async with enrollment(service) as token:
+        assert await enroll(folder, token.text) == 0
+        files = {name: (folder / name).read_bytes() for name in (KEY, CERTIFICATE, AUTHORITIES, IDENTITY)}
+        service.refusal = (grpc.StatusCode.PERMISSION_DENIED, "the token was used")
+        assert await enroll(folder, token.text, "--again") == 4
+    assert {name: (folder / name).read_bytes() for name in files} == files
+
+
+async def test_addresses_are_tried_in_turn_and_strangers_passed_over(
+    service: Enrolling, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stranger = Enrolling(Authority(tmp_path / "strangers"))
+    async with enrollment(service) as token, enrollment(stranger) as other:
+        addresses = ("127.0.0.1:1", *other.addresses, *token.addresses)
+        assert await enroll(tmp_path / "node", JoinToken(SECRET, token.ca, addresses).text) == 0
+        assert await enroll(tmp_path / "told", token.text, "--coordinator", other.addresses[0]) == 4
+    assert "is not the coordinator that the token is for" in capsys.readouterr().err
+    assert stranger.asked == []
+
+
+async def test_nobody_there_is_one_line_without_the_token(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    token = JoinToken(SECRET, bytes(32), ("127.0.0.1:1",))
+    assert await enroll(tmp_path / "node", token.text, "--coordinator", "127.0.0.1:1") == 3
+    said = capsys.readouterr().err
+    assert "nobody answers" in said
+    assert said.count("\n") == 1
+    assert token.text not in said
+
+
+async def test_a_damaged_token_is_not_repeated(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = JoinToken(SECRET, bytes(32), ()).text[:-3]
+    assert await enroll(tmp_path / "node", text) == 1
+    said = capsys.readouterr().err
+    assert "the join token is damaged" in said
+    assert text not in said
