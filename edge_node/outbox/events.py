@@ -14,6 +14,7 @@ import msgspec
 
 from edge_node.pipeline.observation import Observation
 from protos.digest import Digest
+from protos.egress_fields import MOST_OUTPUTS
 from protos.identity import NodeId, StreamId
 from protos.result import Data, Dropped, Event, Tombstone, event_id, event_type, schema_urn
 
@@ -66,7 +67,7 @@ class Draft:
 
 
 def encode_result(draft: Draft, stream: StreamId, seq: int) -> bytes:
-    """The event's JSON, with `late` false."""
+    """The event's JSON, with `late` false. Of more outputs than may leave the first go, which are the best."""
     seen, context = draft.observation, draft.context
     captured_at = rfc3339(seen.captured_ns)
     data: Data[object] = Data(
@@ -85,7 +86,7 @@ def encode_result(draft: Draft, stream: StreamId, seq: int) -> bytes:
         clock=context.clock,
         late=False,
         latency_ms=seen.latency_ms,
-        outputs=tuple(seen.outputs),
+        outputs=tuple(seen.outputs[:MOST_OUTPUTS]),
         stream_time_s=seen.stream_time_s,
         frame=seen.frame,
     )

@@ -17,6 +17,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 
@@ -25,6 +26,8 @@ ETHERNET = 14
 IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
 TCP = 6
 OUTGOING = 4  # PACKET_OUTGOING of <linux/if_packet.h>: sent by this end
+_NUMBERS = count()
+"""No two ways of a test run have the same addresses: a connection of the one before may still try to end."""
 BUFFER = 64 * 1024 * 1024
 
 
@@ -41,9 +44,9 @@ class Way:
 @contextlib.contextmanager
 def one_way_out() -> Iterator[Way]:
     """A namespace for the block; it vanishes with the process that holds it."""
-    number = os.getpid() % 60
-    here, there = f"198.18.{number}.1", f"198.18.{number}.2"
-    interface, inner = f"nfw{os.getpid() % 100_000}", "way"
+    number = next(_NUMBERS)
+    here, there = (f"198.18.{os.getpid() % 250}.{number % 64 * 4 + host}" for host in (1, 2))
+    interface, inner = f"nf{os.getpid() % 100_000}w{number % 64}", "way"
     with subprocess.Popen(("unshare", "--net", "sleep", "infinity")) as holder:
         inside = ("nsenter", f"--net=/proc/{holder.pid}/ns/net")
         try:

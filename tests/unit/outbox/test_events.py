@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +21,8 @@ from edge_node.outbox.events import (
     rfc3339,
 )
 from edge_node.pipeline.observation import Observation
+from protos.egress import Leaving, check
+from protos.egress_fields import MOST_OUTPUTS
 from protos.identity import NodeId, StreamId
 from protos.result import Anomaly, Classified, Detected, Dropped, LatencyMs, Tensor
 from tests.durable.node import CONTEXT, draft
@@ -110,3 +113,12 @@ def test_a_result_of_a_former_id_of_this_device_is_sent_as_its_own_and_nothing_e
     assert before["data"].pop("node") == CONTEXT.node
     assert after == before
     assert readdressed(old, (), new) == old
+
+
+def test_of_more_outputs_than_may_leave_the_best_do() -> None:
+    seen = draft("macaw")
+    many = tuple(Classified(f"label-{number}", 0.5, number) for number in range(MOST_OUTPUTS + 50))
+    crowded = Draft(msgspec.structs.replace(seen.observation, outputs=many), seen.context)
+    event = encode_result(crowded, StreamId("c" * 32), 1)
+    assert check(Leaving.LIVE, event) is None
+    assert json.loads(event)["data"]["outputs"][-1]["label"] == f"label-{MOST_OUTPUTS - 1}"
