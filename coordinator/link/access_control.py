@@ -85,7 +85,8 @@ class AccessControl:
         self._idle.clear()
         self._due.set()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), SETTLE_S)
+            async with asyncio.timeout(SETTLE_S):
+                await self._idle.wait()
 
     async def run(self) -> None:
         """Bring the rules about whenever it is time, for ever."""
@@ -106,8 +107,10 @@ class AccessControl:
         """Wait until it is time; whether somebody said so. Another process may change the tables and wake nobody."""
         if not self._due.is_set():
             self._idle.set()
+        # not wait_for: in Python 3.11 it swallows a cancellation that comes together with the wake-up
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._due.wait(), EVERY_S)
+            async with asyncio.timeout(EVERY_S):
+                await self._due.wait()
         woken = self._due.is_set()
         self._due.clear()
         return woken
@@ -183,7 +186,8 @@ class Plugin:
         try:
             if not self._client.publish(CONTROL, json.dumps(message).encode(), qos=1, retain=False):
                 raise NoAnswer("the broker is not connected")
-            answers: list[Answer] = await asyncio.wait_for(waiting, self._answer_s)
+            async with asyncio.timeout(self._answer_s):
+                answers: list[Answer] = await waiting
         except TimeoutError:
             raise NoAnswer("the broker's dynamic security plugin does not answer") from None
         finally:

@@ -139,7 +139,7 @@ def reason(world: Fleet, part: str) -> str:
 
 def test_a_second_agent_on_the_same_state_is_refused_in_one_line(tmp_path: Path) -> None:
     with fleet(tmp_path) as world:
-        world.address = "127.0.0.1:1"
+        world.coordinate()
         first = world.node("shelf=/dev/null")
         until(world.status, "the first agent")
         second = world.node("shelf=/dev/null")
