@@ -150,8 +150,10 @@ class Coordinator:
         assert address is not None  # without one the coordinator has its own
         client = self._link = BrokerClient(address)
         access = AccessControl(identities.access, client, own, self._topics)
-        identities.on_access_changed, identities.access_settled = access.wake, access.settle
+        identities.access_settled = access.settle
         controller = self._controller(store, client, key)
+        # nodes that the broker sends away cannot say that they are gone: the controller does
+        identities.on_access_changed = _each(access.wake, controller.on_connected)
         client.when_connected(controller.on_connected)
         admits = AdmittedNodes(store, identities.revocations.is_revoked)
         collector = Collector(
@@ -335,6 +337,14 @@ class Coordinator:
 
 def _commanded(key: Ed25519PrivateKey, payload: bytes) -> bytes:
     return seal(COMMAND, payload, key)
+
+
+def _each(*callbacks: Callable[[], None]) -> Callable[[], None]:
+    def call_each() -> None:
+        for callback in callbacks:
+            callback()
+
+    return call_each
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

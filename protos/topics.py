@@ -10,9 +10,12 @@ Control topics carry the node's immutable id; live topics carry today's names.
 from dataclasses import dataclass
 from enum import StrEnum
 
+from protos.errors import ContractError
 from protos.identity import NodeId, checked_name, is_id
 
 DEFAULT_PREFIX = "edge/v1"
+HOME_ASSISTANT = "homeassistant"
+"""Home Assistant's own prefix: where devices say what they are."""
 MAX_PAYLOAD = 100 * 1024
 """No message is larger, in bytes."""
 
@@ -124,8 +127,13 @@ def checked_prefix(text: str) -> str:
     """The text as a prefix of topics.
 
     Raises:
-        ContractError: it has an empty level, a wildcard, or a level that is no name.
+        ContractError: it has an empty level, a wildcard, or a level that is no name; or it is Home Assistant's, which
+            everybody with a credential may read.
     """
+    if text.partition("/")[0] == HOME_ASSISTANT:
+        raise ContractError(
+            f"topic prefix {text!r}: {HOME_ASSISTANT} is for discovery by Home Assistant: choose another"
+        )
     for level in text.split("/"):
         checked_name(level, f"topic prefix {text!r}: level")
     return text

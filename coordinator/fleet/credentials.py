@@ -1,7 +1,7 @@
 """Certificates for people, programs and brokers; and taking an identity away, also a node's."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from coordinator.authority.certificates import CLIENT, SERVER, Authority, Certificate
@@ -9,6 +9,7 @@ from coordinator.authority.csr import requested_key
 from coordinator.errors import BadInput, Conflict, NotFound
 from coordinator.fleet.join_tokens import CreatedTokens, JoinTokens, Place
 from coordinator.fleet.naming import find_node
+from coordinator.fleet.presence import after
 from coordinator.fleet.records import IssuedCertificate, Node, Revocation
 from coordinator.fleet.store import Store, Transaction
 from protos.errors import ContractError
@@ -127,6 +128,7 @@ class CredentialService:
         with self._store.write() as tx:
             node = NodeId(reference) if is_id(reference) else find_node(reference, tx.nodes.all()).id
             tx.revoked.add(self._revocation(node, by, reason))
+            _sent_away(tx, node)
         self._on_revoked(node)
         return node
 
@@ -140,6 +142,7 @@ class CredentialService:
         with self._store.write() as tx:
             node = find_node(reference, tx.nodes.all())
             tx.revoked.add(self._revocation(node.id, by, "replaced"))
+            _sent_away(tx, node.id)
             _withdraw(tx, node)
             place = Place(node.site, node.name, node.labels)
             created = self._tokens.issue(tx, place, by, ttl=ttl, replaces=node.id)
@@ -156,6 +159,14 @@ class CredentialService:
         if len(reason) > MAX_REASON or "\n" in reason:
             raise BadInput(f"the reason has {len(reason)} characters: one line of at most {MAX_REASON} is kept")
         return Revocation(principal, self._now(), by, reason)
+
+
+def _sent_away(tx: Transaction, node: NodeId) -> None:
+    """The broker ends its connection without its will: that it is offline is known here."""
+    known = tx.nodes.get(node)
+    if known is not None:
+        offline = after(known.connection, "offline", known.connection.id)
+        tx.nodes.put(replace(known, connection=offline))
 
 
 def _withdraw(tx: Transaction, node: Node) -> None:

@@ -17,9 +17,8 @@ from functools import lru_cache
 from protos.errors import ContractError
 from protos.identity import NodeId
 from protos.principal import Role, principal_of
-from protos.topics import FROM_COORDINATOR, NAMED, Kind, Topics
+from protos.topics import FROM_COORDINATOR, HOME_ASSISTANT, NAMED, Kind, Topics
 
-HOME_ASSISTANT = "homeassistant"
 READERS = frozenset({Role.VIEWER, Role.OPERATOR, Role.ADMIN})
 MAX_TOPIC = 512
 """Characters. Ours have less than 250; a longer topic or filter matches no rule."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import pwd
 import socket
@@ -14,11 +15,16 @@ import pytest
 
 from coordinator.app import Coordinator
 from coordinator.authority.credential import Credential
+from coordinator.link.access import AccessTable
+from coordinator.link.access_control import AccessControl
+from coordinator.link.broker import BrokerClient
 from coordinator.link.listening import find_program
+from protos.broker_url import parse_broker_url
+from protos.topics import Topics
 from tests.authorities import Files
 from tests.conformance.broker_world import Peer
 from tests.coordinators import credential_for, edgectl, enrolled, running_coordinator
-from tests.integration.brokers import WAIT_S, free_port
+from tests.integration.brokers import WAIT_S, free_port, mosquitto
 
 pytestmark = pytest.mark.needs("mosquitto")
 
@@ -78,7 +84,7 @@ def credential_parts(credential: Credential) -> Credential:
 
 
 async def test_a_node_and_a_viewer_have_what_is_theirs_until_they_are_revoked(
-    production: Coordinator, tmp_path: Path
+    production: Coordinator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     node, viewer = await enrolled(production), await credential_for(production, "viewer", "dashboard")
 
@@ -97,7 +103,26 @@ async def test_a_node_and_a_viewer_have_what_is_theirs_until_they_are_revoked(
     assert await edgectl(production, "node", "revoke", str(node.id)) == 0
     await comes_true(connected.down.is_set)
     connected.close()
+    capsys.readouterr()
+    assert await edgectl(production, "node", "list", "--json") == 0
+    assert [one["presence"] for one in json.loads(capsys.readouterr().out)] == ["offline"]
     assert not await asyncio.to_thread(serves, node.credential, desired)
+
+
+async def test_a_broker_without_the_plugin_keeps_its_own_rules_and_is_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with mosquitto(tmp_path) as running:
+        client = BrokerClient(parse_broker_url(f"mqtt://127.0.0.1:{running.port}"))
+        control = AccessControl(AccessTable, client, None, Topics(), answer_s=0.2)
+        await client.start()
+        task = asyncio.create_task(control.run())
+        await comes_true(lambda: "its access rules are its own" in caplog.text)
+        await control.settle()
+        task.cancel()
+        await asyncio.wait([task])
+        await client.stop()
+    assert caplog.text.count("its access rules are its own") == 1
 
 
 async def test_its_key_is_for_its_owner_alone_and_its_certificate_has_its_names(tmp_path: Path) -> None:

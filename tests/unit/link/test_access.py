@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 from paho.mqtt.client import topic_matches_sub
 
 from coordinator.link.access import AccessTable, Place, access_table, allows, grants_of
+from protos.errors import ContractError
 from protos.identity import NodeId
 from protos.principal import Role
-from protos.topics import Kind, Topics
+from protos.topics import Kind, Topics, checked_prefix
 
 A, B = NodeId("a" * 32), NodeId("b" * 32)
 TABLE = AccessTable({A: Place("store-12", "cam-3"), B: Place("store-13", "cam-3")}, frozenset({"viewer:v"}))
@@ -92,3 +93,8 @@ def test_people_read_live_topics_and_publish_nothing(role: Role) -> None:
     assert grants is not None
     assert grants.publish == ()
     assert allows(grants.read, "edge/v1/live/#")
+
+
+def test_control_topics_cannot_lie_where_everybody_reads() -> None:
+    with pytest.raises(ContractError, match="choose another"):
+        checked_prefix("homeassistant/edge")
