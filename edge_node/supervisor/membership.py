@@ -5,6 +5,7 @@ not taken any more runs and stores as before; it comes back by proof of its key,
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import secrets
@@ -12,9 +13,11 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from edge_node.config import NodeConfig
-from edge_node.errors import BadInput, NearfieldError
+from edge_node.errors import BadInput, NearfieldError, Stranger, Unreachable
+from edge_node.link import discovery
 from edge_node.link import enrollment as link
 from edge_node.store.files import read_if_there, write_durably
 from edge_node.supervisor.clock import Clock
@@ -29,6 +32,8 @@ from protos.errors import ContractError
 from protos.identity import NodeId
 from protos.join_token import JoinToken, parse_join_token
 from protos.time_statement import NONCE_BYTES, TIME, read_time_statement
+
+T = TypeVar("T")
 
 LOOK_S = 1.0
 """How often it is looked whether anything is due."""
@@ -125,11 +130,17 @@ class Membership:
 
     async def _ask_time(self, identity: Identity) -> None:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        self._told(await link.ask_time(identity.enrollment, self._folder / AUTHORITIES, nonce), nonce, identity)
+        sealed = await where_it_is(
+            identity.enrollment, lambda address: link.ask_time(address, self._folder / AUTHORITIES, nonce)
+        )
+        self._told(sealed, nonce, identity)
 
     async def _renew(self, identity: Identity) -> None:
         nonce, at = secrets.token_bytes(NONCE_BYTES), self._folder
-        renewed = await link.renew(identity.enrollment, at / AUTHORITIES, at / CERTIFICATE, at / KEY, nonce)
+        renewed = await where_it_is(
+            identity.enrollment,
+            lambda address: link.renew(address, at / AUTHORITIES, at / CERTIFICATE, at / KEY, nonce),
+        )
         self._told(renewed.time, nonce, identity)
         write_durably(at / AUTHORITIES, b"".join(renewed.certified.authorities))
         write_durably(at / CERTIFICATE, certificate_text(renewed.certified))
@@ -161,6 +172,28 @@ class Membership:
 
     def _done(self) -> None:
         self._attempts, self._next_try, self.state = 0, 0.0, ""
+
+
+async def where_it_is(known: str, ask: Callable[[str], Awaitable[T]]) -> T:
+    """The answer of the enrollment at the address that is known, or where zeroconf says that it is now.
+
+    Raises:
+        NearfieldError: what the known address came to, where no other answers.
+    """
+    try:
+        return await ask(known)
+    except (Unreachable, Stranger) as error:
+        for address in await _announced():
+            with contextlib.suppress(Unreachable, Stranger):
+                return await ask(address)
+        raise error from None
+
+
+async def _announced() -> tuple[str, ...]:
+    try:
+        return await discovery.find_enrollment()
+    except Unreachable:
+        return ()
 
 
 def read_token(file: Path) -> JoinToken:
