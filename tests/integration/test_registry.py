@@ -175,7 +175,9 @@ async def test_a_version_in_use_is_not_deleted_and_its_deployments_are_named(
 ) -> None:
     await run.json("model", "push", str(bundle))
     deployment = tmp_path / "shelf.yaml"
-    deployment.write_text("name: shelf\nselector: ''\nmodel: m@1\npipelines: [{name: a, source: b}]\n")
+    deployment.write_text(
+        "name: shelf\nselector: ''\nmodel: m@1\npipelines: [{name: a, source: b, egress: {tensor: 1000}}]\n"
+    )
     await run.json("deployment", "apply", str(deployment))
     assert "m@1 is used by shelf: change or delete that deployment" in await run.refused(4, "model", "delete", "m@1")
     await run.json("deployment", "delete", "shelf")
