@@ -18,7 +18,7 @@ from coordinator.authority.files import admin_name, make_identity
 from coordinator.config import CoordinatorConfig, read_config
 from coordinator.errors import Exit, NearfieldError, WrongUsage
 from coordinator.first_root import FirstRoot, make_first_root
-from coordinator.folder import Folder, make_folder
+from coordinator.folder import Folder, make_folder, private_files
 from coordinator.service import commands as service_commands
 from coordinator.service.notify import notifier
 from protos.errors import ContractError
@@ -99,9 +99,10 @@ def _parser() -> argparse.ArgumentParser:
 def _init(parsed: argparse.Namespace) -> int:
     folder = Folder(parsed.dir)
     config = _with_options(CoordinatorConfig(), parsed)
-    is_new = make_folder(folder, config)
-    make_identity(folder, admin_name(os.environ), datetime.now(UTC))
-    first = make_first_root(folder, parsed.publisher_key or (), datetime.now(UTC))
+    with private_files():
+        is_new = make_folder(folder, config)
+        make_identity(folder, admin_name(os.environ), datetime.now(UTC))
+        first = make_first_root(folder, parsed.publisher_key or (), datetime.now(UTC))
     if is_new:
         print(f"{folder.root} is ready: edge-coordinator serve --dir {folder.root}")
         print(f"the administrator's credential, for edgectl: export NEARFIELD_CREDENTIALS={folder.admin.resolve()}")
@@ -127,7 +128,8 @@ def _serve(parsed: argparse.Namespace) -> int:
         level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
     )
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    asyncio.run(_run(config, parsed.dir))
+    with private_files():
+        asyncio.run(_run(config, parsed.dir))
     return Exit.DONE
 
 

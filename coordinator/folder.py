@@ -3,6 +3,8 @@
 `coordinator.toml` · `keys/signing.key` (raw Ed25519, base64, mode 0600) · `keys/ca.key`, `keys/ca.pem` (the
 authority) · `keys/server.key`, `keys/server.pem` (the coordinator's own certificate) · `admin.pem` (a credential) ·
 `coordinator.db` · `results.db` · `bundles/` · `coordinator.lock` (held by the one that serves)
+
+All of it is its owner's alone (`private_files`): the databases hold what nodes saw.
 """
 
 import base64
@@ -98,7 +100,7 @@ def make_folder(folder: Folder, config: CoordinatorConfig) -> bool:
     """
     try:
         folder.signing_key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        is_new = write_new(folder.config, config_toml(config).encode(), 0o644)
+        is_new = write_new(folder.config, config_toml(config).encode(), 0o600)  # a database's password
         key = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()) + b"\n"
         write_new(folder.signing_key, key, 0o600)
     except OSError as error:
@@ -161,6 +163,16 @@ def held(folder: Folder) -> Iterator[None]:
                 "edge-coordinator init"
             ) from None
         yield
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """What is made in the block, by this process and its children, is its owner's alone."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def config_toml(config: CoordinatorConfig) -> str:

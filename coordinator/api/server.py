@@ -4,14 +4,14 @@ Two of them: the API, which takes calls from holders of a certificate only, and 
 of key stands for one. Both show the certificate that is current when somebody connects: it changes without a restart.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from coordinator.api.errors import ErrorsToStatus
+from coordinator.api.errors import Context, ErrorsToStatus
 from coordinator.errors import BadInput
 
 Service = tuple[Callable[[Any, grpc.aio.Server], None], object]
@@ -44,6 +44,23 @@ class Listener:
     """whether callers must have one"""
 
 
+class Health(health.aio.HealthServicer):  # type: ignore[misc]  # its package has no types
+    """Answers `Check`. Nobody waits in `Watch`: on the enrollment port strangers call, and calls are counted."""
+
+    def Watch(  # noqa: N802 - as the service has it
+        self,
+        request: health_pb2.HealthCheckRequest,  # noqa: ARG002
+        context: Context,
+    ) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+        """Refuse."""
+        return _refused(context)
+
+
+async def _refused(context: Context) -> AsyncIterator[health_pb2.HealthCheckResponse]:
+    await context.abort(grpc.StatusCode.UNIMPLEMENTED, "the health service answers Check only")
+    yield health_pb2.HealthCheckResponse()  # type: ignore[unreachable]  # what makes this a stream
+
+
 class ApiServer:
     """Serves on `address` from `start` to `stop`.
 
@@ -67,7 +84,7 @@ class ApiServer:
         self._certificate = certificate
         self._interceptors = interceptors
         self._server: grpc.aio.Server | None = None
-        self._health = health.aio.HealthServicer()
+        self._health = Health()
 
     @property
     def address(self) -> str:

@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Use up the token and keep what comes of it."""
     import asyncio
 
+    from edge_node.store.files import private_files
     from edge_node.supervisor.identity import IDENTITY
 
     token = _token(arguments)
@@ -40,7 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
     folder = Path(config.state_dir)
     if (folder / IDENTITY).exists() and not arguments.again:
         raise Refused(f"this device is enrolled already ({folder}): with --again it gets a new identity")
-    identity = asyncio.run(_enrolled(folder, token, config, arguments.coordinator))
+    with private_files():
+        identity = asyncio.run(_enrolled(folder, token, config, arguments.coordinator))
     print(f"enrolled as {identity.name} at {identity.site} ({identity.node}); {_what_now(folder)}")
     return Exit.DONE
 

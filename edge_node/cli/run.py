@@ -50,11 +50,13 @@ def run(arguments: argparse.Namespace) -> int:
     import asyncio  # not above: every command registers, and this import takes a tenth of the time of `infer`
 
     from edge_node.app import Agent
+    from edge_node.store.files import private_files
     from edge_node.telemetry.logs import configure_logs
 
     config = configured(arguments)
     configure_logs(config.log_level, config.log_format)
-    asyncio.run(_until_signalled(Agent(config)))
+    with private_files():
+        asyncio.run(_until_signalled(Agent(config)))
     return Exit.DONE
 
 

@@ -1,7 +1,19 @@
 """Files that survive a power cut: written beside, synced, renamed. No decision is taken here."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """What is made in the block, by this process and its children, is its owner's alone: results and models too."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 def sync_folder(folder: Path) -> None:

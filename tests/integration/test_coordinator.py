@@ -1,6 +1,7 @@
 """The coordinator whole: its broker, its command, its databases, its end."""
 
 import asyncio
+import os
 import re
 import signal
 import socket
@@ -11,6 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import grpc
 import msgspec
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -36,7 +38,7 @@ from protos.identity import NodeId, stream_id
 from protos.reported import Facts, Hello, Status
 from protos.topics import Kind, Topics
 from tests.conformance.broker_world import with_observer
-from tests.coordinators import admin, edgectl, enrolled, registered, running_coordinator
+from tests.coordinators import TLS, admin, edgectl, enrolled, registered, running_coordinator
 
 TOPICS = Topics()
 COMMAND = (sys.executable, "-m", "coordinator")
@@ -138,7 +140,7 @@ async def push_and_apply(coordinator: Coordinator, folder: Path) -> None:
     toml = 'name = "m"\ntask = "tensor"\n[[variants]]\nfile = "m.onnx"\nengine = "stub"\n'
     (bundle / "model.toml").write_text(toml)
     deployment = folder / "shelf.yaml"
-    pipelines = "[{name: shelf, source: shelf, live: {state: [label]}}]"
+    pipelines = "[{name: shelf, source: shelf, live: {state: [label]}, egress: {tensor: 4096}}]"
     deployment.write_text(f"name: shelf\nselector: site=store-12\nmodel: m@1\npipelines: {pipelines}\n")
     assert await edgectl(coordinator, "model", "push", str(bundle)) == 0
     assert await edgectl(coordinator, "deployment", "apply", str(deployment)) == 0
@@ -253,6 +255,18 @@ async def test_health_is_served(tmp_path: Path) -> None:
     assert reply.status == health_pb2.HealthCheckResponse.SERVING
 
 
+async def test_nobody_can_wait_at_the_health_service_nor_fill_the_log_by_trying(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with running_coordinator(tmp_path, own_broker="embedded") as coordinator:
+        stranger = grpc.ssl_channel_credentials(coordinator.folder.authorities.read_bytes())  # no certificate
+        async with grpc.aio.secure_channel(coordinator.enrollment_address, stranger, options=TLS) as channel:
+            calls = [health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest()) for _ in range(20)]
+            codes = {await asyncio.wait_for(call.code(), 10) for call in calls}
+    assert codes == {grpc.StatusCode.UNIMPLEMENTED}
+    assert not [record for record in caplog.records if "Watch" in record.getMessage()]
+
+
 async def test_a_port_in_use_is_named_with_the_option_and_nothing_is_left_running(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -289,6 +303,21 @@ def test_the_command_says_where_it_is_and_ends_in_order(number: signal.Signals, 
         assert process.wait(timeout=30) == 0
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+
+
+def test_what_init_and_serve_make_is_their_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "coordinator"
+    before = os.umask(0o022)  # as systems have it
+    try:
+        run("init", "--dir", str(folder))
+        with serving(folder):
+            made = {path: path.stat().st_mode & 0o077 for path in (folder, *folder.rglob("*"))}
+        (tmp_path / "another file").touch()
+    finally:
+        os.umask(before)
+    assert folder / "coordinator.db" in made
+    assert {path.name: oct(mode) for path, mode in made.items() if mode} == {}
+    assert (tmp_path / "another file").stat().st_mode & 0o044, "the control arm: others could read by default"
 
 
 def test_init_keeps_keys_and_configuration_that_are_there(tmp_path: Path) -> None:

@@ -2,7 +2,10 @@
 
 import asyncio
 import io
+import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import grpc
@@ -43,7 +46,20 @@ async def test_a_token_makes_this_device_a_node(
     assert (service.asked[0].name, dict(service.asked[0].labels)) == ("cam-3", {"zone": "door"})
     modes = {name: stat.S_IMODE((folder / name).stat().st_mode) for name in (KEY, IDENTITY, CERTIFICATE, AUTHORITIES)}
     assert modes == {KEY: 0o600, IDENTITY: 0o600, CERTIFICATE: 0o644, AUTHORITIES: 0o644}
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert not (folder / "enrolling").exists()
+
+
+def test_what_an_agent_keeps_is_its_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "node"
+    before = os.umask(0o022)  # as systems have it
+    try:
+        command = [sys.executable, "-m", "edge_node", "run", "--state-dir", str(folder), "--coordinator", "127.0.0.1:1"]
+        assert subprocess.run(command, capture_output=True, timeout=60, check=False).returncode != 0  # not enrolled
+    finally:
+        os.umask(before)
+    made = {path.name: path.stat().st_mode & 0o077 for path in (folder, folder / "outbox.db", folder / "store")}
+    assert made == {"node": 0, "outbox.db": 0, "store": 0}
 
 
 async def test_a_token_is_read_from_standard_input_and_from_a_file(
