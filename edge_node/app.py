@@ -11,7 +11,7 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -38,7 +38,7 @@ from edge_node.store.trust import Adopted, Stale, adopt, pipeline_names
 from edge_node.supervisor.actual import Facts
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.clock import Clock, seconds_of
-from edge_node.supervisor.commands import Commands, count, flattened
+from edge_node.supervisor.commands import Commands, verbs_of
 from edge_node.supervisor.contact import Contact, Ears
 from edge_node.supervisor.contexts import Contexts, pipeline_settings
 from edge_node.supervisor.control import StatusSocket, socket_folder, state_lock, usable
@@ -66,11 +66,9 @@ from edge_node.supervisor.status import (
 )
 from edge_node.telemetry import system
 from edge_node.telemetry.facts import device_facts
-from edge_node.telemetry.logs import recent
 from edge_node.worker.handle import new_worker
 from edge_node.worker.messages import Worker
 from edge_node.worker.settings import confinement_of, limits_of, sandbox_text
-from protos.command import Verb
 from protos.deployment import Egress, Pipeline
 from protos.desired import Desired
 from protos.errors import ContractError
@@ -81,7 +79,6 @@ from protos.topics import Topics
 from protos.trust import TrustRoot, newest_number
 
 PROGRESS_S = 1.0
-LOG_LINES = 100
 
 log = logging.getLogger(__name__)
 
@@ -119,8 +116,7 @@ class Agent:
         self.registration = Registration(
             config, lambda: self.identity, self._connected, self._on_registered, self._dial
         )
-        verbs = {Verb.LOGS: self._logs, Verb.DIAGNOSTICS: self._diagnostics}
-        self.commands = Commands(folder / "commands.json", verbs, self._now)
+        self.commands = Commands(folder / "commands.json", verbs_of(self.status), self._now)
         self.reconciler = Reconciler(self.device, self._desired, self._facts, self._on_planned)
         self.on_ready: Callable[[], None] = lambda: None
         self.identity: Identity | None = None
@@ -394,12 +390,6 @@ class Agent:
             self.contact.reply(self.commands.answer(sealed, nonce, self.identity.node, self.identity.trusted))
         except (Refused, OSError) as error:
             log.warning("a command was not carried out: %s", error)
-
-    def _logs(self, arguments: Mapping[str, str]) -> Iterable[str]:
-        return list(recent.lines)[-count(arguments, LOG_LINES) :]
-
-    def _diagnostics(self, _: Mapping[str, str]) -> Iterable[str]:
-        return flattened(msgspec.to_builtins(self.status()))
 
     def _hello(self, connection: str) -> Hello:
         assert self.identity is not None

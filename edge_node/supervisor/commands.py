@@ -15,9 +15,11 @@ import msgspec
 from edge_node.errors import Refused
 from edge_node.store.files import read_if_there, write_durably
 from edge_node.supervisor.command import accept, remembered
+from edge_node.telemetry.logs import recent
 from protos.command import MAX_LINE, MAX_LINES, Command, Reply, Verb
 from protos.identity import NodeId
 
+LOG_LINES = 100
 MAX_REPLY = 24 * 1024
 """Characters of all lines of a reply."""
 
@@ -79,6 +81,18 @@ class Commands:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             log.warning("%s is damaged (%s): forgetting which commands came before", self._file, error)
             return {}
+
+
+def verbs_of(status: Callable[[], msgspec.Struct]) -> Mapping[Verb, Lines]:
+    """What each verb answers on an agent with this status."""
+
+    def logs(arguments: Mapping[str, str]) -> Iterable[str]:
+        return list(recent.lines)[-count(arguments, LOG_LINES) :]
+
+    def diagnostics(_: Mapping[str, str]) -> Iterable[str]:
+        return flattened(msgspec.to_builtins(status()))
+
+    return {Verb.LOGS: logs, Verb.DIAGNOSTICS: diagnostics}
 
 
 def shortened(lines: Iterable[str]) -> tuple[str, ...]:
