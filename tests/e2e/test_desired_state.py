@@ -141,7 +141,7 @@ def test_a_second_agent_on_the_same_state_is_refused_in_one_line(tmp_path: Path)
     with fleet(tmp_path) as world:
         world.coordinate()
         first = world.node("shelf=/dev/null")
-        until(world.status, "the first agent")
+        until(lambda: world.status().get("link", {}).get("connected"), "the first agent")
         second = world.node("shelf=/dev/null")
         assert second.process.wait(20) == 4
         assert second.output().startswith("edge-node: another agent runs on")
