@@ -149,7 +149,8 @@ class Coordinator:
         address = own_identity(own.url, files) if own else broker_of(self._config, files)
         assert address is not None  # without one the coordinator has its own
         client = self._link = BrokerClient(address)
-        access = AccessControl(identities.access, client, own, self._topics)
+        manages = address.server_name is not None
+        access = AccessControl(identities.access, client, own, self._topics, manages=manages)
         identities.access_settled = access.settle
         controller = self._controller(store, client, key)
         # nodes that the broker sends away cannot say that they are gone: the controller does

@@ -27,6 +27,8 @@ from protos.topics import Topics
 
 ANSWER_S = 10.0
 RETRY_S = 5.0
+FOREIGN_RETRY_S = 60.0
+"""where no plugin has ever answered"""
 SETTLE_S = 3.0
 EVERY_S = 15.0
 """how often the table is looked at where nobody says that it changed"""
@@ -52,6 +54,8 @@ class AccessControl:
         client: the coordinator's connection to the broker, not started yet.
         own: the broker, where it is the coordinator's own.
         topics: the topics of this fleet.
+        manages: whether the broker's rules are the coordinator's to keep: it logs in there with its own certificate.
+            At another broker a message to the plugin could be an offence.
         answer_s: how long to wait for the plugin.
     """
 
@@ -62,13 +66,16 @@ class AccessControl:
         own: OwnBroker | None,
         topics: Topics,
         *,
+        manages: bool = True,
         answer_s: float = ANSWER_S,
     ) -> None:
         self._load = load
         self._client = client
         self._own = own
         self._topics = topics
-        self._plugin = None if own is not None and own.kind == "embedded" else Plugin(client, answer_s)
+        has_plugin = manages and (own is None or own.kind == "managed")
+        self._plugin = Plugin(client, answer_s) if has_plugin else None
+        self._silent_until = 0.0
         self._due, self._idle = asyncio.Event(), asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._table: AccessTable | None = None
@@ -119,17 +126,19 @@ class AccessControl:
         self._table = table
         if self._own is not None:
             self._own.set_access(table)
-        if self._plugin is not None and self._client.connected:
+        silent = asyncio.get_running_loop().time() < self._silent_until
+        if self._plugin is not None and self._client.connected and not silent:
             await self._tell(self._plugin, table)
 
     async def _tell(self, plugin: "Plugin", table: AccessTable) -> None:
         try:
             await plugin.bring_about(wanted_state(table, self._topics))
         except NoAnswer as error:
-            foreign = self._own is None and not plugin.answered
+            loop, foreign = asyncio.get_running_loop(), self._own is None and not plugin.answered
             self._warn(f"{error}: {'its access rules are its own' if foreign else 'trying again'}")
-            if not foreign:
-                asyncio.get_running_loop().call_later(RETRY_S, self._due.set)
+            delay = FOREIGN_RETRY_S if foreign else RETRY_S
+            self._silent_until = loop.time() + delay if foreign else 0.0  # nobody is enrolled slower for it
+            loop.call_later(delay, self._due.set)
         else:
             self._said = ""
 
