@@ -359,3 +359,39 @@ def test_a_postgres_that_is_not_there_is_unreachable_without_its_password(tmp_pa
         open_engine(f"postgresql://someone:secret@/db?host={tmp_path}")
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_what_publishers_signed_is_kept_with_its_version_and_goes_with_it(store: ControlStore) -> None:
+    digest = a_version().digest
+    with store.write() as tx:
+        assert tx.versions.take_number("mobilenet") == 1
+        tx.versions.add(a_version())
+        assert tx.releases.release("mobilenet", 1) is None
+        tx.releases.put_release("mobilenet", 1, b"\x00first")
+        tx.releases.put_release("mobilenet", 1, b"\x00second")
+        tx.releases.put_downgrade("mobilenet", 1, b"permit")
+    with store.read() as tx:
+        assert tx.releases.release("mobilenet", 1) == b"\x00second"
+        assert tx.releases.of_bundle(digest) == ((b"\x00second",), (b"permit",))
+        assert tx.releases.of_bundle(digest_of(b"other")) == ((), ())
+    with store.write() as tx:
+        tx.versions.remove("mobilenet", 1)
+        assert tx.releases.of_bundle(digest) == ((), ())
+
+
+def test_trust_roots_are_told_in_their_order(store: ControlStore) -> None:
+    with store.write() as tx:
+        assert (tx.roots.all(), tx.roots.newest_number()) == ((), 0)
+        for number in (2, 10, 1):
+            tx.roots.add(number, b"%d" % number)
+    with store.read() as tx:
+        assert (tx.roots.all(), tx.roots.newest_number()) == ((b"1", b"2", b"10"), 10)
+
+
+def test_a_number_that_was_signed_beforehand_is_taken_where_it_is_above_all_others(store: ControlStore) -> None:
+    with store.write() as tx:
+        assert tx.versions.take_number("m", 7) == 7
+        assert tx.versions.take_number("m") == 8
+        assert tx.versions.take_number("m", 8) is None
+        assert tx.versions.take_number("m", 3) is None
+        assert tx.versions.take_number("m") == 9

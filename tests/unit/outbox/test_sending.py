@@ -48,6 +48,19 @@ def test_progress_restores_patience_and_window() -> None:
     assert sending.wait_s(101.0) is None
 
 
+def test_nobody_acknowledges_what_was_not_sent() -> None:
+    """A stolen coordinator can sign any number: results that were never sent stay."""
+    sending = Sending(0)
+    assert sending.on_acked(10**9, now=0.0) == 0
+    sending.on_sent(5, 100, now=0.0)
+    assert sending.on_acked(10**9, now=0.0) == 5
+    assert (sending.acked, sending.sent, sending.furthest) == (5, 5, 5)
+    sending.on_sent(9, 100, now=0.0)
+    sending.on_connected()
+    assert sending.sent == 5
+    assert sending.on_acked(9, now=0.0) == 9  # it was sent, on the connection before
+
+
 def test_a_new_connection_begins_behind_what_is_acknowledged() -> None:
     sending = Sending(0)
     for seq in (1, 2, 3):
