@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import random
 import shutil
 import stat
 import time
@@ -20,6 +21,7 @@ from coordinator.authority.keys import is_p256
 from edge_node.app import Agent
 from edge_node.cli import main
 from edge_node.config import NodeConfig
+from edge_node.link import keeper
 from edge_node.link.enrollment import Certified
 from edge_node.supervisor import joining, membership, renewal
 from edge_node.supervisor.clock_file import ClockFile
@@ -39,6 +41,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in (("FIRST_S", 0.1), ("LONGEST_S", 0.5)):
         monkeypatch.setattr(joining, name, value)
     monkeypatch.setattr(renewal, "FIRST_S", 0.2)
+    monkeypatch.setattr(keeper, "reconnect_delay", lambda *_: random.uniform(0.1, 0.5))
     monkeypatch.setattr(membership, "LOOK_S", 0.1)
 
 
