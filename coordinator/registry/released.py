@@ -8,7 +8,7 @@ from datetime import datetime
 
 from coordinator.errors import BadInput, Refused
 from coordinator.registry.records import Version
-from protos.digest import Digest, short
+from protos.digest import short
 from protos.envelope import DOWNGRADE, RELEASE, signers, unverified
 from protos.errors import ContractError
 from protos.release import MAX_ENVELOPE, Downgrade, Release, open_downgrade, open_release, unverified_release
@@ -28,22 +28,24 @@ class Standing:
 
 def standing(version: Version, release: bytes | None, root: TrustRoot | None, now: datetime) -> Standing:
     """How a version stands."""
-    what = f"{version.model}@{version.version}"
+    signed_by = () if release is None or root is None else names_of_signers(release, RELEASE, root)
+    return Standing(release, signed_by, _unreleased(f"{version.model}@{version.version}", release, root, now))
+
+
+def _unreleased(what: str, release: bytes | None, root: TrustRoot | None, now: datetime) -> str:
+    sign = f"sign it with edgectl model sign {what} --key FILE"
     if root is None:
-        why = "this coordinator has no trust root yet: edgectl trust show says what is missing"
-        return Standing(release, (), f"{what} cannot be deployed: {why}")
+        return f"{what} cannot be deployed, there is no trust root yet: edgectl trust show says what is missing"
+    if root.has_expired(now):
+        return f"{what} cannot be deployed, trust root {root.version} has expired: edgectl trust update makes the next"
     if release is None:
-        return Standing(None, (), f"{what} is not released: sign it with edgectl model sign {what} --key FILE")
-    signed_by = names_of_signers(release, RELEASE, root)
+        return f"{what} is not released: {sign}"
     try:
         opened = open_release(release, root)
     except ContractError as error:
-        why = f"{what} is not released: {error}: sign it with edgectl model sign {what} --key FILE"
-        return Standing(release, signed_by, why)
-    if opened.expires is not None and now >= opened.expires:
-        why = f"the release of {what} has expired: sign it anew with edgectl model sign {what} --key FILE"
-        return Standing(release, signed_by, why)
-    return Standing(release, signed_by, "")
+        return f"{what} is not released: {error}: {sign}"
+    expired = opened.expires is not None and now >= opened.expires
+    return f"the release of {what} has expired: {sign}" if expired else ""
 
 
 def names_of_signers(sealed: bytes, payload_type: str, root: TrustRoot) -> tuple[str, ...]:
@@ -94,16 +96,6 @@ def checked_permit(sealed: bytes, root: TrustRoot) -> Downgrade:
         return open_downgrade(sealed, root)
     except ContractError as error:
         raise Refused(f"the permit is not valid under trust root {root.version}: {error}") from None
-
-
-def digest_in(sealed: bytes) -> tuple[str, int, Digest]:
-    """The model, version and bundle that a release names, whoever signed it.
-
-    Raises:
-        BadInput: not a release.
-    """
-    release = _release_in(sealed)
-    return release.model, release.version, release.digest
 
 
 def merged(held: bytes | None, told: bytes, root: TrustRoot) -> bytes:

@@ -33,10 +33,11 @@ TWO = root(publishers=(ALICE, BOB), threshold=2)
     [
         (GOOD, root(), ("k0",), ""),
         (None, root(), (), "m@1 is not released: sign it with edgectl model sign m@1 --key FILE"),
-        (GOOD, None, (), "has no trust root yet"),
+        (GOOD, None, (), "no trust root yet"),
         (GOOD, TWO, ("k0",), "signed by 1 of the 2 keys"),
         (sealed_release(release(DIGEST), MALLORY), root(), (), "not signed by a key"),
         (sealed_release(release(DIGEST, expires=NOW)), root(), ("k0",), "has expired"),
+        (GOOD, root(expires=NOW), ("k0",), "trust root 1 has expired"),
         (sealed_release(release(DIGEST), ALICE, BOB), TWO, ("k0", "k1"), ""),
     ],
 )
