@@ -91,7 +91,7 @@ class Agent:
         self._config = config
         self._folder = folder
         self._identity_file = IdentityFile(folder / IDENTITY)
-        self.clock = Clock(0.0, time.monotonic, system_time)
+        self.clock = Clock(0.0, system.since_boot, system_time)
         self.membership = Membership(config, self.clock, lambda: self.identity, self._on_identity, self._on_certificate)
         self._desired_file = DesiredFile(folder / "desired.json")
         self.outbox = Outbox(folder / "outbox.db", config.outbox)

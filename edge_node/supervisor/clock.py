@@ -7,8 +7,8 @@
 
 Three things are known: what the system says, which may be anything; the floor, the latest time that a signed message
 has named, which is certainly over; and, once the coordinator has answered in this run, the time itself. That wins in
-both directions. Time goes on with the monotonic clock. Keeping the floor is `clock_file.py`; whoever raises it has
-verified the signature.
+both directions. Time goes on with a clock that only runs, and counts while the device sleeps. Keeping the floor is
+`clock_file.py`; whoever raises it has verified the signature.
 """
 
 from collections.abc import Callable
@@ -19,6 +19,9 @@ from edge_node.link.validity import KnownTime
 
 WRONG_S = 30.0
 """A system clock that is off by more is called wrong."""
+
+FRESH_S = 86400.0
+"""So long the time that the coordinator has said needs no other answer."""
 
 Source = Literal["coordinator", "floor", "system"]
 
@@ -49,8 +52,8 @@ class Clock:
 
     @property
     def is_told(self) -> bool:
-        """Whether the coordinator has said the time in this run."""
-        return self._told is not None
+        """Whether the coordinator has said the time within a day: clocks drift."""
+        return self._told is not None and self._monotonic() - self._told_at < FRESH_S
 
     @property
     def source(self) -> Source:

@@ -9,6 +9,7 @@ import os
 import platform
 import re
 import sys
+import time
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -78,6 +79,11 @@ def kilobytes_in(text: str, key: str) -> int | None:
     """The value of a line `key:   1234 kB`."""
     found = re.search(rf"^{re.escape(key)}:\s*(\d+) kB$", text, re.MULTILINE)
     return int(found[1]) if found else None
+
+
+def since_boot() -> float:
+    """Seconds since this machine was started, those in which it slept among them."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def clock_synced() -> bool | None:

@@ -49,6 +49,16 @@ def test_the_time_that_the_coordinator_says_wins_in_both_directions(off: float) 
     assert world.clock.system_is_wrong()
 
 
+def test_the_time_is_asked_for_again_after_a_day_and_goes_on_meanwhile() -> None:
+    world = World(NOW)
+    world.clock.told(NOW)
+    world.later(86399)
+    assert world.clock.is_told
+    world.later(2)
+    assert not world.clock.is_told
+    assert (world.clock.now(), world.clock.source) == (NOW + 86401, "coordinator")
+
+
 def test_a_clock_that_jumps_back_changes_nothing_once_the_time_is_told() -> None:
     world = World(NOW)
     world.clock.told(NOW)
