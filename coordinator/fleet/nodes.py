@@ -15,6 +15,7 @@ from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.egress_policy import policy_changes
 from coordinator.fleet.naming import check_free, find_node
 from coordinator.fleet.presence import Presence
+from coordinator.fleet.quota import ACTS_AN_HOUR, Quota
 from coordinator.fleet.records import Issued, Node, Revocation
 from coordinator.fleet.removal import remove_node
 from coordinator.fleet.selectors import check_label, parse_selector
@@ -73,6 +74,7 @@ class NodeService:
         self._topics = topics
         self._now = now
         self._on_changed = on_changed
+        self._acts = Quota(ACTS_AN_HOUR)
 
     def register(self, registration: Registration) -> Node:
         """The node as it is known from now on.
@@ -87,7 +89,8 @@ class NodeService:
             node = self._admitted(tx, registration)
             known = tx.nodes.get(node.id)
             for act in policy_changes(known, node.facts) if known is not None else ():
-                tx.audit.append(act, self._now())
+                if self._acts.take(act.actor, self._now()):
+                    tx.audit.append(act, self._now())
             check_free(node, tx.nodes.named(node.site, node.name))
             tx.nodes.put(node)
             changed = self._issue(tx, node)

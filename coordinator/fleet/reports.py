@@ -1,14 +1,19 @@
-"""What nodes say of themselves, taken into the database. Nothing here publishes."""
+"""What nodes say of themselves, taken into the database. Nothing here publishes.
 
-from collections.abc import Callable
+A node may be somebody's: what it says costs others little. Nothing is taken of one that was revoked, of what belongs
+into the audit log so much an hour, and the epoch, which has all documents issued anew, rises once a minute at most.
+"""
+
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from coordinator.audit.chain import Act
 from coordinator.fleet.desired import was_not_issued_here
 from coordinator.fleet.documents import changes, issue
 from coordinator.fleet.egress_policy import policy_changes
 from coordinator.fleet.presence import Connection, after, must_be_said
+from coordinator.fleet.quota import ACTS_AN_HOUR, Quota
 from coordinator.fleet.records import Node
 from coordinator.fleet.store import Store, Transaction
 from coordinator.fleet.traffic import accumulated
@@ -16,6 +21,8 @@ from protos.identity import NodeId
 from protos.metrics import Metrics
 from protos.reported import Hello, Reported, Status
 from protos.topics import Topics
+
+RAISE_EVERY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,8 @@ class ReportService:
         self._store = store
         self._topics = topics
         self._now = now
+        self._acts = Quota(ACTS_AN_HOUR)
+        self._raised_at: datetime | None = None
 
     def status(self, node: NodeId, status: Status) -> Due:
         """Presence."""
@@ -40,6 +49,8 @@ class ReportService:
             known = tx.nodes.get(node)
             if known is None:
                 return self._stranger(tx, node)
+            if status.state == "online" and _is_revoked(tx, node):
+                return Due()
             connected = after(known.connection, status.state, status.connection)
             tx.nodes.put(replace(known, connection=connected, last_seen=self._now()))
             return Due(availability=_changed(known, connected))
@@ -52,15 +63,19 @@ class ReportService:
             known = tx.nodes.get(node)
             if known is None:
                 return self._stranger(tx, node)
+            if _is_revoked(tx, node):
+                return Due()
             connected = after(known.connection, "online", hello.connection)
             held = hello.desired_digest
-            for act in policy_changes(known, hello.facts):
-                tx.audit.append(act, self._now())
+            self._record(tx, policy_changes(known, hello.facts))
             tx.nodes.put(
                 replace(known, facts=hello.facts, connection=connected, last_seen=self._now(), held_digest=held)
             )
-            if was_not_issued_here(hello.epoch, hello.revision, held, tx.epoch(), tx.documents.get(node)):
+            restored = was_not_issued_here(hello.epoch, hello.revision, held, tx.epoch(), tx.documents.get(node))
+            if restored and self._may_raise():
                 tx.raise_epoch(hello.epoch + 1)
+                said = {"held": f"{hello.epoch}.{hello.revision}", "epoch": hello.epoch + 1}
+                tx.audit.append(Act(node, "fleet.epoch", known.full_name, said), self._now())
                 outdated = issue(tx, changes(tx, tx.nodes.all(), tx.deployments.all(), self._now()), self._topics)
             else:
                 outdated = _out_of_date(tx, node, held)
@@ -72,9 +87,10 @@ class ReportService:
             known = tx.nodes.get(node)
             if known is None:
                 return self._stranger(tx, node)
+            if _is_revoked(tx, node):
+                return Due()
             held = reported.desired_digest
-            for act in news(known, reported):
-                tx.audit.append(act, self._now())
+            self._record(tx, news(known, reported))
             tx.nodes.put(replace(known, reported=reported, held_digest=held, last_seen=self._now()))
             outdated = _out_of_date(tx, node, held)
             if not outdated:
@@ -84,15 +100,33 @@ class ReportService:
     def metrics(self, node: NodeId, metrics: Metrics) -> Due:
         """What the node counted."""
         with self._store.write() as tx:
-            if tx.nodes.get(node) is not None:
+            if tx.nodes.get(node) is not None and not _is_revoked(tx, node):
                 tx.traffic.put(accumulated(tx.traffic.get(node), node, metrics, self._now()))
         return Due()
+
+    def _record(self, tx: Transaction, acts: Iterable[Act]) -> None:
+        for act in acts:
+            if self._acts.take(act.actor, self._now()):
+                tx.audit.append(act, self._now())
+
+    def _may_raise(self) -> bool:
+        """Whether it is long ago that the epoch was raised. After a restore one node's word is enough for all."""
+        now, last = self._now(), self._raised_at
+        if last is not None and timedelta(0) <= now - last < RAISE_EVERY:
+            return False
+        self._raised_at = now
+        return True
 
     @staticmethod
     def _stranger(tx: Transaction, node: NodeId) -> Due:
         """A node that is not known here. Where it was deleted, what it has just written must be cleared again."""
         tx.retained.reopen(node)
         return Due()
+
+
+def _is_revoked(tx: Transaction, node: NodeId) -> bool:
+    """Whether it was revoked: a broker with rules of its own may let it in all the same."""
+    return tx.revoked.get(node) is not None
 
 
 def _out_of_date(tx: Transaction, node: NodeId, held: str | None) -> tuple[NodeId, ...]:
