@@ -179,9 +179,14 @@ class Coordinator:
         publishing = await self._open_publishing(store, blobs, public_bytes(key), controller)
         self._background(tidy_daily(publishing.registry), "registry")
 
-        def on_changed(nodes: Collection[NodeId]) -> None:
+        loop = asyncio.get_running_loop()
+
+        async def tell(nodes: Collection[NodeId]) -> None:
+            await access.settle()  # a node that is renamed may write under its new name before it hears of it
             controller.wake(nodes)
-            access.wake()
+
+        def on_changed(nodes: Collection[NodeId]) -> None:
+            asyncio.run_coroutine_threadsafe(tell(nodes), loop)
 
         audit = AuditLog(store, utc_now)
         services = self._services(store, on_changed, facts, publishing, commands, identities)
