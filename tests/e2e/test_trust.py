@@ -1,6 +1,5 @@
 """Who can make a node run what (U4, U8): drills with a stolen coordinator, a stolen broker, rotated keys, a backup."""
 
-import json
 import shutil
 import sqlite3
 import subprocess
@@ -160,7 +159,7 @@ def test_a_stolen_broker_replays_no_state_runs_no_command_and_erases_no_outbox(t
             publish(world, acked, forged)
         until(lambda: world.status()["outbox"]["last_seq"] > before + 20, "results to go on")
         assert world.serving() == {"shelf": 2}
-        until(lambda: json.loads(world.run("edgectl", "status", "--json"))["broker_connected"], "the coordinator to be back at its broker")
+        until(lambda: '"broker_connected": true' in world.run("edgectl", "status", "--json"), "the broker to be back")
         assert "link.connected: True" in world.run("edgectl", "node", "diagnostics", "cam-3")
         assert world.status()["outbox"]["dropped"] == {}
 
