@@ -25,7 +25,7 @@ ALL_PROTOCOLS = 3  # ETH_P_ALL of <linux/if_ether.h>
 ETHERNET = 14
 IPV4, ARP, IPV6 = 0x0800, 0x0806, 0x86DD
 TCP = 6
-OUTGOING = 4  # PACKET_OUTGOING of <linux/if_packet.h>: sent by this end
+OURS = (4, 5)  # PACKET_OUTGOING, PACKET_LOOPBACK of <linux/if_packet.h>: sent by this end; its own multicast again
 _NUMBERS = count()
 """No two ways of a test run have the same addresses: a connection of the one before may still try to end."""
 BUFFER = 64 * 1024 * 1024
@@ -123,7 +123,7 @@ class Recorder:
             while not self._stopping.is_set():
                 with contextlib.suppress(TimeoutError):
                     frame, address = listening.recvfrom(128 * 1024)
-                    self._packets.append(packet_of(frame, time.monotonic(), address[2] != OUTGOING))
+                    self._packets.append(packet_of(frame, time.monotonic(), address[2] not in OURS))
 
 
 def packet_of(frame: bytes, at: float, upwards: bool) -> Packet:

@@ -101,12 +101,19 @@ def kbit_s(packets: list[Packet], seconds: float, *, upwards: bool) -> float:
     return sum(packet.size for packet in packets if packet.upwards is upwards) * 8 / seconds / 1000
 
 
+def stays_on_the_link(packet: Packet) -> bool:
+    """Finding a neighbour or a coordinator: ARP, IPv6's own, and multicast that no router passes on (RFC 5771)."""
+    return packet.protocol in (ARP, IPV6) or packet.payload[16:19] == bytes((224, 0, 0))
+
+
 def check_wire(site: Site) -> None:
     """From beginning to end the node sends TLS to the coordinator's ports, nothing else but finding its neighbour, and
     no more of it than its messages explain.
     """
     packets = [packet for packet in site.recorder.packets() if packet.upwards]
-    assert {packet.protocol for packet in packets} <= {TCP, ARP, IPV6}
+    others = [packet for packet in packets if packet.protocol != TCP]
+    assert [packet for packet in others if not stays_on_the_link(packet)] == []
+    assert sum(packet.size for packet in others) < UNEXPLAINED
     known = {int(port) for port in re.findall(r"\d:(\d+) ", site.coordinator.output())}
     for (_, ports), content in streams(packets).items():
         assert ports[1] in known, f"to port {ports[1]}: {content[:80]!r}"
