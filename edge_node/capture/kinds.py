@@ -58,8 +58,10 @@ def check_urls(urls: Mapping[str, str]) -> None:
 
 
 def shown(url: str) -> str:
-    """The url without user and password, for messages and logs."""
-    return re.sub(r"://.*@", "://…@", url, flags=re.DOTALL)
+    """The url without user and password, for messages and logs. Many cameras take both as values in path or query."""
+    if not _SCHEME.match(url):
+        return url
+    return re.sub(r"=[^&/]*", "=…", re.sub(r"://.*@", "://…@", url, flags=re.DOTALL))
 
 
 def _kind_of_scheme(url: str) -> Kind:

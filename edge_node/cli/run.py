@@ -90,9 +90,11 @@ def parse_source(text: str) -> tuple[str, dict[str, object]]:
     """
     name, equals, rest = text.partition("=")
     url, *options = rest.split(",")
-    if not (name and equals and url):
-        raise WrongUsage(f"--source {text!r}: write NAME=URL, for example shelf=/dev/video0,fps=5")
-    return name, {"url": url, **dict(_option(text, option) for option in options)}
+    if not (name and equals and url) or "://" in name:
+        from edge_node.capture.kinds import shown  # an address may hold a password
+
+        raise WrongUsage(f"--source {shown(text)!r}: write NAME=URL, for example shelf=/dev/video0,fps=5")
+    return name, {"url": url, **dict(_option(name, option) for option in options)}
 
 
 def parse_label(text: str) -> tuple[str, str]:
@@ -107,23 +109,23 @@ def parse_label(text: str) -> tuple[str, str]:
     return key, value
 
 
-def _option(text: str, option: str) -> tuple[str, object]:
+def _option(name: str, option: str) -> tuple[str, object]:
     key, _, value = option.partition("=")
     if key not in SOURCE_OPTIONS:
         nearest: Sequence[str] = difflib.get_close_matches(key, SOURCE_OPTIONS, n=1) or SOURCE_OPTIONS
-        raise WrongUsage(f"--source {text!r}: unknown option {key!r}; did you mean {' or '.join(nearest)}?")
+        raise WrongUsage(f"--source {name}: unknown option {key!r}; did you mean {' or '.join(nearest)}?")
     if key == "fps":
-        return key, _number(text, value)
+        return key, _number(name, value)
     if value not in ("true", "false"):
-        raise WrongUsage(f"--source {text!r}: {key} is true or false, not {value!r}")
+        raise WrongUsage(f"--source {name}: {key} is true or false, not {value!r}")
     return key, value == "true"
 
 
-def _number(text: str, value: str) -> float:
+def _number(name: str, value: str) -> float:
     try:
         return float(value)
     except ValueError:
-        raise WrongUsage(f"--source {text!r}: fps is a number, not {value!r}") from None
+        raise WrongUsage(f"--source {name}: fps is a number, not {value!r}") from None
 
 
 def _live(arguments: argparse.Namespace) -> dict[str, str] | None:

@@ -44,6 +44,19 @@ def test_a_password_is_never_shown_whatever_it_is_made_of(password: str) -> None
     assert shown(f"rtsp://admin:{password}@10.0.0.7/stream") == "rtsp://…@10.0.0.7/stream"
 
 
+@pytest.mark.parametrize(
+    ("url", "text"),
+    [
+        ("rtsp://10.0.0.7/user=admin&password=hunter2&channel=1", "rtsp://10.0.0.7/user=…&password=…&channel=…"),
+        ("rtsp://10.0.0.7:554/user=admin_password=hunter2_channel=1_stream=0.sdp", "rtsp://10.0.0.7:554/user=…"),
+        ("rtsp://cam/live?token=hunter2", "rtsp://cam/live?token=…"),
+        ("/films/day=1/a.mp4", "/films/day=1/a.mp4"),
+    ],
+)
+def test_neither_is_a_password_in_path_or_query(url: str, text: str) -> None:
+    assert shown(url) == text
+
+
 @given(st.text())
 def test_any_text_has_a_kind_or_is_refused(url: str) -> None:
     with suppress(BadInput):

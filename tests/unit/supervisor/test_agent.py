@@ -46,6 +46,21 @@ def test_a_wrong_source_is_refused_with_what_to_write(text: str, complaint: str)
         parse_source(text)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rtsp://admin:hunter2@cam/x",
+        "rtsp://admin:hunter2@cam/x?channel=1",
+        "shelf=rtsp://admin:hunter2@cam/x,fsp=3",
+        "shelf=rtsp://admin:hunter2@cam/x,fps=many",
+    ],
+)
+def test_a_cameras_password_is_not_repeated_in_what_is_wrong(text: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        parse_source(text)
+    assert "hunter2" not in str(refused.value)
+
+
 def test_a_wrong_label_is_refused() -> None:
     assert parse_label("zone=a=b") == ("zone", "a=b")
     with pytest.raises(BadInput, match="KEY=VALUE"):
