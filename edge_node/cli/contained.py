@@ -143,9 +143,11 @@ def _confined(work: Callable[[], int], confinement: Confinement) -> int:
 
 
 def _waited(child: int) -> int:
-    """The status that a child ends with; Ctrl-C reaches it too, and it is waited for."""
-    while True:
-        try:
-            return os.waitpid(child, 0)[1]
-        except KeyboardInterrupt:
-            continue
+    """The status that a child ends with. What interrupts this process ends it too: only Ctrl-C reaches both."""
+    try:
+        return os.waitpid(child, 0)[1]
+    except KeyboardInterrupt:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        raise

@@ -1,7 +1,10 @@
 """`edge-node infer`: run a model on files, without a coordinator."""
 
 import argparse
+import gc
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,10 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _infer(arguments: argparse.Namespace) -> int:
-    from edge_node.cli.model import load
-    from edge_node.cli.samples import streams
+    with _starting():
+        from edge_node.cli.model import load
+        from edge_node.cli.samples import streams
 
-    runner = load(arguments)
+        runner = load(arguments)
     try:
         for stream in streams(arguments.input, runner):
             runner.reset()
@@ -58,6 +62,17 @@ def _infer(arguments: argparse.Namespace) -> int:
     finally:
         runner.close()
     return Exit.DONE
+
+
+@contextmanager
+def _starting() -> Iterator[None]:
+    """Imports and a model's session stay: not to look for garbage among them is a tenth of the time to the answer."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _print_json(stream: "Stream", runner: "Runner") -> None:

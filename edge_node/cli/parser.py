@@ -1,7 +1,6 @@
 """Command lines as argparse reads them, complained about in one line with the nearest thing that exists."""
 
 import argparse
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
@@ -39,5 +38,7 @@ class LineParser(argparse.ArgumentParser):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """`; did you mean …?`, or nothing where nothing is near."""
+    import difflib  # for complaints alone
+
     found = difflib.get_close_matches(word, known, n=1)
     return f"; did you mean {found[0]}?" if found else ""

@@ -17,7 +17,6 @@ from edge_node.capture.sources import open_source
 from edge_node.config import Source
 from edge_node.engine.base import Array
 from edge_node.errors import BadInput
-from edge_node.pipeline.golden import UNREADABLE
 from edge_node.pipeline.inputs import match_inputs
 from edge_node.pipeline.runner import Runner, Sample
 from edge_node.pipeline.windows import windows_of
@@ -126,10 +125,17 @@ def _values(path: Path, given: Input) -> Floats:
             return _sound(path, given)
         values = np.load(path, allow_pickle=False) if suffix == ".npy" else np.fromfile(path, np.float32)
         values = np.asarray(values, np.float32)
-    except UNREADABLE as error:
+    except _unreadable() as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise BadInput(f"{path}: {reason}: give {TAKES[given.kind]}") from None
     return _rows(values, given.features, path) if given.kind == "series" else values
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What reading arrays may raise; asked for where something was raised."""
+    from edge_node.pipeline.golden import UNREADABLE
+
+    return UNREADABLE
 
 
 def _rows(values: Floats, features: int | None, path: Path) -> Floats:
@@ -164,5 +170,5 @@ def _arrays(path: Path) -> Sample:
     try:
         with np.load(path, allow_pickle=False) as arrays:
             return {name: arrays[name] for name in arrays.files}
-    except UNREADABLE as error:
+    except _unreadable() as error:
         raise BadInput(f"{path} is no .npz file that can be read: {error}") from None

@@ -12,15 +12,14 @@ from contextlib import contextmanager
 from io import SEEK_END
 from mmap import ACCESS_READ, mmap
 from pathlib import PurePosixPath
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from protos.admission.limits import LIMITS, Inadmissible, Limits, Malformed
-from protos.admission.npz import check_npz
-from protos.admission.onnx import check_onnx
-from protos.admission.onnx_tensors import Files
 from protos.admission.text import check_labels, check_size
-from protos.admission.tflite import check_tflite
 from protos.bundle import MANIFEST, Manifest, golden_files, missing_files
+
+if TYPE_CHECKING:
+    from protos.admission.onnx_tensors import Files
 
 Buffer = memoryview
 Content = Callable[[str], Buffer]
@@ -45,14 +44,14 @@ def admit_bundle(manifest: Manifest, sizes: Mapping[str, int], content: Content,
     for path in golden_files(manifest, sizes):
         with naming(path, "a golden vector"):
             check_size(sizes[path], limits.vector_bytes, "a golden vector")
-            check_npz(content(path), limits)
+            _check_vector(content(path), limits)
     for path in sorted({output.labels for output in manifest.outputs if output.labels is not None}):
         with naming(path, "a text with a label per line"):
             check_size(sizes[path], limits.label_bytes, "labels")
             check_labels(content(path), limits)
 
 
-def admit_model(engine: str, content: Buffer, files: Files, limits: Limits = LIMITS) -> None:
+def admit_model(engine: str, content: Buffer, files: "Files", limits: Limits = LIMITS) -> None:
     """Return if a model file is within the limits of what its engine reads; the stub of the tests reads anything.
 
     Args:
@@ -66,9 +65,19 @@ def admit_model(engine: str, content: Buffer, files: Files, limits: Limits = LIM
     """
     check_size(len(content), limits.model_bytes, "a model")
     if engine == "onnxruntime":
+        from protos.admission.onnx import check_onnx  # each reader where its format comes: `infer` starts with one
+
         check_onnx(content, files, limits)
     elif engine == "litert":
+        from protos.admission.tflite import check_tflite
+
         check_tflite(content, limits)
+
+
+def _check_vector(content: Buffer, limits: Limits) -> None:
+    from protos.admission.npz import check_npz
+
+    check_npz(content, limits)
 
 
 @contextmanager
@@ -94,7 +103,7 @@ def content_of(file: BinaryIO, most: int = LIMITS.model_bytes) -> Buffer:
     return memoryview(mmap(file.fileno(), 0, access=ACCESS_READ) if size else b"")
 
 
-def _beside(model: str, sizes: Mapping[str, int]) -> Files:
+def _beside(model: str, sizes: Mapping[str, int]) -> "Files":
     """The files that a model may read: those of the bundle, by their path from the model's folder."""
     folder = PurePosixPath(model).parent
     return lambda location: sizes.get(str(folder / location))
