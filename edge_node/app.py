@@ -26,6 +26,9 @@ from edge_node.engine.installed import engine_versions
 from edge_node.link.address import check_addresses
 from edge_node.link.gate import Gate
 from edge_node.link.tls import node_context
+from edge_node.membership.clock import Clock
+from edge_node.membership.enrolling import take_up
+from edge_node.membership.identity import Identity, credentials_in
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
 from edge_node.sandbox.support import support
@@ -34,18 +37,15 @@ from edge_node.store.papers import PapersFolder
 from edge_node.supervisor.actual import Facts
 from edge_node.supervisor.belonging import Belonging
 from edge_node.supervisor.choices import Choices
-from edge_node.supervisor.clock import Clock
 from edge_node.supervisor.commands import Commands, verbs_of
 from edge_node.supervisor.contact import Contact, Ears
 from edge_node.supervisor.contexts import Contexts
 from edge_node.supervisor.control import StatusSocket, socket_folder, state_lock, usable
 from edge_node.supervisor.desired import DesiredFile, LastGoodFile
 from edge_node.supervisor.device import Device
-from edge_node.supervisor.enrolling import take_up
 from edge_node.supervisor.floors import FloorFile
 from edge_node.supervisor.following import Following
 from edge_node.supervisor.hearing import Hearing
-from edge_node.supervisor.identity import Identity, credentials_in
 from edge_node.supervisor.measures import Meter, metrics_of
 from edge_node.supervisor.reconciler import Reconciler
 from edge_node.supervisor.releases import Releases
@@ -190,7 +190,7 @@ class Agent:
             outbox=outbox_report(self.outbox),
             link=self.belonging.link_report(),
             bytes=self.meter.report(),
-            identity=self.belonging.membership.report(),
+            identity=self.belonging.upkeep.report(),
             clock=clock_report(self.clock),
         )
 
@@ -212,7 +212,7 @@ class Agent:
             running = [
                 tasks.create_task(self.reconciler.run(), name="reconciler"),
                 tasks.create_task(self.belonging.registration.run(facts_json), name="registration"),
-                tasks.create_task(self.belonging.membership.run(facts_json), name="membership"),
+                tasks.create_task(self.belonging.upkeep.run(facts_json), name="upkeep"),
                 tasks.create_task(self.meter.tell(self._tell_metrics), name="metrics"),
             ]
             await self._stopping.wait()

@@ -9,7 +9,7 @@ from edge_node.config import NodeConfig, read_config
 from edge_node.errors import BadInput, Exit, Refused, WrongUsage
 
 if TYPE_CHECKING:
-    from edge_node.supervisor.identity import Identity
+    from edge_node.membership.identity import Identity
     from protos.join_token import JoinToken
 
 STANDARD_INPUT = "-"
@@ -33,8 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Use up the token and keep what comes of it."""
     import asyncio
 
+    from edge_node.membership.identity import IDENTITY
     from edge_node.store.files import private_files
-    from edge_node.supervisor.identity import IDENTITY
 
     token = _token(arguments)
     config = _config(arguments)
@@ -48,7 +48,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _token(arguments: argparse.Namespace) -> "JoinToken":
-    from edge_node.supervisor.membership import read_token
+    from edge_node.membership.upkeep import read_token
     from protos.errors import ContractError
     from protos.join_token import parse_join_token
 
@@ -80,8 +80,8 @@ async def _enrolled(folder: Path, token: "JoinToken", config: NodeConfig, coordi
     import msgspec
 
     from edge_node.engine.installed import engine_versions
+    from edge_node.membership.enrolling import Applicant, enroll
     from edge_node.supervisor.control import usable
-    from edge_node.supervisor.enrolling import Applicant, enroll
     from edge_node.telemetry.facts import device_facts
 
     facts = device_facts(engine_versions(), config.sources, config.egress)
@@ -92,8 +92,8 @@ async def _enrolled(folder: Path, token: "JoinToken", config: NodeConfig, coordi
 
 def _what_now(folder: Path) -> str:
     """Put the identity into place, unless an agent runs there: that one does it itself."""
+    from edge_node.membership.enrolling import other_node, take_up
     from edge_node.supervisor.control import state_lock
-    from edge_node.supervisor.enrolling import other_node, take_up
 
     try:
         with state_lock(folder):

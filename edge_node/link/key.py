@@ -1,6 +1,6 @@
 """The node's key: made on the device, never leaves it. Here it signs requests for certificates, and proofs.
 
-ECDSA P-256, PKCS#8 in PEM. Used by the child process; what an enrollment begins with is in `supervisor/enrolling.py`.
+ECDSA P-256, PKCS#8 in PEM. Used by the child process; what an enrollment begins with is in `membership/enrolling.py`.
 """
 
 from pathlib import Path

@@ -11,13 +11,13 @@ from pathlib import Path
 from edge_node.config import NodeConfig
 from edge_node.errors import Refused
 from edge_node.link.coordinator import Dial
-from edge_node.supervisor.clock import Clock
+from edge_node.membership.clock import Clock
+from edge_node.membership.identity import IDENTITY, Identity, IdentityFile, credentials_in, has_moved
+from edge_node.membership.registration import CoordinatorFetcher, Registration
+from edge_node.membership.upkeep import Upkeep
 from edge_node.supervisor.contact import Contact
 from edge_node.supervisor.device import Device
 from edge_node.supervisor.following import Following
-from edge_node.supervisor.identity import IDENTITY, Identity, IdentityFile, credentials_in, has_moved
-from edge_node.supervisor.joining import CoordinatorFetcher, Registration
-from edge_node.supervisor.membership import Membership
 from edge_node.supervisor.status import LinkReport
 from protos.trust import TrustRoot, newest_number
 
@@ -50,7 +50,7 @@ class Belonging:
         self.registration = Registration(
             config, lambda: self.identity, lambda: self.connected, self._on_registered, self.dial
         )
-        self.membership = Membership(config, clock, lambda: self.identity, self._on_identity, self._on_certificate)
+        self.upkeep = Upkeep(config, clock, lambda: self.identity, self._on_identity, self._on_certificate)
         self._folder = Path(config.state_dir)
         self._token_file = config.token_file
         self._file = IdentityFile(self._folder / IDENTITY)
@@ -71,7 +71,7 @@ class Belonging:
         Raises:
             Refused: it says none, and there is no token to become one with.
         """
-        self.membership.load()
+        self.upkeep.load()
         identity = self._file.load()
         if identity is not None:
             await self._be(identity)
@@ -82,7 +82,7 @@ class Belonging:
         """Say goodbye."""
         if self.contact is not None:
             await self.contact.stop()
-        self.membership.close()
+        self.upkeep.close()
 
     def dial(self, address: str) -> Dial:
         """How an address of the coordinator is dialled."""

@@ -18,9 +18,9 @@ from edge_node.link.connection import Tls
 from edge_node.link.gate import Gate
 from edge_node.link.live import Live, Nowhere, Sink, SiteBroker
 from edge_node.link.mqtt import Uplink
+from edge_node.membership.identity import Identity
 from edge_node.outbox.forwarder import Forwarder
 from edge_node.outbox.queue import Outbox
-from edge_node.supervisor.identity import Identity
 from edge_node.supervisor.status import LinkReport
 from protos import deployment
 from protos.command import Reply

@@ -7,11 +7,11 @@ import logging
 from datetime import datetime
 
 from edge_node.errors import Refused
+from edge_node.membership.clock import Clock, seconds_of
+from edge_node.membership.identity import Identity
 from edge_node.store.trust import Adopted, Stale, adopt
-from edge_node.supervisor.clock import Clock, seconds_of
 from edge_node.supervisor.contexts import pipeline_settings
 from edge_node.supervisor.desired import DesiredFile
-from edge_node.supervisor.identity import Identity
 from protos.deployment import Egress, Pipeline
 from protos.desired import Desired
 

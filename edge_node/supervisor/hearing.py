@@ -8,15 +8,15 @@ from collections.abc import Callable
 from datetime import datetime
 
 from edge_node.errors import Refused
+from edge_node.membership.clock import Clock, seconds_of
+from edge_node.membership.identity import Identity
 from edge_node.outbox.acked import acknowledgement
 from edge_node.outbox.queue import Outbox
 from edge_node.store.trust import Stale, pipeline_names
 from edge_node.supervisor.belonging import Belonging
-from edge_node.supervisor.clock import Clock, seconds_of
 from edge_node.supervisor.commands import Commands
 from edge_node.supervisor.contact import Contact
 from edge_node.supervisor.following import Following
-from edge_node.supervisor.identity import Identity
 from protos.errors import ContractError
 from protos.trust import newest_number
 

@@ -8,10 +8,11 @@ from collections.abc import Collection, Mapping, Sequence
 import msgspec
 
 from edge_node.capture.messages import CaptureReport
+from edge_node.membership.clock import Clock
+from edge_node.membership.upkeep import IdentityReport
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
 from edge_node.supervisor.actual import RunningPipeline
-from edge_node.supervisor.clock import Clock
 from edge_node.supervisor.results import Tally, quantile
 from edge_node.supervisor.steps import Step, Wait
 from edge_node.worker.messages import PipelineStatus, Status
@@ -83,15 +84,6 @@ class BytesReport(msgspec.Struct, frozen=True):
     pipelines: dict[str, int] = {}
     out: dict[str, int] = {}
     refused: dict[str, int] = {}
-
-
-class IdentityReport(msgspec.Struct, frozen=True):
-    """How the node's certificate stands: RFC 3339 times; `trouble` is one line, empty where there is none."""
-
-    expires_at: str = ""
-    renews_at: str = ""
-    expired: bool = False
-    trouble: str = ""
 
 
 class ClockReport(msgspec.Struct, frozen=True):

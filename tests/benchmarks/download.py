@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 from edge_node.link.coordinator import Dial
+from edge_node.membership.identity import credentials_in
+from edge_node.membership.registration import CoordinatorFetcher
 from edge_node.store.bundles import Bundles
 from edge_node.store.fetch import fetch_bundle
-from edge_node.supervisor.identity import credentials_in
-from edge_node.supervisor.joining import CoordinatorFetcher
 from protos.digest import checked_digest
 from tests.benchmarks.figures import Figure, median
 from tests.e2e.fleet import INSPECTION, fleet

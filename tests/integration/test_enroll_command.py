@@ -13,7 +13,7 @@ import pytest
 from cryptography.x509 import load_pem_x509_csr
 
 from edge_node.cli import main
-from edge_node.supervisor.identity import AUTHORITIES, CERTIFICATE, IDENTITY, KEY, Identity, IdentityFile
+from edge_node.membership.identity import AUTHORITIES, CERTIFICATE, IDENTITY, KEY, Identity, IdentityFile
 from protos.join_token import JoinToken
 from tests.authorities import Authority
 from tests.integration.enrolling import NODE, SECRET, Enrolling, enrollment

@@ -16,10 +16,10 @@ import pytest
 from edge_node.errors import BadInput, NearfieldError, Refused, Unreachable
 from edge_node.link.coordinator import Dial
 from edge_node.link.tls import Credentials
+from edge_node.membership.registration import CoordinatorFetcher
 from edge_node.store.blobs import Blobs
 from edge_node.store.bundles import Bundles
 from edge_node.store.fetch import fetch_bundle, fetch_manifest, longest_s
-from edge_node.supervisor.joining import CoordinatorFetcher
 from protos.digest import digest_of
 from protos.fleet.v1 import artifact_pb2, artifact_pb2_grpc
 from protos.oci import BundleFile, write_manifest

@@ -23,10 +23,10 @@ from edge_node.cli import main
 from edge_node.config import NodeConfig
 from edge_node.link import keeper
 from edge_node.link.enrollment import Certified
-from edge_node.supervisor import joining, membership, renewal
-from edge_node.supervisor.clock_file import ClockFile
-from edge_node.supervisor.enrolling import Applicant, enroll, take_up
-from edge_node.supervisor.identity import Identity, certificate_text, certificate_times
+from edge_node.membership import registration, renewal, upkeep
+from edge_node.membership.clock_file import ClockFile
+from edge_node.membership.enrolling import Applicant, enroll, take_up
+from edge_node.membership.identity import Identity, certificate_text, certificate_times
 from tests.coordinators import edgectl, join_token, running_coordinator
 from tests.durable.node import CONTEXT, draft
 
@@ -39,10 +39,10 @@ YEAR_S = 365 * 86400.0
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What takes seconds or minutes in the field takes tenths of a second here."""
     for name, value in (("FIRST_S", 0.1), ("LONGEST_S", 0.5)):
-        monkeypatch.setattr(joining, name, value)
+        monkeypatch.setattr(registration, name, value)
     monkeypatch.setattr(renewal, "FIRST_S", 0.2)
     monkeypatch.setattr(keeper, "reconnect_delay", lambda *_: random.uniform(0.1, 0.5))
-    monkeypatch.setattr(membership, "LOOK_S", 0.1)
+    monkeypatch.setattr(upkeep, "LOOK_S", 0.1)
 
 
 async def until(condition: Callable[[], object], what: str) -> None:

@@ -8,9 +8,9 @@ import pytest
 
 from edge_node.config import EgressLimits, LiveSink, NodeConfig, OutboxLimits
 from edge_node.link.gate import Gate
+from edge_node.membership.identity import Identity
 from edge_node.outbox.queue import Outbox
 from edge_node.supervisor.contact import Contact, Ears
-from edge_node.supervisor.identity import Identity
 from protos import deployment
 from protos.identity import NodeId
 from protos.topics import Topics

@@ -10,13 +10,13 @@ import pytest
 from edge_node.cli.status_text import status_text
 from edge_node.errors import BadInput, Refused
 from edge_node.link.coordinator import Registration
+from edge_node.membership.identity import IdentityFile, pinned
+from edge_node.membership.registration import retry_s
 from edge_node.store.trust import Adopted
 from edge_node.supervisor.actual import Actual, Failure
 from edge_node.supervisor.backoff import LONGEST_S, failed_again
 from edge_node.supervisor.desired import DesiredFile, LastGoodFile
 from edge_node.supervisor.failing import IN_A_ROW, failing
-from edge_node.supervisor.identity import IdentityFile, pinned
-from edge_node.supervisor.joining import retry_s
 from edge_node.supervisor.plan import plan
 from edge_node.supervisor.probation import PROBATION_S
 from edge_node.supervisor.reported import reported

@@ -4,7 +4,7 @@ import pytest
 
 from edge_node.errors import Refused, Stranger, Unreachable
 from edge_node.link import discovery
-from edge_node.supervisor.membership import where_it_is
+from edge_node.membership.upkeep import where_it_is
 
 
 class Answers:

@@ -14,9 +14,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from edge_node.config import NodeConfig
 from edge_node.errors import NearfieldError, Stranger, Unreachable
 from edge_node.link import coordinator, discovery
+from edge_node.membership.identity import Identity, pinned
 from edge_node.store.fetch import Growing
 from edge_node.store.release import Papers
-from edge_node.supervisor.identity import Identity, pinned
 from protos.digest import Digest
 
 FIRST_S, LONGEST_S = 1.0, 60.0

@@ -8,11 +8,11 @@ import pytest
 
 from edge_node.errors import Refused, Unreachable
 from edge_node.link.coordinator import Registration
+from edge_node.membership.identity import AUTHORITIES, Identity, IdentityFile, has_moved, pinned
 from edge_node.store.bundles import Bundles
 from edge_node.store.papers import PapersFolder
 from edge_node.store.release import Papers, Wanted
 from edge_node.supervisor.floors import FloorFile, raised
-from edge_node.supervisor.identity import AUTHORITIES, Identity, IdentityFile, has_moved, pinned
 from edge_node.supervisor.releases import Releases
 from protos.desired import DesiredDeployment
 from protos.digest import Digest, digest_of

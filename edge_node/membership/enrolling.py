@@ -16,8 +16,7 @@ from edge_node.link import discovery
 from edge_node.link import enrollment as link
 from edge_node.link.address import coordinator_address
 from edge_node.link.coordinator import Registration
-from edge_node.store.files import sync_folder, write_durably
-from edge_node.supervisor.identity import (
+from edge_node.membership.identity import (
     AUTHORITIES,
     CERTIFICATE,
     IDENTITY,
@@ -27,6 +26,7 @@ from edge_node.supervisor.identity import (
     certificate_text,
     pinned,
 )
+from edge_node.store.files import sync_folder, write_durably
 from protos.identity import NodeId
 from protos.join_token import JoinToken
 

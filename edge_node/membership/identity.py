@@ -1,7 +1,7 @@
 """Who this node is: the id that the coordinator gave it, and the keys that it pinned. `identity.json`, mode 0600.
 
 Beside it lie `node.key` (0600, made here), `node.pem` (the certificate, its times in the line before it) and `ca.pem`
-(the authorities that are trusted). How they come here: `enrolling.py`; how they are renewed: `membership.py`.
+(the authorities that are trusted). How they come here: `enrolling.py`; how they are renewed: `upkeep.py`.
 """
 
 import re

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_node.link.enrollment import Certified
-from edge_node.supervisor.enrolling import PENDING, other_node, take_up
-from edge_node.supervisor.identity import (
+from edge_node.membership.enrolling import PENDING, other_node, take_up
+from edge_node.membership.identity import (
     AUTHORITIES,
     CERTIFICATE,
     IDENTITY,

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_node.supervisor.renewal import EXPIRED_LONGEST_S, LONGEST_S, jitter_of, next_try_s, renewal_at
+from edge_node.membership.renewal import EXPIRED_LONGEST_S, LONGEST_S, jitter_of, next_try_s, renewal_at
 
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_node.link.validity import TOLERANCE_S, KnownTime, out_of_time
-from edge_node.supervisor.clock import Clock
-from edge_node.supervisor.clock_file import KEEP_EVERY_S, ClockFile
+from edge_node.membership.clock import Clock
+from edge_node.membership.clock_file import KEEP_EVERY_S, ClockFile
 
 YEAR = 365 * 86400.0
 NOW = 1_800_000_000.0

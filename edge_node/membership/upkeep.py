@@ -15,18 +15,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+import msgspec
+
 from edge_node.config import NodeConfig
 from edge_node.errors import BadInput, NearfieldError, Stranger, Unreachable
 from edge_node.link import discovery
 from edge_node.link import enrollment as link
+from edge_node.membership.clock import Clock
+from edge_node.membership.clock_file import ClockFile
+from edge_node.membership.enrolling import Applicant, enroll, take_up
+from edge_node.membership.identity import AUTHORITIES, CERTIFICATE, KEY, Identity, certificate_text, certificate_times
+from edge_node.membership.registration import retry_s
+from edge_node.membership.renewal import jitter_of, next_try_s, renewal_at
 from edge_node.store.files import read_if_there, write_durably
-from edge_node.supervisor.clock import Clock
-from edge_node.supervisor.clock_file import ClockFile
-from edge_node.supervisor.enrolling import Applicant, enroll, take_up
-from edge_node.supervisor.identity import AUTHORITIES, CERTIFICATE, KEY, Identity, certificate_text, certificate_times
-from edge_node.supervisor.joining import retry_s
-from edge_node.supervisor.renewal import jitter_of, next_try_s, renewal_at
-from edge_node.supervisor.status import IdentityReport
 from protos.envelope import open_sealed
 from protos.errors import ContractError
 from protos.identity import NodeId
@@ -41,7 +42,16 @@ LOOK_S = 1.0
 log = logging.getLogger(__name__)
 
 
-class Membership:
+class IdentityReport(msgspec.Struct, frozen=True):
+    """How the node's certificate stands: RFC 3339 times; `trouble` is one line, empty where there is none."""
+
+    expires_at: str = ""
+    renews_at: str = ""
+    expired: bool = False
+    trouble: str = ""
+
+
+class Upkeep:
     """The identity of one state folder.
 
     Args:

@@ -9,8 +9,8 @@ from edge_node.config import NodeConfig
 from edge_node.errors import Unreachable
 from edge_node.link.coordinator import Dial
 from edge_node.link.tls import Credentials
-from edge_node.supervisor import joining
-from edge_node.supervisor.identity import Identity
+from edge_node.membership import registration
+from edge_node.membership.identity import Identity
 from tests.unit.supervisor.world import NODE
 
 NOBODY = Credentials("node.pem", "node.key", "ca.pem")
@@ -25,11 +25,11 @@ class World:
         self.failure: Exception | None = None
         self.asked = 0
         self.taken = 0
-        monkeypatch.setattr(joining, "join", self._join)
+        monkeypatch.setattr(registration, "join", self._join)
         for name, value in (("FIRST_S", 0.01), ("LONGEST_S", 0.02), ("LOOK_S", 0.01), ("PATIENCE_S", 0.05)):
-            monkeypatch.setattr(joining, name, value)
+            monkeypatch.setattr(registration, name, value)
         config = NodeConfig(state_dir=str(tmp_path))
-        self.registration = joining.Registration(
+        self.registration = registration.Registration(
             config, lambda: FOUND, lambda: self.connected, self._take, lambda address: Dial(address, NOBODY)
         )
 
