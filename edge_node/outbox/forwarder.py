@@ -12,7 +12,7 @@ more than `BACKLOG` wait to be sent they go in batches as large as a message may
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Protocol
 
 from edge_node.outbox.events import encode_tombstone, is_readable, marked_late, readdressed
@@ -33,7 +33,7 @@ LONGEST_RETRY_S = 1.0
 DOUBTED = 3
 """After so many timeouts in a row what is sent is looked at: a damaged event would be refused for ever."""
 BURST = 32
-"""Messages handed over before other tasks have their turn."""
+"""Messages handed over before other tasks have their turn; single ones are read together."""
 
 HOLE_BYTES = 512
 """No less than a tombstone takes."""
@@ -102,25 +102,27 @@ class Forwarder:
         if self._outbox.stream != self._stream:
             self._stream, self._sending = self._outbox.stream, Sending(self._outbox.freed)
         self._sending.on_time(self._monotonic())
-        handed_over = 0
-        while self._sending.has_room() and (records := self._next()):
-            if not self._send(records):
+        while self._sending.has_room() and (messages := self._next()):
+            if not self._send_each(messages):
                 self._refusals += 1
                 return float(min(RETRY_S * 2 ** min(self._refusals, 8), LONGEST_RETRY_S))
             self._refusals = 0
-            handed_over += 1
-            if handed_over % BURST == 0:
-                await asyncio.sleep(0)
+            await asyncio.sleep(0)
         return self._sending.wait_s(self._monotonic())
 
-    def _next(self) -> list[Record]:
-        """What goes into the next message."""
+    def _next(self) -> list[list[Record]]:
+        """What goes into each of the next messages; read together, because a look into the file costs more than one."""
         sent = self._sending.sent
         if sent >= self._outbox.last_seq:
             return []
         if self._outbox.last_seq - sent <= self._backlog:
-            return self._outbox.read(sent, 1, _ROOM)
-        return _fitting(self._outbox.read(sent, _ROOM, _ROOM))
+            return [[record] for record in self._outbox.read(sent, BURST, _ROOM)]
+        records = self._outbox.read(sent, _ROOM, _ROOM)
+        return [_fitting(records)] if records else []
+
+    def _send_each(self, messages: Iterable[Sequence[Record]]) -> bool:
+        """Send as many of them as have room; False where one was not taken."""
+        return all(self._send(records) for records in messages if self._sending.has_room())
 
     def _send(self, records: Sequence[Record]) -> bool:
         lost = uncovered(self._sending.sent, [(record.first, record.seq) for record in records])

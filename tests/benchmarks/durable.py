@@ -1,5 +1,7 @@
 """Durable results: one node through a real Mosquitto to rows committed in SQLite, and bare paho on the same broker.
 
+Both arms have TLS and certificates on both sides.
+
 Node, broker and collector are processes of their own, with the real outbox (full synchronization), links and store. A
 result counts when its acknowledgement, sent after the collector's commit, is back at the node. The control arm
 moves the same bytes with one paho client to another (QoS 1, nothing kept anywhere), and counts arrivals.
@@ -19,6 +21,7 @@ from pathlib import Path
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge_node.link.tls import Credentials
 from edge_node.outbox.events import encode_result
 from protos.envelope import public_bytes
 from protos.identity import StreamId
@@ -43,8 +46,8 @@ def measure(_data: Path) -> list[Figure]:
         return []
     event = encode_result(draft("r-0"), StreamId("c" * 32), 1)
     with _world(mosquitto) as world:
-        bare_live = _bare(world.port, len(event) + 2, LIVE)
-        bare_batches = _bare(world.port, (len(event) + 1) * BATCH + 1, BACKLOG // BATCH) * BATCH
+        bare_live = _bare(world, len(event) + 2, LIVE)
+        bare_batches = _bare(world, (len(event) + 1) * BATCH + 1, BACKLOG // BATCH) * BATCH
     with _world(mosquitto) as world:
         live = asyncio.run(_live(world))
     with _world(mosquitto) as world:
@@ -68,7 +71,7 @@ def _world(mosquitto: str) -> Iterator[World]:
 
 async def _live(world: World) -> float:
     """Results a second, from being offered to being acknowledged, with a message for each."""
-    node = DurableNode(world.folder / "node", world.port, public_bytes(world.key), NEVER_BATCH)
+    node = DurableNode(world.folder / "node", world.port, public_bytes(world.key), _credentials(world), NEVER_BATCH)
     await node.outbox.open()
     await node.connect()
     begun = time.perf_counter()
@@ -83,7 +86,7 @@ async def _live(world: World) -> float:
 
 async def _catching_up(world: World) -> float:
     """Results a second, from the outbox's disk to being acknowledged, after a time without a connection."""
-    node = DurableNode(world.folder / "node", world.port, public_bytes(world.key))
+    node = DurableNode(world.folder / "node", world.port, public_bytes(world.key), _credentials(world))
     await node.outbox.open()
     for number in range(1, BACKLOG // CHUNK + 1):
         node.outbox.submit([draft("r") for _ in range(CHUNK)])
@@ -96,13 +99,17 @@ async def _catching_up(world: World) -> float:
     return rate
 
 
+def _credentials(world: World) -> Credentials:
+    return Credentials(str(world.files.certificate), str(world.files.key), str(world.files.ca))
+
+
 async def _until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(WAIT_S):
         while not condition():  # noqa: ASYNC110 (a benchmark: no event, nothing added to what is measured)
             await asyncio.sleep(0.002)
 
 
-def _bare(port: int, size: int, count: int) -> float:
+def _bare(world: World, size: int, count: int) -> float:
     """Messages a second from one paho client to another, in two processes."""
     arrived, began, over = 0, 0.0, threading.Event()
 
@@ -116,11 +123,21 @@ def _bare(port: int, size: int, count: int) -> float:
     subscriber, subscribed = Client(CallbackAPIVersion.VERSION2), threading.Event()
     subscriber.on_message = on_message
     subscriber.on_subscribe = lambda *_: subscribed.set()
-    subscriber.connect("127.0.0.1", port)
+    subscriber.tls_set(str(world.files.ca), str(world.files.certificate), str(world.files.key))
+    subscriber.connect("127.0.0.1", world.port)
     subscriber.loop_start()
     subscriber.subscribe(BARE, 1)
     subscribed.wait(WAIT_S)
-    command = [sys.executable, "-m", "tests.durable.bare", str(port), BARE, str(size), str(count)]
+    command = [
+        sys.executable,
+        "-m",
+        "tests.durable.bare",
+        str(world.port),
+        BARE,
+        str(size),
+        str(count),
+        *world.tls()[1:],
+    ]
     with subprocess.Popen(command) as publisher:
         arrived_all = over.wait(WAIT_S)
         rate = count / (time.perf_counter() - began)

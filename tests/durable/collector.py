@@ -1,6 +1,6 @@
 """A coordinator reduced to its collector, until it is killed.
 
-    python -m tests.durable.collector DATABASE_URL PORT SIGNING_KEY_HEX
+    python -m tests.durable.collector DATABASE_URL PORT SIGNING_KEY_HEX --tls CA CERTIFICATE KEY
 
 Prints `ready` when it has subscribed. `--plain` is the control arm: acknowledge to the broker what has arrived, write
 it a little later, as everyone does first.
@@ -18,6 +18,7 @@ from coordinator.link.broker import BrokerClient
 from coordinator.results.ingest import Collector
 from coordinator.results.tail import TailHub
 from protos.broker_url import Broker
+from protos.principal import BROKER_NAME
 from protos.topics import Kind, Topics
 
 TOPICS = Topics()
@@ -27,12 +28,19 @@ async def run(arguments: argparse.Namespace) -> None:
     """The collector, wired as the coordinator wires it."""
     database = open_results(arguments.database, keep_days=30)
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(arguments.key))
-    client = BrokerClient(Broker("127.0.0.1", arguments.port), on_connected=ready)
+    client = BrokerClient(broker_of(arguments), on_connected=ready)
     collector = Collector(database.repository, client.publish, TOPICS, key, TailHub())
     client.subscribe(TOPICS.from_all_nodes(Kind.DURABLE), 1, collector.receive)
     collector.start()
     await client.start()
     await asyncio.Event().wait()
+
+
+def broker_of(arguments: argparse.Namespace) -> Broker:
+    """The world's broker, with a certificate for it."""
+    ca, certificate, key = arguments.tls
+    files = {"ca_file": ca, "cert_file": certificate, "key_file": key}
+    return Broker("127.0.0.1", arguments.port, tls=True, server_name=BROKER_NAME, **files)
 
 
 def ready() -> None:
@@ -46,7 +54,7 @@ async def run_plain(arguments: argparse.Namespace) -> None:
     table = sqlite3.connect(arguments.database.removeprefix("sqlite:///"), isolation_level=None)
     table.execute("CREATE TABLE IF NOT EXISTS results_19700101 (event BLOB)")
     waiting: list[bytes] = []
-    client = BrokerClient(Broker("127.0.0.1", arguments.port), on_connected=ready)
+    client = BrokerClient(broker_of(arguments), on_connected=ready)
     client.subscribe(
         TOPICS.from_all_nodes(Kind.DURABLE), 1, lambda _topic, payload, _retained: waiting.append(payload[1:-1])
     )
@@ -63,6 +71,7 @@ def main() -> None:
     parser.add_argument("database")
     parser.add_argument("port", type=int)
     parser.add_argument("key")
+    parser.add_argument("--tls", nargs=3, required=True, metavar=("CA", "CERTIFICATE", "KEY"))
     parser.add_argument("--plain", action="store_true")
     arguments = parser.parse_args()
     asyncio.run(run_plain(arguments) if arguments.plain else run(arguments))

@@ -1,6 +1,6 @@
 """A node reduced to its durable way: offers numbered results, and says on standard output which were accepted.
 
-    python -m tests.durable.node FOLDER PORT PUBLIC_KEY_HEX --label a --offer 1000 --rate 500
+    python -m tests.durable.node FOLDER PORT PUBLIC_KEY_HEX --tls CA CERTIFICATE KEY --label a --offer 1000
 
 Accepted is what the outbox has committed; each is one line, `<stream>/<seq> <label>-<number>`, written at once. After
 the last one it goes on sending until it is killed. `--plain` is the control arm: no outbox, paho's QoS 1 alone;
@@ -17,6 +17,8 @@ from pathlib import Path
 
 from edge_node.config import OutboxLimits
 from edge_node.link.mqtt import Uplink
+from edge_node.link.tls import Credentials, node_context
+from edge_node.link.validity import UNKNOWN
 from edge_node.outbox.acked import accept_acked
 from edge_node.outbox.events import Draft, PipelineContext, encode_result
 from edge_node.outbox.forwarder import BACKLOG, Forwarder
@@ -69,18 +71,20 @@ def label_of(committed: Committed) -> str:
 class DurableNode:
     """Outbox, forwarder and uplink, wired as the agent wires them."""
 
-    def __init__(self, folder: Path, port: int, trusted: bytes, backlog: int = BACKLOG) -> None:
+    def __init__(self, folder: Path, port: int, trusted: bytes, files: Credentials, backlog: int = BACKLOG) -> None:
         self.outbox = Outbox(folder / "outbox.db", OutboxLimits())
         self._folder, self._port, self._trusted, self._backlog = folder, port, frozenset({trusted}), backlog
+        self._files = files
 
     async def connect(self) -> None:
         """Begin to connect and to send; the outbox is open."""
         self.uplink = Uplink(
-            Broker("127.0.0.1", self._port),
+            Broker("127.0.0.1", self._port, tls=True),
             NODE,
             TOPICS,
             on_connected=lambda _: self.forwarder.connected(),
             on_message=self._on_message,
+            tls=lambda: node_context(self._files, lambda: UNKNOWN),
         )
         self.forwarder = Forwarder(self.outbox, self.uplink.publish, node=NODE, topic=DURABLE, backlog=self._backlog)
         await self.uplink.start()
@@ -118,9 +122,17 @@ async def offer(node: DurableNode, label: str, count: int, rate: float) -> None:
             await asyncio.sleep(ahead)
 
 
+def credentials(files: Sequence[str]) -> Credentials:
+    """The node's, of what its command line says."""
+    authorities, certificate, key = files
+    return Credentials(certificate, key, authorities)
+
+
 async def run(arguments: argparse.Namespace) -> None:
     """The node, until it is killed."""
-    node = DurableNode(arguments.folder, arguments.port, bytes.fromhex(arguments.public_key))
+    node = DurableNode(
+        arguments.folder, arguments.port, bytes.fromhex(arguments.public_key), credentials(arguments.tls)
+    )
     node.outbox.on_committed = lambda committed: report(committed, node.outbox.stream)
     await node.outbox.open()
     await node.connect()
@@ -134,6 +146,7 @@ async def run_plain(arguments: argparse.Namespace) -> None:
     from paho.mqtt.enums import CallbackAPIVersion
 
     client = Client(CallbackAPIVersion.VERSION2, "plain", clean_session=False)
+    client.tls_set(*arguments.tls)
     client.connect_async("127.0.0.1", arguments.port)
     client.loop_start()
     stream, begun = StreamId("c" * 32), time.monotonic()
@@ -153,6 +166,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("port", type=int)
     parser.add_argument("public_key")
+    parser.add_argument("--tls", nargs=3, required=True, metavar=("CA", "CERTIFICATE", "KEY"))
     parser.add_argument("--label", default="r")
     parser.add_argument("--offer", type=int, default=0)
     parser.add_argument("--rate", type=float, default=500.0)

@@ -1,6 +1,7 @@
 """Starts, kills and wipes the real parts; records what was accepted; reads what is stored, with nothing of ours.
 
-The recorder believes two things: the lines that a node wrote before it died, and the rows of the database file.
+The recorder believes two things: the lines that a node wrote before it died, and the rows of the database file. Every
+connection has TLS, with certificates on both sides.
 """
 
 import contextlib
@@ -22,11 +23,16 @@ from types import TracebackType
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protos.envelope import public_bytes
+from tests.authorities import Authority
 
 WAIT_S = 40.0
 MOSQUITTO = """\
 listener {port} 127.0.0.1
-allow_anonymous true
+cafile {files.ca}
+certfile {files.certificate}
+keyfile {files.key}
+require_certificate true
+use_identity_as_username true
 user root
 log_type error
 persistence true
@@ -83,6 +89,9 @@ class World:
     nodes: list[Child] = field(default_factory=list)
 
     def __enter__(self) -> "World":
+        authority = Authority(self.folder / "tls")
+        self.of_broker = authority.issue("broker", server=True)
+        self.files = authority.issue("client")
         self.database = self.database or f"sqlite:///{self.folder / 'results.db'}"
         self.start_broker()
         self.start_collector()
@@ -100,7 +109,9 @@ class World:
         folder = self.folder / "broker"
         folder.mkdir(exist_ok=True)
         configuration = folder / "mosquitto.conf"
-        configuration.write_text(MOSQUITTO.format(port=self.port, folder=folder), encoding="ascii")
+        configuration.write_text(
+            MOSQUITTO.format(port=self.port, folder=folder, files=self.of_broker), encoding="ascii"
+        )
         self.broker = Child([self.mosquitto, "-c", str(configuration)])
         until(lambda: accepts(self.port), "the broker accepts connections")
 
@@ -113,7 +124,7 @@ class World:
     def start_collector(self) -> None:
         """Start a collector and wait until it has subscribed."""
         command = [sys.executable, "-m", "tests.durable.collector", self.database, str(self.port)]
-        child = Child([*command, self.key.private_bytes_raw().hex(), *self._arm()])
+        child = Child([*command, self.key.private_bytes_raw().hex(), *self.tls(), *self._arm()])
         self.collector = child
         until(lambda: "ready" in child.lines, "the collector has subscribed")
 
@@ -136,7 +147,7 @@ class World:
         """Start the node; a label must be used once only."""
         command = [sys.executable, "-m", "tests.durable.node", str(self.folder / "node"), str(self.port)]
         options = ["--label", label, "--offer", str(offer), "--rate", str(rate), *self._arm()]
-        node = Child([*command, public_bytes(self.key).hex(), *options])
+        node = Child([*command, public_bytes(self.key).hex(), *self.tls(), *options])
         self.nodes.append(node)
         return node
 
@@ -168,6 +179,10 @@ class World:
             changed=sum(1 for result, label in stored if accepted.get(result, label) != label),
             unannounced=sum(1 for result in ids if result not in accepted),
         )
+
+    def tls(self) -> list[str]:
+        """How a child of the world is told its certificate."""
+        return ["--tls", str(self.files.ca), str(self.files.certificate), str(self.files.key)]
 
     def _arm(self) -> list[str]:
         return ["--plain"] if self.plain else []

@@ -100,6 +100,7 @@ def test_repeating_and_reordering_every_message_changes_nothing(tmp_path: Path, 
         heard: list[bytes] = []
         echo = Client(CallbackAPIVersion.VERSION2, "echo")
         echo.on_message = lambda _client, _data, message: _keep(heard, message)
+        echo.tls_set(str(world.files.ca), str(world.files.certificate), str(world.files.key))
         echo.connect("127.0.0.1", world.port)
         echo.subscribe(DURABLE, 1)
         echo.loop_start()
