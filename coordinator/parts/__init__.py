@@ -1,0 +1,1 @@
+"""What `coordinator.app` puts together, part by part."""
