@@ -32,9 +32,9 @@ from coordinator.fleet.succession import Succession
 from coordinator.folder import Folder, held, read_signing_key
 from coordinator.identities import Identities
 from coordinator.parts.messaging import Messaging
+from coordinator.parts.publishing import Publishing
 from coordinator.parts.running import Running
 from coordinator.parts.serving import Served, Serving
-from coordinator.publishing import Publishing
 from coordinator.registry.blobs import Blobs
 from coordinator.registry.roots import TrustRoots
 from coordinator.registry.tidying import tidy_daily

@@ -25,8 +25,8 @@ from coordinator.fleet.nodes import NodeService
 from coordinator.identities import Identities
 from coordinator.link.addresses import machine_addresses, machine_name
 from coordinator.link.discovery import Announced, Announcement, announced_addresses
+from coordinator.parts.publishing import Publishing
 from coordinator.parts.running import Running
-from coordinator.publishing import Publishing
 from coordinator.results.tail import TailHub
 from protos.envelope import key_id
 from protos.fleet.v1 import (

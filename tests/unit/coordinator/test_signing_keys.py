@@ -14,7 +14,7 @@ from coordinator.config import CoordinatorConfig
 from coordinator.errors import BadInput, Refused, WrongUsage
 from coordinator.first_root import make_first_root, publisher_file, read_first_root
 from coordinator.folder import Folder, make_folder, read_signing_key
-from coordinator.keys import make_key, parse_public, public_file, public_line, read_key, read_public
+from coordinator.signing_keys import make_key, parse_public, public_file, public_line, read_key, read_public
 from protos.digest import digest_of, short
 from protos.envelope import RELEASE, TRUST_ROOT, cosigned, public_bytes, seal, unverified
 from protos.errors import ContractError
