@@ -70,7 +70,9 @@ class Identities:
         self.enrollment_port = config.enroll_port
         """where devices enroll; with port 0 set after the server's start"""
         self.tokens = JoinTokens(store, self.authority.fingerprint, self._advertised, now, os.urandom)
-        self.credentials = CredentialService(store, self.authority, self.tokens, now, self.revocations.add)
+        self.credentials = CredentialService(
+            store, self.authority, self.tokens, Topics(config.topic_prefix), now, self.revocations.add
+        )
 
     def prepare(self) -> None:
         """Read or issue the coordinator's certificate, read the deny-list, list the first administrator."""

@@ -3,9 +3,11 @@
 from collections.abc import Callable, Collection
 from datetime import datetime
 
+from coordinator.fleet.desired import decode
 from coordinator.fleet.documents import changes, issue
 from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Issued, Node
+from coordinator.fleet.retained import live_topics
 from coordinator.fleet.store import Store
 from protos.identity import NodeId
 from protos.topics import Topics
@@ -51,6 +53,13 @@ class Comparison:
         """The retained topics that are to be cleared."""
         with self._store.read() as tx:
             return tx.retained.pending()
+
+    def in_use(self) -> frozenset[str]:
+        """The retained live topics that nodes have today: what a sweep of a place spares, where it has a new holder."""
+        with self._store.read() as tx:
+            places = {self._topics.availability(node.site, node.name) for node in tx.nodes.all()}
+            documents = tx.documents.all().values()
+            return frozenset(places.union(*(live_topics(decode(issued), self._topics) for issued in documents)))
 
     def cleared(self, topics: Collection[str]) -> None:
         """These topics were cleared."""

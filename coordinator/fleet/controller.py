@@ -19,6 +19,7 @@ from coordinator.errors import BadInput, Unreachable
 from coordinator.fleet.comparison import Comparison
 from coordinator.fleet.presence import Presence
 from coordinator.fleet.reports import Due, ReportService
+from coordinator.fleet.retained import is_filter
 from protos.identity import NodeId
 from protos.metrics import Metrics
 from protos.reported import Hello, Reported, Status
@@ -44,6 +45,9 @@ class Publisher(Protocol):
 
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
         """Hand a message over; False where that is not possible now. Never blocks."""
+
+    def sweep(self, topic_filter: str, spared: Collection[str]) -> bool:
+        """Begin to clear what is retained on all topics that match, but those; False where that is not possible now."""
 
 
 class Controller:
@@ -179,10 +183,14 @@ class Controller:
 
     async def _clear_topics(self) -> None:
         pending = await asyncio.to_thread(self._comparison.pending_topics)
-        cleared = [topic for topic in pending if self._retain(topic, b"")]
+        spared = await asyncio.to_thread(self._comparison.in_use) if any(map(is_filter, pending)) else frozenset()
+        cleared = [topic for topic in pending if self._cleared(topic, spared)]
         self._uncleared = len(cleared) < len(pending)
         if cleared:
             await asyncio.to_thread(self._comparison.cleared, cleared)
+
+    def _cleared(self, topic: str, spared: Collection[str]) -> bool:
+        return self._publisher.sweep(topic, spared) if is_filter(topic) else self._retain(topic, b"")
 
     def _retain(self, topic: str, payload: bytes) -> bool:
         return self._publisher.publish(topic, payload, qos=1, retain=True)

@@ -11,10 +11,12 @@ from coordinator.fleet.join_tokens import CreatedTokens, JoinTokens, Place
 from coordinator.fleet.naming import find_node
 from coordinator.fleet.presence import after
 from coordinator.fleet.records import IssuedCertificate, Node, Revocation
+from coordinator.fleet.retained import planted_live_topics
 from coordinator.fleet.store import Store, Transaction
 from protos.errors import ContractError
 from protos.identity import NodeId, is_id
 from protos.principal import BROKER_NAME, RESERVED_DOMAIN, Principal, Role, principal_of
+from protos.topics import Topics
 
 DEFAULT_DAYS = 365
 MAX_DAYS = 3650
@@ -37,6 +39,7 @@ class CredentialService:
         store: where certificates and the deny-list are kept.
         authority: who signs.
         tokens: makes the token for hardware that replaces other.
+        topics: the topics of the broker.
         now: the clock.
         on_revoked: called with a principal's common name after it was revoked.
     """
@@ -46,12 +49,14 @@ class CredentialService:
         store: Store,
         authority: Authority,
         tokens: JoinTokens,
+        topics: Topics,
         now: Callable[[], datetime],
         on_revoked: Callable[[str], None],
     ) -> None:
         self._store = store
         self._authority = authority
         self._tokens = tokens
+        self._topics = topics
         self._now = now
         self._on_revoked = on_revoked
 
@@ -128,7 +133,7 @@ class CredentialService:
         with self._store.write() as tx:
             node = NodeId(reference) if is_id(reference) else find_node(reference, tx.nodes.all()).id
             tx.revoked.add(self._revocation(node, by, reason))
-            _sent_away(tx, node)
+            _sent_away(tx, node, self._topics)
         self._on_revoked(node)
         return node
 
@@ -142,7 +147,7 @@ class CredentialService:
         with self._store.write() as tx:
             node = find_node(reference, tx.nodes.all())
             tx.revoked.add(self._revocation(node.id, by, "replaced"))
-            _sent_away(tx, node.id)
+            _sent_away(tx, node.id, self._topics)
             _withdraw(tx, node)
             place = Place(node.site, node.name, node.labels)
             created = self._tokens.issue(tx, place, by, ttl=ttl, replaces=node.id)
@@ -161,12 +166,13 @@ class CredentialService:
         return Revocation(principal, self._now(), by, reason)
 
 
-def _sent_away(tx: Transaction, node: NodeId) -> None:
-    """The broker ends its connection without its will: that it is offline is known here."""
+def _sent_away(tx: Transaction, node: NodeId, topics: Topics) -> None:
+    """The broker ends its connection without its will: that it is offline is known here. What it left is cleared."""
     known = tx.nodes.get(node)
     if known is not None:
         offline = after(known.connection, "offline", known.connection.id)
         tx.nodes.put(replace(known, connection=offline))
+        tx.retained.add(node, planted_live_topics(node, known.site, known.name, topics))
 
 
 def _withdraw(tx: Transaction, node: Node) -> None:

@@ -18,6 +18,7 @@ from coordinator.fleet.presence import Presence
 from coordinator.fleet.quota import ACTS_AN_HOUR, Quota
 from coordinator.fleet.records import Issued, Node, Revocation
 from coordinator.fleet.removal import remove_node
+from coordinator.fleet.retained import place_filter
 from coordinator.fleet.selectors import check_label, parse_selector
 from coordinator.fleet.store import Store, Transaction
 from coordinator.fleet.traffic import Traffic
@@ -138,6 +139,8 @@ class NodeService:
             node = find_node(reference, tx.nodes.all())
             renamed = replace(node, name=_name(name, "name"), site=_name(site, "site") if site else node.site)
             check_free(renamed, tx.nodes.named(renamed.site, renamed.name))
+            if renamed.full_name != node.full_name:
+                tx.retained.add(node.id, (place_filter(node.site, node.name, self._topics),))
             _check_no_new_clash(tx, node, renamed)
             tx.nodes.put(renamed)
             changed = self._issue(tx, renamed)

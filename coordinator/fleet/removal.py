@@ -4,7 +4,7 @@ from datetime import datetime
 
 from coordinator.fleet.desired import decode
 from coordinator.fleet.records import Node, Revocation
-from coordinator.fleet.retained import control_topics, live_topics
+from coordinator.fleet.retained import control_topics, live_topics, planted_topics
 from coordinator.fleet.store import Transaction
 from protos.topics import Topics
 
@@ -15,7 +15,7 @@ def remove_node(tx: Transaction, node: Node, topics: Topics, now: datetime, revo
     stale = control_topics(node.id, topics)
     if issued is not None:
         stale |= live_topics(decode(issued), topics)
-    tx.retained.add(node.id, stale)
+    tx.retained.add(node.id, stale | planted_topics(node.id, node.site, node.name, topics))
     tx.retained.forget(node.id, now)
     tx.revoked.add(revocation)
     tx.nodes.remove(node.id)

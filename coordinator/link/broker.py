@@ -19,7 +19,7 @@ import secrets
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,7 @@ Handler = Callable[[str, bytes, bool], None]
 KEEPALIVE_S = 30
 CONNECT_TIMEOUT_S = 5.0
 FAREWELL_S = 1.0
+SWEEP_S = 10.0
 MAX_IN_FLIGHT = 1000
 MAX_QUEUED = 10_000
 
@@ -110,6 +111,33 @@ class BrokerClient:
         if self._client is None or not self._client.is_connected():
             return False
         return self._client.publish(topic, payload, qos, retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+
+    def sweep(self, topic_filter: str, spared: Collection[str]) -> bool:
+        """Begin to clear what is retained on all topics that match, but those; False when not connected. Thread-safe.
+
+        The broker hands over what it retains with every subscription: with a second one, some seconds later, what
+        somebody wrote whom the rules let in until then.
+        """
+        client, loop = self._client, self._loop
+        if client is None or loop is None or not client.is_connected():
+            return False
+
+        def clear(topic: str, payload: bytes, retained: bool) -> None:
+            if retained and payload and topic not in spared:
+                client.publish(topic, b"", 1, True)
+
+        def again() -> None:
+            client.subscribe(topic_filter, 1)
+            loop.call_later(SWEEP_S / 2, end)
+
+        def end() -> None:
+            client.message_callback_remove(topic_filter)
+            client.unsubscribe(topic_filter)
+
+        client.message_callback_add(topic_filter, _guarded(clear))
+        client.subscribe(topic_filter, 1)
+        loop.call_soon_threadsafe(loop.call_later, SWEEP_S / 2, again)
+        return True
 
     def _opened(
         self, client: Client, _data: Any, _flags: ConnectFlags, code: ReasonCode, _properties: Properties | None
