@@ -1,6 +1,7 @@
 """The node's uplink and the coordinator's client against a real broker that dies, refuses, and lies about presence."""
 
 import asyncio
+import os
 import queue
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from edge_node.link.mqtt import Uplink
 from edge_node.link.session import Backoff
 from protos.broker_url import Broker, parse_broker_url
 from protos.identity import NodeId
+from protos.packing import unpacked
 from protos.reported import Status
 from protos.topics import Kind, NodeTopic, Topics
 from tests.integration.brokers import WAIT_S, RealMosquitto, mosquitto, password_file
@@ -64,7 +66,8 @@ class Coordinator:
         self.connections += 1
 
     async def next(self) -> tuple[str, bytes, bool]:
-        return await asyncio.to_thread(self.received.get, timeout=WAIT_S)
+        topic, payload, retained = await asyncio.to_thread(self.received.get, timeout=WAIT_S)
+        return topic, unpacked(payload), retained
 
     async def next_status(self) -> Status:
         topic, payload, _ = await self.next()
@@ -171,7 +174,7 @@ async def test_a_broker_that_takes_nothing_bounds_the_queue_and_never_blocks(bro
     assert broker.process is not None
     broker.process.send_signal(19)  # SIGSTOP
     for qos in (0, 1):
-        payload, taken = bytes(100_000), 0
+        payload, taken = os.urandom(100_000), 0  # packs to no less
         while node.uplink.publish(TOPICS.of_node(NODE, Kind.DURABLE), payload, qos=qos, retain=False):
             taken += 1
             assert taken < 1000
