@@ -19,6 +19,7 @@ from coordinator.config import CoordinatorConfig, read_config
 from coordinator.errors import Exit, NearfieldError, WrongUsage
 from coordinator.first_root import FirstRoot, make_first_root
 from coordinator.folder import Folder, make_folder, private_files
+from coordinator.rotation import commands as rotation_commands
 from coordinator.service import commands as service_commands
 from coordinator.service.notify import notifier
 from protos.errors import ContractError
@@ -92,6 +93,7 @@ def _parser() -> argparse.ArgumentParser:
         for option, names in LISTS:
             command.add_argument(f"--{option}", action="append", metavar="HOST", help=names)
         command.add_argument("--no-announce", dest="announce", action="store_const", const=False, help=no_announce)
+    rotation_commands.register(commands)
     service_commands.register(commands)
     return parser
 

@@ -41,6 +41,16 @@ class Folder:
         return self.root / "keys" / "signing.key"
 
     @property
+    def next_signing_key(self) -> Path:
+        """The key that will sign documents, while it is being introduced."""
+        return self.root / "keys" / "signing.next.key"
+
+    @property
+    def next_authority_key(self) -> Path:
+        """The private key of the authority to come, while it is being introduced; its certificate is in `ca.pem`."""
+        return self.root / "keys" / "ca.next.key"
+
+    @property
     def authority_key(self) -> Path:
         """The private key of the certificate authority."""
         return self.root / "keys" / "ca.key"
@@ -101,8 +111,7 @@ def make_folder(folder: Folder, config: CoordinatorConfig) -> bool:
     try:
         folder.signing_key.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         is_new = write_new(folder.config, config_toml(config).encode(), 0o600)  # a database's password
-        key = base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()) + b"\n"
-        write_new(folder.signing_key, key, 0o600)
+        write_new(folder.signing_key, new_signing_key(), 0o600)
     except OSError as error:
         raise BadInput(f"{error.filename or folder.root}: {error.strerror}: choose another folder with --dir") from None
     if not is_new and config != CoordinatorConfig():
@@ -110,14 +119,19 @@ def make_folder(folder: Folder, config: CoordinatorConfig) -> bool:
     return is_new
 
 
-def read_signing_key(folder: Folder) -> Ed25519PrivateKey:
-    """The key that signs the documents for nodes.
+def new_signing_key() -> bytes:
+    """A fresh key that signs documents, as it lies in its file."""
+    return base64.b64encode(Ed25519PrivateKey.generate().private_bytes_raw()) + b"\n"
+
+
+def read_signing_key(folder: Folder, file: Path | None = None) -> Ed25519PrivateKey:
+    """The key that signs the documents for nodes, or the one in `file`.
 
     Raises:
         BadInput: there is none, or it is none.
         Refused: others may read it.
     """
-    file = folder.signing_key
+    file = file or folder.signing_key
     try:
         return Ed25519PrivateKey.from_private_bytes(base64.b64decode(read_secret(file, folder).strip(), validate=True))
     except (binascii.Error, ValueError):
@@ -200,6 +214,27 @@ def write_new(file: Path, content: bytes, mode: int) -> bool:
     finally:
         staged.unlink()
     return True
+
+
+def replace_file(file: Path, content: bytes, mode: int = 0o644) -> None:
+    """Write a file in place of the one that is there: after a crash it is the old one or the new one."""
+    staged = file.with_name(f".{file.name}.{os.getpid()}")
+    descriptor = os.open(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as written:
+        written.write(content)
+        written.flush()
+        os.fsync(written.fileno())
+    move_file(staged, file)
+
+
+def move_file(file: Path, to: Path) -> None:
+    """Put a file in another's place, for good."""
+    file.replace(to)
+    folder = os.open(to.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
 
 
 def _check_same(folder: Folder, config: CoordinatorConfig) -> None:

@@ -5,10 +5,8 @@ own = OwnCertificate(folder, read_authority(folder), names, utc_now)
 own.refresh()                                    # at the start, and from time to time
 """
 
-import os
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from coordinator.authority.certificates import (
     BOTH,
@@ -22,7 +20,7 @@ from coordinator.authority.credential import Credential
 from coordinator.authority.keys import key_pem, new_key, read_key
 from coordinator.authority.own import LIFETIME, is_due
 from coordinator.errors import BadInput
-from coordinator.folder import Folder, read_secret, write_new
+from coordinator.folder import Folder, read_secret, replace_file, write_new
 from protos.identity import is_name
 from protos.principal import COORDINATOR, Principal, Role
 
@@ -109,7 +107,7 @@ class OwnCertificate:
                 return False
         issued = self._authority.issue(key, COORDINATOR.common_name, BOTH, LIFETIME, now, self._names)
         self.chain = issued.pem
-        _replace(file, self.chain)
+        replace_file(file, self.chain)
         return True
 
 
@@ -117,12 +115,3 @@ def _admin(authority: Authority, name: str, now: datetime) -> bytes:
     key = new_key()
     issued = authority.issue(key.public_key(), Principal(Role.ADMIN, name).common_name, CLIENT, ADMIN_LIFETIME, now)
     return Credential(issued.pem, key_pem(key), b"".join(authority.authorities)).pem
-
-
-def _replace(file: Path, content: bytes) -> None:
-    staged = file.with_name(f".{file.name}.{os.getpid()}")
-    with staged.open("wb") as written:
-        written.write(content)
-        written.flush()
-        os.fsync(written.fileno())
-    staged.replace(file)
