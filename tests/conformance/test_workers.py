@@ -11,7 +11,8 @@ import pytest
 from edge_node.capture.handle import open_capture
 from edge_node.config import Source
 from edge_node.errors import WorkerFailed
-from tests.conformance.worker_world import Isolation, World, clip, photos, recurrent_bundle, stub_bundle, until
+from tests.conformance.worker_world import Isolation, World, clip, photos, recurrent_bundle, stub_bundle
+from tests.waiting import until
 
 
 @pytest.fixture(params=["process", "thread"])

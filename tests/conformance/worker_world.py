@@ -1,9 +1,6 @@
 """What tests of captures and workers stand on: stub bundles, photos whose stream time is their number, waiting."""
 
-import asyncio
 import json
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +17,6 @@ from edge_node.worker.messages import PipelineRun, PipelineStatus, Worker
 
 Isolation = Literal["process", "thread"]
 
-PATIENCE_S = 30.0
 
 MANIFEST = """
 name = "{name}"
@@ -96,14 +92,6 @@ def clip(file: Path, count: int) -> Path:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
     return file
-
-
-async def until(true: Callable[[], bool], what: str) -> None:
-    """Wait for something that another thread or process brings about."""
-    deadline = time.monotonic() + PATIENCE_S
-    while not true():
-        assert time.monotonic() < deadline, f"not within {PATIENCE_S:g} s: {what}"
-        await asyncio.sleep(0.01)
 
 
 class World:

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.authorities import Authority
 from tests.e2e.fleet import CLIP, Fleet, deployment, fleet, serving_node, until
-from tests.integration.brokers import authority, free_port, mosquitto, password_file
+from tests.integration.brokers import free_port, mosquitto, password_file
 
 pytestmark = [pytest.mark.needs("mosquitto", "mosquitto_sub"), pytest.mark.timeout(120)]
 
@@ -151,19 +152,19 @@ def test_a_coordinator_restored_from_a_backup_is_followed_again(tmp_path: Path) 
 def test_live_results_go_to_another_broker_while_the_uplink_stays(tls: bool, tmp_path: Path) -> None:
     passwords = password_file(tmp_path, site="secret")
     (tmp_path / "secret").write_text("secret\n", encoding="utf-8")
-    ca, certificate, key = authority(tmp_path)
-    secured = f"\ncertfile {certificate}\nkeyfile {key}" if tls else ""
+    files = Authority(tmp_path).issue("127.0.0.1", server=True)
+    secured = f"\ncertfile {files.certificate}\nkeyfile {files.key}" if tls else ""
     with fleet(tmp_path) as world, mosquitto(tmp_path, f"password_file {passwords}{secured}") as site:
         world.coordinate()
         config = tmp_path / "edge-node.toml"
-        scheme, trust = ("mqtts", f'ca_file = "{ca}"') if tls else ("mqtt", "")
+        scheme, trust = ("mqtts", f'ca_file = "{files.ca}"') if tls else ("mqtt", "")
         config.write_text(
             f'[live]\nurl = "{scheme}://127.0.0.1:{site.port}"\nusername = "site"\n'
             f'password_file = "{tmp_path / "secret"}"\n{trust}\n',
             encoding="utf-8",
         )
         serving_node(world, "--config", str(config))
-        account = ["-u", "site", "-P", "secret", *(["--cafile", str(ca)] if tls else [])]
+        account = ["-u", "site", "-P", "secret", *(["--cafile", str(files.ca)] if tls else [])]
         live = heard(site.port, f"{HEAD}/+/shelf", "-C", "3", "-W", "20", *account)
         assert [topic for topic, _ in live] == [f"{HEAD}/cam-3/shelf"] * 3
         assert dict(heard(site.port, f"{HEAD}/+/availability", "-C", "1", "-W", "20", *account)) == {

@@ -1,8 +1,6 @@
 """Real Mosquittos for the integration tests of the links: plain, with a password file, with TLS; killed at will."""
 
 import contextlib
-import datetime as dt
-import ipaddress
 import os
 import pwd
 import shutil
@@ -12,11 +10,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 WAIT_S = 20.0
 
@@ -74,43 +67,3 @@ def password_file(folder: Path, **users: str) -> Path:
     file.write_text("".join(f"{user}:{password}\n" for user, password in users.items()))
     subprocess.run(["mosquitto_passwd", "-U", str(file)], check=True, capture_output=True)
     return file
-
-
-def authority(folder: Path) -> tuple[Path, Path, Path]:
-    """A CA, and a server certificate of it for 127.0.0.1: the PEM files of CA, certificate and key."""
-    ca_key, server_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
-    ca_name = _name("test CA")
-    ca = _certificate(ca_name, ca_name, ca_key.public_key(), is_ca=True).sign(ca_key, hashes.SHA256())
-    server = _certificate(_name("127.0.0.1"), ca_name, server_key.public_key(), is_ca=False).sign(
-        ca_key, hashes.SHA256()
-    )
-    files = folder / "ca.pem", folder / "server.pem", folder / "server.key"
-    files[0].write_bytes(ca.public_bytes(serialization.Encoding.PEM))
-    files[1].write_bytes(server.public_bytes(serialization.Encoding.PEM))
-    files[2].write_bytes(
-        server_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return files
-
-
-def _name(text: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-
-def _certificate(
-    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, *, is_ca: bool
-) -> x509.CertificateBuilder:
-    now = dt.datetime.now(dt.UTC)
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key)
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-    )

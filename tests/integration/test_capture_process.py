@@ -15,7 +15,8 @@ from PIL import Image
 from edge_node.capture.child import ProcessCapture
 from edge_node.capture.client import FrameClient
 from edge_node.config import Source
-from tests.conformance.worker_world import World, photos, until
+from tests.conformance.worker_world import World, photos
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from edge_node.config import Source
-from tests.conformance.worker_world import World, until
+from tests.conformance.worker_world import World
+from tests.waiting import until
 
 MANIFEST = """
 name = "mobilenet-v2"

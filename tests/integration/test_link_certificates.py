@@ -1,7 +1,6 @@
 """A broker that lets in nobody without a certificate: both sides log in with one."""
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -16,7 +15,9 @@ from edge_node.link.mqtt import Uplink
 from edge_node.link.session import Backoff
 from protos.identity import NodeId
 from protos.topics import Topics
-from tests.integration.brokers import WAIT_S, RealMosquitto, authority, mosquitto
+from tests.authorities import Authority
+from tests.integration.brokers import RealMosquitto, mosquitto
+from tests.waiting import until
 
 pytestmark = pytest.mark.needs("mosquitto")
 
@@ -25,17 +26,23 @@ QUICK = Backoff(shortest_s=0.05, longest_s=0.2, refused_s=0.1)
 
 
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[RealMosquitto]:
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def broker(tmp_path: Path, authority: Authority) -> Iterator[RealMosquitto]:
     """A Mosquitto that takes its user names from certificates."""
-    ca, certificate, key = authority(tmp_path)
-    lines = [f"cafile {ca}", f"certfile {certificate}", f"keyfile {key}", "require_certificate true"]
+    files = authority.issue("127.0.0.1", server=True)
+    lines = [f"cafile {files.ca}", f"certfile {files.certificate}", f"keyfile {files.key}", "require_certificate true"]
     with mosquitto(tmp_path, "\n".join([*lines, "use_identity_as_username true"])) as running:
         yield running
 
 
-def login(broker: RealMosquitto) -> dict[str, str]:
-    files = {"ca_file": "ca.pem", "cert_file": "server.pem", "key_file": "server.key"}
-    return {key: str(broker.folder / name) for key, name in files.items()}
+@pytest.fixture
+def login(authority: Authority) -> dict[str, str]:
+    files = authority.issue(NODE)
+    return {"ca_file": str(files.ca), "cert_file": str(files.certificate), "key_file": str(files.key)}
 
 
 def node_of(broker: RealMosquitto, login: BrokerLogin) -> Uplink:
@@ -43,35 +50,29 @@ def node_of(broker: RealMosquitto, login: BrokerLogin) -> Uplink:
     return Uplink(address, NODE, Topics(), on_connected=lambda _: None, on_message=lambda *_: None, backoff=QUICK)
 
 
-async def comes_true(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110 (the parts have states, no events)
-            await asyncio.sleep(0.02)
-
-
-async def test_a_node_logs_in_with_its_certificate(broker: RealMosquitto) -> None:
-    uplink = node_of(broker, BrokerLogin(**login(broker)))
+async def test_a_node_logs_in_with_its_certificate(broker: RealMosquitto, login: dict[str, str]) -> None:
+    uplink = node_of(broker, BrokerLogin(**login))
     await uplink.start()
-    await comes_true(lambda: uplink.connected)
+    await until(lambda: uplink.connected)
     await uplink.stop()
 
 
-async def test_a_node_without_one_is_kept_out_and_says_so(broker: RealMosquitto) -> None:
-    uplink = node_of(broker, BrokerLogin(ca_file=login(broker)["ca_file"]))
+async def test_a_node_without_one_is_kept_out_and_says_so(broker: RealMosquitto, login: dict[str, str]) -> None:
+    uplink = node_of(broker, BrokerLogin(ca_file=login["ca_file"]))
     before = uplink.state
     await uplink.start()
-    await comes_true(lambda: uplink.state != before)
+    await until(lambda: uplink.state != before)
     assert not uplink.connected
     await uplink.stop()
 
 
-async def test_the_coordinator_logs_in_with_its_certificate(broker: RealMosquitto) -> None:
-    files = {f"broker_{key}": file for key, file in login(broker).items()}
+async def test_the_coordinator_logs_in_with_its_certificate(broker: RealMosquitto, login: dict[str, str]) -> None:
+    files = {f"broker_{key}": file for key, file in login.items()}
     address = broker_of(msgspec.convert({"broker": f"mqtts://127.0.0.1:{broker.port}", **files}, CoordinatorConfig))
     assert address is not None
     client = BrokerClient(address)
     await client.start()
-    await comes_true(lambda: client.connected)
+    await until(lambda: client.connected)
     await client.stop()
 
 

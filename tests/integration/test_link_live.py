@@ -21,7 +21,8 @@ from protos import deployment
 from protos.identity import NodeId
 from protos.result import Classified
 from protos.topics import Topics
-from tests.integration.brokers import WAIT_S, RealMosquitto, authority, mosquitto, password_file
+from tests.authorities import Authority
+from tests.integration.brokers import WAIT_S, RealMosquitto, mosquitto, password_file
 from tests.open_gate import OpenGate
 
 pytestmark = pytest.mark.needs("mosquitto", "mosquitto_passwd")
@@ -35,11 +36,11 @@ QUICK = Backoff(shortest_s=0.05, longest_s=0.2, refused_s=0.1)
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[RealMosquitto]:
     """A Mosquitto with TLS that wants a password."""
-    ca, certificate, key = authority(tmp_path)
+    files = Authority(tmp_path).issue("127.0.0.1", server=True)
     passwords = password_file(tmp_path, site="secret")
     (tmp_path / "password").write_text("secret\n")
-    extra = f"cafile {ca}\ncertfile {certificate}\nkeyfile {key}\nallow_anonymous false\npassword_file {passwords}"
-    with mosquitto(tmp_path, extra) as running:
+    tls = f"cafile {files.ca}\ncertfile {files.certificate}\nkeyfile {files.key}"
+    with mosquitto(tmp_path, f"{tls}\nallow_anonymous false\npassword_file {passwords}") as running:
         yield running
 
 

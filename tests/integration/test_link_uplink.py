@@ -3,7 +3,7 @@
 import asyncio
 import os
 import queue
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from protos.reported import Status
 from protos.topics import Kind, NodeTopic, Topics
 from tests.integration.brokers import WAIT_S, RealMosquitto, mosquitto, password_file
 from tests.open_gate import OpenGate
+from tests.waiting import until
 
 pytestmark = pytest.mark.needs("mosquitto")
 
@@ -99,12 +100,6 @@ async def coordinator(broker: RealMosquitto) -> AsyncIterator[Coordinator]:
 
 def url_of(broker: RealMosquitto) -> Broker:
     return parse_broker_url(f"mqtt://127.0.0.1:{broker.port}")
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not condition():  # noqa: ASYNC110 (facts that have no event)
-            await asyncio.sleep(0.01)
 
 
 async def soon(waiting: asyncio.Queue[T]) -> T:

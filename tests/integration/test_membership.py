@@ -29,8 +29,8 @@ from edge_node.membership.enrolling import Applicant, enroll, take_up
 from edge_node.membership.identity import Identity, certificate_text, certificate_times
 from tests.coordinators import edgectl, join_token, running_coordinator
 from tests.durable.node import CONTEXT, draft
+from tests.waiting import until
 
-PATIENCE_S = 40.0
 DAY = timedelta(days=1)
 YEAR_S = 365 * 86400.0
 
@@ -43,15 +43,6 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(renewal, "FIRST_S", 0.2)
     monkeypatch.setattr(keeper, "reconnect_delay", lambda *_: random.uniform(0.1, 0.5))
     monkeypatch.setattr(upkeep, "LOOK_S", 0.1)
-
-
-async def until(condition: Callable[[], object], what: str) -> None:
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            while not condition():  # noqa: ASYNC110 - the parts have no common event
-                await asyncio.sleep(0.02)
-    except TimeoutError:
-        pytest.fail(f"waited in vain for {what}")
 
 
 async def enrolled(coordinator: Coordinator, folder: Path) -> Identity:

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +24,7 @@ from edge_node.outbox.forwarder import Forwarder
 from edge_node.outbox.queue import Outbox
 from protos.envelope import public_bytes
 from tests.durable.node import DURABLE, NODE, TOPICS, draft
+from tests.waiting import until
 
 KEY = Ed25519PrivateKey.generate()
 
@@ -77,12 +78,6 @@ async def sending_from(file: Path, wire: Wire) -> AsyncIterator[Outbox]:
     with suppress(asyncio.CancelledError):
         await task
     await outbox.close()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 (the condition is a thread's work)
-            await asyncio.sleep(0.005)
 
 
 @pytest.mark.parametrize("through", [0, 4])

@@ -14,7 +14,8 @@ import pytest
 
 from edge_node.capture.handle import Capture
 from edge_node.config import Source
-from tests.conformance.worker_world import World, until
+from tests.conformance.worker_world import World
+from tests.waiting import until
 
 PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).parent / "rtsp_server.py"

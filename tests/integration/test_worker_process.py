@@ -12,7 +12,8 @@ from edge_node.config import Source
 from edge_node.errors import WorkerFailed
 from edge_node.worker.client import ProcessWorker
 from edge_node.worker.liveness import Limits
-from tests.conformance.worker_world import World, photos, stub_bundle, until
+from tests.conformance.worker_world import World, photos, stub_bundle
+from tests.waiting import until
 
 HASTY = Limits(silence_s=2.0, busy_s=1.0, answer_s=3.0, load_s=3.0)
 

@@ -19,6 +19,7 @@ from edge_node.outbox.queue import Outbox
 from protos.identity import StreamId
 from protos.topics import MAX_PAYLOAD, Topics
 from tests.durable.node import DURABLE, NODE, draft
+from tests.waiting import until
 
 
 class Collector:
@@ -69,12 +70,6 @@ async def running(path: Path, collector: Collector) -> AsyncIterator[Outbox]:
     with suppress(asyncio.CancelledError):
         await task
     await outbox.close()
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 (the condition is a thread's work)
-            await asyncio.sleep(0.005)
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,8 @@
 """The outbox on a real file: numbers, commits, bounds, broken files, a disk that refuses."""
 
-import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -21,6 +20,7 @@ from edge_node.outbox.policy import OVERHEAD_BYTES, Hole, Reason
 from edge_node.outbox.queue import Committed, Outbox
 from edge_node.outbox.records import NewResult, Records
 from tests.durable.node import CONTEXT, draft
+from tests.waiting import until
 
 ALL = 10**9
 POLICIES = ("drop_oldest", "drop_newest", "drop_lowest_priority")
@@ -60,12 +60,6 @@ class Watched:
 
 def _raise(error: Exception) -> None:
     raise error
-
-
-async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 (the condition is a thread's work)
-            await asyncio.sleep(0.005)
 
 
 def drafts(count: int, priority: int = 0) -> list[Draft]:

@@ -30,6 +30,7 @@ from protos.digest import Digest, digest_of
 from protos.oci import BundleFile, write_manifest
 from tests.unit.protos.signed import NOW, release, root, sealed_release
 from tests.unit.supervisor.world import deployment, desired, digest, session
+from tests.waiting import until
 
 MODEL = b"""name = "m"
 task = "anomaly"
@@ -190,12 +191,6 @@ async def test_the_loop_brings_a_device_to_its_desired_state_and_back(tmp_path: 
     assert capture.closed
     assert worker.told[-3:] == ["stop shelf", worker.told[-2], "close"]
     assert LastGoodFile(tmp_path / "last_good.json").load() == {}
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(20):
-        while not condition():  # noqa: ASYNC110 - the loop under test says nothing when it is done
-            await asyncio.sleep(0.01)
 
 
 async def test_what_fails_is_remembered_and_the_loop_goes_on(tmp_path: Path) -> None:
