@@ -30,7 +30,7 @@ from coordinator.fleet.controller import SUBSCRIBED, Controller
 from coordinator.fleet.reports import ReportService
 from coordinator.fleet.succession import Succession
 from coordinator.folder import Folder, held, read_signing_key
-from coordinator.identities import Identities
+from coordinator.parts.identities import Identities
 from coordinator.parts.messaging import Messaging
 from coordinator.parts.publishing import Publishing
 from coordinator.parts.running import Running

@@ -13,11 +13,11 @@ from typing import Literal
 from coordinator.api.facts import BrokerLink
 from coordinator.config import CoordinatorConfig
 from coordinator.folder import Folder
-from coordinator.identities import Identities
 from coordinator.link.access_control import AccessControl
 from coordinator.link.broker import BrokerClient, Handler, broker_of, own_identity
 from coordinator.link.own_broker import BrokerSettings, OwnBroker, own_broker
 from coordinator.link.tls import TlsFiles
+from coordinator.parts.identities import Identities
 from coordinator.parts.running import Running
 from protos.topics import DELIVERY, Kind, Topics
 

@@ -22,9 +22,9 @@ from coordinator.fleet.census import take_census
 from coordinator.fleet.commands import Commands
 from coordinator.fleet.deployments import DeploymentService
 from coordinator.fleet.nodes import NodeService
-from coordinator.identities import Identities
 from coordinator.link.addresses import machine_addresses, machine_name
 from coordinator.link.discovery import Announced, Announcement, announced_addresses
+from coordinator.parts.identities import Identities
 from coordinator.parts.publishing import Publishing
 from coordinator.parts.running import Running
 from coordinator.results.tail import TailHub
