@@ -51,6 +51,11 @@ class Identity(msgspec.Struct, frozen=True):
         """The coordinator's keys."""
         return frozenset(self.trusted_keys)
 
+    @property
+    def once_trusted(self) -> frozenset[bytes]:
+        """The coordinator's keys by any root that is held: what was adopted under one goes on under the next."""
+        return self.trusted.union(*(root.coordinator_keys for root in self.trust_roots()))
+
     def trust_roots(self) -> tuple[TrustRoot, ...]:
         """The roots that this node has held, oldest first; all were checked before they came here."""
         return tuple(read_root(unverified(sealed, TRUST_ROOT)) for sealed in self.roots)

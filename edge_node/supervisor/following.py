@@ -35,7 +35,7 @@ class Following:
 
     def load(self, identity: Identity) -> None:
         """Go by what is on the disk for this identity; what another node was told to run is forgotten."""
-        self.adopted = self._file.load(identity.trusted, identity.node)
+        self.adopted = self._file.load(identity.once_trusted, identity.node)
         if self.adopted is not None:
             self._clock.reached(seconds_of(self.adopted.desired.issued_at))
 

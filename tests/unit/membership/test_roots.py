@@ -8,15 +8,18 @@ import pytest
 
 from edge_node.errors import Refused, Unreachable
 from edge_node.link.coordinator import Registration
+from edge_node.membership.clock import Clock
 from edge_node.membership.identity import AUTHORITIES, Identity, IdentityFile, has_moved, pinned
 from edge_node.store.bundles import Bundles
 from edge_node.store.papers import PapersFolder
 from edge_node.store.release import Papers, Wanted
+from edge_node.supervisor.desired import DesiredFile
 from edge_node.supervisor.floors import FloorFile, raised
+from edge_node.supervisor.following import Following
 from edge_node.supervisor.releases import Releases
-from protos.desired import DesiredDeployment
+from protos.desired import Desired, DesiredDeployment
 from protos.digest import Digest, digest_of
-from protos.envelope import public_bytes
+from protos.envelope import DESIRED, public_bytes, seal
 from protos.identity import NodeId
 from protos.oci import BundleFile, write_manifest
 from tests.unit.protos.signed import (
@@ -61,6 +64,22 @@ def test_a_new_coordinator_key_is_followed_by_root() -> None:
     identity = pinned(at_first_contact(), told(FIRST, both, only, keys=(public_bytes(NEW_KEY),)), "127.0.0.1:7070")
     assert identity.trusted == {public_bytes(NEW_KEY)}
     assert [held.version for held in identity.trust_roots()] == [1, 2, 3]
+
+
+def test_what_was_adopted_under_a_former_root_goes_on_after_a_restart(tmp_path: Path) -> None:
+    """A node that follows a root, and is restarted before its document comes anew under the new key."""
+    desired = Desired(NODE, 1, 1, "2026-01-01T00:00:00Z", "cam-3", "store-12", ())
+    kept = tmp_path / "desired.json"
+    both = sealed_root(root(2, coordinators=signers(COORDINATOR, NEW_KEY)))
+    only = sealed_root(root(3, coordinators=signers(NEW_KEY)))
+    identity = pinned(at_first_contact(), told(FIRST, both, only, keys=(public_bytes(NEW_KEY),)), "127.0.0.1:7070")
+    for signer, expected in ((COORDINATOR, desired), (MALLORY, None)):
+        kept.write_bytes(seal(DESIRED, msgspec.json.encode(desired), signer))
+        following = Following(DesiredFile(kept), Clock(0.0, lambda: 0.0, lambda: 0.0))
+        following.load(identity)
+        assert following.desired == expected
+    with pytest.raises(Refused):  # from the network it is not taken any more
+        following.hear(seal(DESIRED, msgspec.json.encode(desired), COORDINATOR), identity, NOW)
 
 
 @pytest.mark.parametrize(
