@@ -65,6 +65,7 @@ class BrokerClient:
         self._context: ssl.SSLContext | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = threading.Event()
+        self._swept: set[str] = set()
         self._failed = 0
         self._refused = False
         self._ending = False
@@ -131,9 +132,11 @@ class BrokerClient:
             loop.call_later(SWEEP_S / 2, end)
 
         def end() -> None:
+            self._swept.discard(topic_filter)
             client.message_callback_remove(topic_filter)
             client.unsubscribe(topic_filter)
 
+        self._swept.add(topic_filter)
         client.message_callback_add(topic_filter, _guarded(clear))
         client.subscribe(topic_filter, 1)
         loop.call_soon_threadsafe(loop.call_later, SWEEP_S / 2, again)
@@ -153,6 +156,8 @@ class BrokerClient:
         self._over.clear()
         if self._handlers:
             client.subscribe([(topic_filter, qos) for topic_filter, (qos, _) in self._handlers.items()])
+        for topic_filter in tuple(self._swept):  # a sweep that the loss of a connection interrupted goes on
+            client.subscribe(topic_filter, 1)
         self.state = f"connected to {self._broker.safe_url}"
         log.info("%s", self.state)
         for callback in self._on_connected:
