@@ -17,11 +17,11 @@ from coordinator import __version__
 from coordinator.authority.files import admin_name, make_identity
 from coordinator.config import CoordinatorConfig, read_config
 from coordinator.errors import Exit, NearfieldError, WrongUsage
-from coordinator.first_root import FirstRoot, make_first_root
 from coordinator.folder import Folder, make_folder, private_files
 from coordinator.rotation import commands as rotation_commands
 from coordinator.service import commands as service_commands
 from coordinator.service.notify import notifier
+from coordinator.trust.first_root import FirstRoot, make_first_root
 from protos.errors import ContractError
 from protos.strict import convert
 

@@ -22,7 +22,6 @@ from coordinator.config import CoordinatorConfig
 from coordinator.db.control import ControlStore
 from coordinator.db.engine import open_engine, sqlite_url
 from coordinator.db.results_database import ResultsDatabase, open_results
-from coordinator.first_root import read_first_root
 from coordinator.fleet.admitted import AdmittedNodes
 from coordinator.fleet.commands import Commands
 from coordinator.fleet.comparison import Comparison
@@ -40,6 +39,7 @@ from coordinator.registry.roots import TrustRoots
 from coordinator.registry.tidying import tidy_daily
 from coordinator.results.ingest import Collector
 from coordinator.results.tail import TailHub
+from coordinator.trust.first_root import read_first_root
 from protos.envelope import COMMAND, DESIRED, public_bytes, seal
 from protos.identity import NodeId
 from protos.topics import Kind, Topics
@@ -174,7 +174,7 @@ class Coordinator:
     async def _open_publishing(
         self, store: ControlStore, blobs: Blobs, key: bytes, controller: Controller
     ) -> Publishing:
-        roots = TrustRoots(store, read_first_root(self._folder), key, controller.compare)
+        roots = TrustRoots(store, read_first_root(self._folder), key, controller.compare, authority)
         await asyncio.to_thread(roots.prepare)
         return Publishing(store, blobs, roots, utc_now)
 

@@ -24,8 +24,8 @@ from coordinator.authority.keys import PrivateKey, certificate_request, key_pem,
 from coordinator.cli import main
 from coordinator.cli.publisher import VARIABLE
 from coordinator.config import CoordinatorConfig
-from coordinator.first_root import make_first_root, publisher_file
 from coordinator.folder import Folder, make_folder
+from coordinator.trust.first_root import make_first_root, publisher_file
 from protos.fleet.v1.access_pb2 import CreateJoinTokensReply, CreateJoinTokensRequest, IssueCredentialRequest
 from protos.fleet.v1.access_pb2_grpc import AccessServiceStub
 from protos.fleet.v1.enrollment_pb2 import Enrollment, EnrollRequest

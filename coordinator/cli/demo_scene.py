@@ -25,7 +25,7 @@ from coordinator.cli.demo_children import Child, Children, failed
 from coordinator.cli.push import push, sign
 from coordinator.cli.secret_file import write_secret
 from coordinator.errors import NotFound
-from coordinator.signing_keys import read_key
+from coordinator.trust.signing_keys import read_key
 from protos.fleet.v1 import (
     access_pb2,
     access_pb2_grpc,

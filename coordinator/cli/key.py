@@ -7,7 +7,7 @@ import typer
 
 from coordinator.cli.options import AsJson
 from coordinator.cli.output import print_json
-from coordinator.signing_keys import make_key, public_file, public_line
+from coordinator.trust.signing_keys import make_key, public_file, public_line
 from protos.envelope import key_id
 
 app = typer.Typer(help="Signing keys of publishers.", no_args_is_help=True, rich_markup_mode=None)

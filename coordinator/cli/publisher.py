@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coordinator.errors import BadInput, WrongUsage
 from coordinator.folder import write_new
-from coordinator.signing_keys import read_key
+from coordinator.trust.signing_keys import read_key
 from protos.digest import Digest
 from protos.envelope import RELEASE, cosigned, seal
 from protos.errors import ContractError

@@ -19,8 +19,8 @@ from coordinator.cli.options import AsJson
 from coordinator.cli.output import print_fields, print_json, print_table
 from coordinator.cli.publisher import Keys, publisher_keys, read_envelope, write_envelope
 from coordinator.errors import BadInput, NotFound, WrongUsage
-from coordinator.next_root import Changes, missing_signatures, next_root
-from coordinator.signing_keys import read_public
+from coordinator.trust.next_root import Changes, missing_signatures, next_root
+from coordinator.trust.signing_keys import read_public
 from protos.digest import digest_of, short
 from protos.envelope import TRUST_ROOT, cosigned, key_id, seal, unverified
 from protos.errors import ContractError

@@ -6,9 +6,9 @@ from pathlib import Path
 import msgspec
 
 from coordinator.errors import Refused
-from coordinator.first_root import LIFETIME
 from coordinator.folder import Folder, replace_file
-from coordinator.next_root import Changes, next_root
+from coordinator.trust.first_root import LIFETIME
+from coordinator.trust.next_root import Changes, next_root
 from protos.envelope import TRUST_ROOT, seal, unverified
 from protos.errors import ContractError
 from protos.trust import TrustRoot, encode_root, newest, read_root

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from coordinator.errors import Refused
 from coordinator.folder import Folder, move_file, new_signing_key, read_signing_key, write_new
-from coordinator.next_root import Changes
 from coordinator.rotation.proposal import propose
+from coordinator.trust.next_root import Changes
 from protos.envelope import public_bytes
 from protos.trust import Signer, TrustRoot
 

@@ -8,9 +8,9 @@ import pytest
 
 from coordinator.authority.files import make_identity
 from coordinator.config import CoordinatorConfig
-from coordinator.first_root import make_first_root
 from coordinator.folder import Folder, make_folder
-from coordinator.signing_keys import make_key
+from coordinator.trust.first_root import make_first_root
+from coordinator.trust.signing_keys import make_key
 from tests.coordinators import edgectl, running_coordinator
 
 pytestmark = pytest.mark.timeout(60)

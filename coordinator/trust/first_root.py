@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coordinator.errors import BadInput
 from coordinator.folder import Folder, read_signing_key, write_new
-from coordinator.signing_keys import make_key, read_key, read_public
+from coordinator.trust.signing_keys import make_key, read_key, read_public
 from protos.envelope import TRUST_ROOT, public_bytes, seal
 from protos.trust import Signer, TrustRoot, checked_root, encode_root
 

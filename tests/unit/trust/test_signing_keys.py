@@ -11,10 +11,10 @@ from coordinator.authority.files import make_identity
 from coordinator.cli.publisher import publisher_keys, read_release, released, write_envelope
 from coordinator.config import CoordinatorConfig
 from coordinator.errors import BadInput, Refused, WrongUsage
-from coordinator.first_root import make_first_root, publisher_file, read_first_root
 from coordinator.folder import Folder, make_folder, read_signing_key
-from coordinator.next_root import Changes, missing_signatures, next_root
-from coordinator.signing_keys import make_key, parse_public, public_file, public_line, read_key, read_public
+from coordinator.trust.first_root import make_first_root, publisher_file, read_first_root
+from coordinator.trust.next_root import Changes, missing_signatures, next_root
+from coordinator.trust.signing_keys import make_key, parse_public, public_file, public_line, read_key, read_public
 from protos.digest import digest_of, short
 from protos.envelope import RELEASE, TRUST_ROOT, cosigned, public_bytes, seal, unverified
 from protos.errors import ContractError
