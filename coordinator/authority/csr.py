@@ -38,7 +38,7 @@ def _parsed(pem: bytes) -> x509.CertificateSigningRequest:
         if pem.count(b"-----BEGIN") != 1 or not pem.strip().startswith(BEGINS):
             raise ValueError("not one request")  # noqa: TRY301 - the same answer as to every other garbage
         return x509.load_pem_x509_csr(pem)
-    except (ValueError, UnsupportedAlgorithm):
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm):
         raise BadInput("not a certificate request: send one PKCS#10 request in PEM") from None
 
 

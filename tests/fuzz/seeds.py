@@ -2,13 +2,15 @@
 
 import io
 import wave
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 from PIL import Image
 
+from coordinator.authority.keys import certificate_request, new_key
 from coordinator.link.embedded import packets
+from protos.command import Command
 from protos.deployment import Pipeline
 from protos.desired import Desired, DesiredDeployment, encode_desired
 from protos.digest import digest_of
@@ -16,15 +18,16 @@ from protos.envelope import ACKED, public_bytes, seal
 from protos.identity import NodeId, StreamId
 from protos.join_token import PREFIX, JoinToken
 from protos.oci import BundleFile, write_manifest
+from protos.packing import packed
 from protos.release import Downgrade, Release, encode
 from protos.reported import Acked, Facts, Hello, Reported, ReportedDeployment, Status
+from protos.time_statement import time_statement
 from protos.trust import Signer, TrustRoot, encode_root
-from tests.fuzz.targets import CORPUS, ID, KEY
+from tests.fuzz.targets import CORPUS, ID, KEY, THEN
 from tests.hostile.onnx_files import function_chain
 from tests.hostile.tflite_files import calling
 
 DEMO = Path(__file__).parents[2] / "deploy" / "demo"
-THEN = datetime(2026, 5, 1, 10, tzinfo=UTC)
 LATER = datetime(2027, 5, 1, 10, tzinfo=UTC)
 ACKNOWLEDGED = msgspec.json.encode(Acked(NodeId(ID), StreamId(ID), 7))
 SHELF = DesiredDeployment("shelf", "inspection", 2, digest_of(b"bundle"), (Pipeline("shelf", "line", fps=2.0),))
@@ -45,6 +48,13 @@ def seeds() -> dict[str, bytes]:
         "envelope": seal(ACKED, ACKNOWLEDGED, KEY),
         "acked": ACKNOWLEDGED,
         "desired": encode_desired(Desired(NodeId(ID), 1, 2, "2026-05-01T10:00:00Z", "cam-3", "store-12", (SHELF,))),
+        "command": msgspec.json.encode(
+            Command(NodeId(ID), "1" * 32, THEN, THEN + timedelta(minutes=1), "logs", {"lines": "5"})
+        ),
+        "time_statement": time_statement(THEN, bytes(16)),
+        "csr": certificate_request(new_key()),
+        "egress": EVENT,
+        "packed": packed(b"[" + EVENT + b"]"),
         "release": encode(Release("inspection", 2, digest_of(b"2"), THEN, LATER)),
         "downgrade": encode(Downgrade("inspection", 1, digest_of(b"1"), 2, THEN, LATER)),
         "trust_root": encode_root(root),

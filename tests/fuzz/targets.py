@@ -9,12 +9,14 @@ import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coordinator.audit.chain import parse_head
+from coordinator.authority.csr import requested_key
 from coordinator.cli.deployment_file import read_deployment_file
 from coordinator.errors import NearfieldError as CoordinatorError
 from coordinator.fleet.selectors import parse_selector
@@ -27,19 +29,23 @@ from edge_node.errors import NearfieldError as NodeError
 from edge_node.outbox.acked import accept_acked
 from edge_node.pipeline.golden import read_vector
 from edge_node.store.trust import opened
+from edge_node.supervisor.command import accept
 from protos.admission.onnx import check_onnx
 from protos.admission.tflite import check_tflite
 from protos.broker_url import parse_broker_url
 from protos.bundle import Input, parse_manifest
 from protos.deployment import parse_deployment
-from protos.envelope import ACKED, DESIRED, TRUST_ROOT, open_sealed, public_bytes, seal
+from protos.egress import Leaving, check
+from protos.envelope import ACKED, COMMAND, DESIRED, TRUST_ROOT, open_sealed, public_bytes, seal
 from protos.errors import ContractError
 from protos.identity import NodeId, StreamId
 from protos.join_token import PREFIX, parse_join_token
 from protos.oci import read_manifest
+from protos.packing import unpacked
 from protos.principal import principal_of
 from protos.release import read_downgrade, read_release
 from protos.reported import Hello, Reported, Status
+from protos.time_statement import read_time_statement
 from protos.topics import Topics
 from protos.trust import follow, read_root
 
@@ -47,6 +53,7 @@ REFUSALS = (ContractError, CoordinatorError, NodeError)
 ID = "0" * 32
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 """Of the documents in the corpus; it signs nothing else."""
+THEN = datetime(2026, 5, 1, 10, tzinfo=UTC)
 TRUSTED = frozenset({public_bytes(KEY)})
 CORPUS = Path(__file__).parent / "corpus"
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -134,6 +141,11 @@ TARGETS: dict[str, Target] = {
     "envelope": Target(lambda data: open_sealed(data, ACKED, TRUSTED)),
     "acked": Target(_acked),
     "desired": Target(_desired),
+    "command": Target(lambda data: accept(seal(COMMAND, data, KEY), TRUSTED, NodeId(ID), {}, THEN)),
+    "time_statement": Target(lambda data: read_time_statement(data, bytes(16))),
+    "csr": Target(requested_key),
+    "egress": Target(lambda data: check(Leaving.LIVE, data)),
+    "packed": Target(unpacked),
     "release": Target(read_release),
     "downgrade": Target(read_downgrade),
     "trust_root": Target(read_root),
