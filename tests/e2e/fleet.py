@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,8 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.e2e.watched_coordinator import observer_files
+
 BIN = Path(sys.executable).parent
 PATIENCE_S = 60.0
+SETPRIV = shutil.which("setpriv")
+BOUND = () if SETPRIV is None else (SETPRIV, "--pdeathsig", "KILL", "--")
+"""Before a command: it ends with the tests, also where these are killed."""
+READY = r"coordinator (\S+) · enrollment \S+ · broker \S+?//(?:\S+@)?[\d.]+:(\d+)"
 INSPECTION = Path(__file__).parents[2] / "deploy" / "demo" / "inspection"
 
 
@@ -62,7 +69,9 @@ class Fleet:
         found = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
         log = self.folder / f"{name}-{len(self.children)}.log"
         with log.open("wb") as out:
-            process = subprocess.Popen(command, stdout=out, stderr=subprocess.STDOUT, cwd=self.folder, env=found)
+            process = subprocess.Popen(
+                (*BOUND, *command), stdout=out, stderr=subprocess.STDOUT, cwd=self.folder, env=found
+            )
         child = Child(process, log)
         self.children.append(child)
         return child
@@ -97,7 +106,7 @@ class Fleet:
         self.home = self.folder / name
         child = self.start("coordinator", *under, "edge-coordinator", "serve", "--dir", name, *options)
         spoken = until(
-            lambda: re.search(r"coordinator (\S+) · enrollment \S+ · broker \S+?//[\d.]+:(\d+)", child.output()),
+            lambda: re.search(READY, child.output()),
             "the coordinator's first line",
         )
         self.address, self.broker_port = spoken[1].replace("0.0.0.0", "127.0.0.1"), int(spoken[2])
@@ -136,25 +145,34 @@ class Fleet:
         """Which version serves each pipeline of a node."""
         return {one["name"]: one["version"] for one in self.status(name).get("pipelines", [])}
 
-    def broker_login(self) -> tuple[str, ...]:
-        """How Mosquitto's programs log in at the own broker, as the coordinator: it may read everything."""
-        keys = self.home / "keys"
-        files = ("--cafile", keys / "ca.pem", "--cert", keys / "server.pem", "--key", keys / "server.key")
-        return ("-h", "127.0.0.1", "-p", str(self.broker_port), *map(str, files))
+    def viewer_login(self) -> tuple[str, ...]:
+        """How Mosquitto's programs log in at the own broker as a person, who may read live topics."""
+        admin = self.home / "admin.pem"
+        return self._login(admin, admin)
+
+    def observer_login(self) -> tuple[str, ...]:
+        """The same as someone who may do everything; the coordinator must have been started as a `WATCHED` one."""
+        return self._login(*observer_files(self.home, self.folder))
 
     def subscribe(self, topic: str, *options: str) -> list[tuple[str, bytes]]:
-        """What mosquitto_sub prints, as topics and payloads."""
-        done = subprocess.run(
-            ["mosquitto_sub", *self.broker_login(), "-t", topic, "-F", "%t\t%p", *options],
-            capture_output=True,
-            timeout=PATIENCE_S,
-        )
-        lines = (line.partition(b"\t") for line in done.stdout.splitlines())
-        return [(line[0].decode(), line[2]) for line in lines]
+        """What a person hears of the own broker, as topics and payloads."""
+        return heard(topic, *self.viewer_login(), *options)
 
     def retained(self) -> dict[str, bytes]:
-        """Every retained message of the broker."""
-        return dict(self.subscribe("edge/v1/#", "--retained-only", "-W", "1"))
+        """Every retained message of a `WATCHED` coordinator's broker."""
+        return dict(heard("edge/v1/#", *self.observer_login(), "--retained-only", "-W", "1"))
+
+    def _login(self, certificate: Path, key: Path) -> tuple[str, ...]:
+        files = ("--cafile", self.home / "keys" / "ca.pem", "--cert", certificate, "--key", key)
+        return ("-h", "127.0.0.1", "-p", str(self.broker_port), *map(str, files))
+
+
+def heard(topic: str, *options: str) -> list[tuple[str, bytes]]:
+    """What mosquitto_sub hears, as topics and payloads."""
+    command = ("mosquitto_sub", "-t", topic, "-F", "%t\t%p", *options)
+    done = subprocess.run(command, capture_output=True, timeout=PATIENCE_S)
+    lines = (line.partition(b"\t") for line in done.stdout.splitlines())
+    return [(line[0].decode(), line[2]) for line in lines]
 
 
 @contextlib.contextmanager
@@ -164,9 +182,17 @@ def fleet(folder: Path) -> Iterator[Fleet]:
     try:
         yield made
     finally:
-        for child in reversed(made.children):
+        end(made.children)
+
+
+def end(children: list[Child]) -> None:
+    """End processes, the newest first; by force whoever takes long, and all where this is interrupted."""
+    try:
+        for child in reversed(children):
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.stop()
+    finally:
+        for child in children:
             if child.process.poll() is None:
                 child.stop(signal.SIGKILL)
 

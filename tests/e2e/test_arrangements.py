@@ -10,6 +10,7 @@ import pytest
 from tests.conformance.worker_world import stub_bundle
 from tests.e2e.fleet import CLIP, INSPECTION, Fleet, deployment, fleet, serving_node, until
 from tests.e2e.recorder import stored
+from tests.e2e.watched_coordinator import WATCHED
 
 pytestmark = [pytest.mark.needs("mosquitto", "mosquitto_sub"), pytest.mark.timeout(120)]
 
@@ -22,7 +23,7 @@ def test_first_light_through_the_embedded_broker(tmp_path: Path) -> None:
         world.run("edge-coordinator", "init", "--dir", "coord", "--port", "0", "--broker-port", "0", "--no-announce")
         with (tmp_path / "coord" / "coordinator.toml").open("a", encoding="utf-8") as config:
             config.write('own_broker = "embedded"\n')
-        coordinator = world.coordinate()
+        coordinator = world.coordinate(under=WATCHED)
         assert "(embedded)" in coordinator.output()
         node = serving_node(world)
         live = world.subscribe("edge/v1/live/store-12/+/shelf", "-C", "5", "-W", "30")

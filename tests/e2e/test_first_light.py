@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.fleet import bundle, deployment, fleet, until
+from tests.e2e.watched_coordinator import WATCHED
 
 pytestmark = [pytest.mark.needs("mosquitto", "mosquitto_sub"), pytest.mark.timeout(180)]
 
@@ -14,7 +15,7 @@ def test_a_pushed_model_runs_on_a_node_and_its_results_reach_subscribers_and_the
     tmp_path: Path, data: Path
 ) -> None:
     with fleet(tmp_path) as world:
-        world.coordinate()
+        world.coordinate(under=WATCHED)
         bundle(world, data, "mobilenet")
         assert "version 1" in world.run("edgectl", "model", "push", "mobilenet")
         assert "mobilenet-v2" in world.run("edgectl", "model", "list")

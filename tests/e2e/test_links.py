@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from tests.authorities import Authority
-from tests.e2e.fleet import CLIP, Fleet, deployment, fleet, serving_node, until
+from tests.e2e.fleet import CLIP, Fleet, deployment, fleet, heard, serving_node, until
+from tests.e2e.watched_coordinator import WATCHED
 from tests.integration.brokers import free_port, mosquitto, password_file
 
 pytestmark = [pytest.mark.needs("mosquitto", "mosquitto_sub"), pytest.mark.timeout(120)]
@@ -33,12 +34,9 @@ def results_flow(world: Fleet) -> None:
     until(lambda: world.status()["outbox"]["acked"] >= acked + 10, "ten more results in the store")
 
 
-def heard(port: int, topic: str, *options: str) -> list[tuple[str, bytes]]:
-    """What a subscriber of a broker hears, as topics and payloads."""
-    command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port), "-t", topic, "-F", "%t\t%p", *options]
-    done = subprocess.run(command, capture_output=True, timeout=60)
-    lines = (line.partition(b"\t") for line in done.stdout.splitlines())
-    return [(line[0].decode(), line[2]) for line in lines]
+def at(port: int) -> tuple[str, ...]:
+    """Options of `mosquitto_sub` for a broker on this machine."""
+    return ("-h", "127.0.0.1", "-p", str(port))
 
 
 # -- zeroconf --------------------------------------------------------------------------------------------------------
@@ -107,14 +105,14 @@ def test_a_broker_that_refuses_is_one_line_and_the_node_runs_on(tmp_path: Path) 
 @pytest.mark.needs("mosquitto_pub")
 def test_an_older_document_that_a_broker_has_retained_is_noted_once_and_harmless(tmp_path: Path) -> None:
     with fleet(tmp_path) as world:
-        world.coordinate()
+        world.coordinate(under=WATCHED)
         node = serving_node(world)
         topic, older = next(item for item in world.retained().items() if item[0].endswith("/desired"))
         changed = deployment(world, "inspection@1")
         changed.write_text(LIVE, encoding="utf-8")
         world.run("edgectl", "deployment", "apply", "shelf.yaml")
         until(lambda: world.status()["revision"] == 3, "the newer document to be followed")
-        publish = ["mosquitto_pub", *world.broker_login(), "-t", topic, "-q", "1", "-r", "-s"]
+        publish = ["mosquitto_pub", *world.observer_login(), "-t", topic, "-q", "1", "-r", "-s"]
         for _ in range(3):
             subprocess.run(publish, input=older, check=True, timeout=20)
         until(lambda: "is older than the adopted" in node.output(), "the old document to be noted")
@@ -164,10 +162,10 @@ def test_live_results_go_to_another_broker_while_the_uplink_stays(tls: bool, tmp
             encoding="utf-8",
         )
         serving_node(world, "--config", str(config))
-        account = ["-u", "site", "-P", "secret", *(["--cafile", str(files.ca)] if tls else [])]
-        live = heard(site.port, f"{HEAD}/+/shelf", "-C", "3", "-W", "20", *account)
+        account = [*at(site.port), "-u", "site", "-P", "secret", *(["--cafile", str(files.ca)] if tls else [])]
+        live = heard(f"{HEAD}/+/shelf", "-C", "3", "-W", "20", *account)
         assert [topic for topic, _ in live] == [f"{HEAD}/cam-3/shelf"] * 3
-        assert dict(heard(site.port, f"{HEAD}/+/availability", "-C", "1", "-W", "20", *account)) == {
+        assert dict(heard(f"{HEAD}/+/availability", "-C", "1", "-W", "20", *account)) == {
             f"{HEAD}/cam-3/availability": b"online"
         }
         assert world.subscribe(f"{HEAD}/#", "-W", "1") == []
@@ -180,15 +178,9 @@ def test_live_results_go_to_another_broker_while_the_uplink_stays(tls: bool, tmp
 # -- names -----------------------------------------------------------------------------------------------------------
 
 
-def shown(fleet: Fleet, port: int) -> dict[str, bytes]:
+def shown(*login: str) -> dict[str, bytes]:
     """The retained live messages of a broker."""
-    return dict(heard_at(fleet, port, f"{HEAD}/#", "--retained-only", "-W", "1"))
-
-
-def heard_at(fleet: Fleet, port: int, topic: str, *options: str) -> list[tuple[str, bytes]]:
-    """What a broker sends: the coordinator's own, with its login, or another one."""
-    own = port == fleet.broker_port
-    return fleet.subscribe(topic, *options) if own else heard(port, topic, *options)
+    return dict(heard(f"{HEAD}/#", "--retained-only", "-W", "1", *login))
 
 
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["uplink", "site broker"])
@@ -199,21 +191,21 @@ def test_a_node_renamed_while_it_runs_moves_its_live_topics_and_leaves_nothing_b
         world.coordinate()
         options = ("--live-broker", f"mqtt://127.0.0.1:{site.port}") if elsewhere else ()
         node = serving_node(world, *options)
-        port = site.port if elsewhere else world.broker_port
+        login = at(site.port) if elsewhere else world.viewer_login()
         deployment(world, "inspection@1").write_text(LIVE, encoding="utf-8")
         world.run("edgectl", "deployment", "apply", "shelf.yaml")
         old, new = ({f"{HEAD}/{name}/availability", f"{HEAD}/{name}/shelf/label"} for name in ("cam-3", "till-1"))
-        until(lambda: shown(world, port).keys() == old, "the retained messages under the first name")
+        until(lambda: shown(*login).keys() == old, "the retained messages under the first name")
         world.run("edgectl", "node", "rename", "cam-3", "till-1")
-        until(lambda: shown(world, port).keys() == new, "the retained messages under the new name alone")
-        assert heard_at(world, port, f"{HEAD}/+/shelf", "-C", "1", "-W", "20")[0][0] == f"{HEAD}/till-1/shelf"
+        until(lambda: shown(*login).keys() == new, "the retained messages under the new name alone")
+        assert heard(f"{HEAD}/+/shelf", "-C", "1", "-W", "20", *login)[0][0] == f"{HEAD}/till-1/shelf"
         if elsewhere:
             node.stop(signal.SIGKILL)
         else:
             node.stop()
         availability = f"{HEAD}/till-1/availability"
-        until(lambda: shown(world, port).get(availability) == b"offline", "the node to be gone under its new name")
-        assert shown(world, port).keys() == new
+        until(lambda: shown(*login).get(availability) == b"offline", "the node to be gone under its new name")
+        assert shown(*login).keys() == new
 
 
 def test_a_node_that_starts_again_goes_by_the_name_it_was_given(tmp_path: Path) -> None:
@@ -225,7 +217,7 @@ def test_a_node_that_starts_again_goes_by_the_name_it_was_given(tmp_path: Path) 
         until(lambda: world.status()["name"] == "till-1", "the new name")
         node.stop()
         world.node(CLIP, *options)
-        until(lambda: shown(world, site.port) == {f"{HEAD}/till-1/availability": b"online"}, "the new name alone")
+        until(lambda: shown(*at(site.port)) == {f"{HEAD}/till-1/availability": b"online"}, "the new name alone")
 
 
 @pytest.fixture

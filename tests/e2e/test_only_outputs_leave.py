@@ -20,7 +20,7 @@ from protos.packing import unpacked
 from tests.e2e.fleet import INSPECTION, Child, Fleet, bundle, fleet, until
 from tests.e2e.frame_content import evidence
 from tests.e2e.one_way_out import ARP, IPV6, TCP, Packet, Recorder, Way, one_way_out, streams
-from tests.e2e.watched_coordinator import WATCHED, observer_login
+from tests.e2e.watched_coordinator import WATCHED
 
 pytestmark = [pytest.mark.needs("unshare", "nsenter", "ip", "mosquitto", "mosquitto_sub"), pytest.mark.timeout(240)]
 
@@ -83,7 +83,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         ports = ("--port", "0", "--enroll-port", "0", "--broker-port", "0")
         world.run("edge-coordinator", "init", "--dir", "coord", "--host", "0.0.0.0", *ports, "--no-announce")
         coordinator = world.coordinate(under=WATCHED)
-        said = world.start("said", "mosquitto_sub", *observer_login(world), "-t", "#", "-F", "%t %x")
+        said = world.start("said", "mosquitto_sub", *world.observer_login(), "-t", "#", "-F", "%t %x")
         yield Site(world, coordinator, way, recorder, said)
 
 

@@ -18,6 +18,7 @@ from protos.identity import NodeId
 from protos.release import Downgrade, Release, encode
 from protos.trust import Signer, TrustRoot, encode_root, read_root
 from tests.e2e.fleet import CLIP, INSPECTION, Fleet, deployment, fleet, serving_node, until
+from tests.e2e.watched_coordinator import WATCHED
 
 pytestmark = [pytest.mark.needs("mosquitto", "mosquitto_sub"), pytest.mark.timeout(240)]
 
@@ -137,7 +138,7 @@ def forge(world: Fleet) -> None:
 
 def test_a_stolen_broker_replays_no_state_runs_no_command_and_erases_no_outbox(tmp_path: Path) -> None:
     with fleet(tmp_path) as world:
-        world.coordinate()
+        world.coordinate(under=WATCHED)
         serving_node(world)
         node = world.status()["node"]
         desired, acked = f"edge/v1/nodes/{node}/desired", f"edge/v1/nodes/{node}/acked"
@@ -178,7 +179,7 @@ def node_log(world: Fleet) -> str:
 
 def publish(world: Fleet, topic: str, payload: bytes) -> None:
     """Publish as the broker itself could."""
-    command = ["mosquitto_pub", *world.broker_login(), "-t", topic, "-q", "1", "-s"]
+    command = ["mosquitto_pub", *world.observer_login(), "-t", topic, "-q", "1", "-s"]
     subprocess.run(command, input=payload, check=True, timeout=30)
 
 

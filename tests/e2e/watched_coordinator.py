@@ -1,7 +1,7 @@
 """A coordinator whose broker lets an observer read everything, also what no node may write by the rules.
 
     world.coordinate(under=WATCHED)     starts it as `edge-coordinator` is started
-    observer_login(world)               how Mosquitto's programs log in as the observer
+    world.observer_login()              how Mosquitto's programs log in as the observer
 
 The coordinator's own login would not do: a broker takes one session of a certificate, so that whoever else logs in with
 it ends the coordinator's.
@@ -9,6 +9,7 @@ it ends the coordinator's.
 
 import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -18,21 +19,20 @@ from coordinator.authority.files import read_authority
 from coordinator.authority.keys import key_pem, new_key
 from coordinator.folder import Folder
 from tests.conformance.broker_world import with_observer
-from tests.e2e.fleet import Fleet
 
 WATCHED = (sys.executable, "-m", "tests.e2e.watched_coordinator")
 OBSERVER = "tester-observer"
 
 
-def observer_login(world: Fleet) -> tuple[str, ...]:
-    """Options of `mosquitto_sub`; a certificate of the coordinator's own authority is made for it."""
-    folder, key = Folder(world.home), new_key()
-    issued = read_authority(folder).issue(key.public_key(), OBSERVER, CLIENT, timedelta(hours=1), datetime.now(UTC))
-    certificate, secret = world.folder / "observer.pem", world.folder / "observer.key"
-    certificate.write_bytes(issued.pem)
-    secret.write_bytes(key_pem(key))
-    files = ("--cafile", folder.authorities, "--cert", certificate, "--key", secret)
-    return ("-h", "127.0.0.1", "-p", str(world.broker_port), *map(str, files))
+def observer_files(home: Path, folder: Path) -> tuple[Path, Path]:
+    """A certificate for the observer, of the authority in a coordinator's folder, and its key: made where missing."""
+    certificate, secret = folder / "observer.pem", folder / "observer.key"
+    if not certificate.exists():
+        key, authority = new_key(), read_authority(Folder(home))
+        issued = authority.issue(key.public_key(), OBSERVER, CLIENT, timedelta(hours=1), datetime.now(UTC))
+        secret.write_bytes(key_pem(key))
+        certificate.write_bytes(issued.pem)
+    return certificate, secret
 
 
 if __name__ == "__main__":
