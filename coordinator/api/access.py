@@ -57,6 +57,9 @@ ALLOWED: dict[str, frozenset[Role]] = {
 }
 """Method → the roles that may call it."""
 
+LEAST_FIRST = (Role.VIEWER, Role.OPERATOR, Role.PUBLISHER, Role.ADMIN)
+"""In which order roles are offered: never more power than is needed."""
+
 EVERYBODY = "/grpc.health.v1.Health/"
 """Open to every certificate."""
 
@@ -69,12 +72,12 @@ def refusal(method: str, principal: Principal) -> str:
     if principal.role in allowed:
         return ""
     action = method.rpartition("/")[2]
-    roles = " or ".join(role for role in Role if role in allowed)
-    if not roles:
+    if not allowed:
         return f"{principal.common_name} may not call {action}: nobody may"
     if allowed == NODES:
         return f"{principal.common_name} may not call {action}: only nodes do"
+    roles = [role for role in LEAST_FIRST if role in allowed]
     return (
-        f"{principal.common_name} may not call {action}, it needs the role {roles}: an administrator gives it with "
-        f"edgectl credential create NAME --role {next(role for role in Role if role in allowed and role != Role.NODE)}"
+        f"{principal.common_name} may not call {action}, it needs the role {' or '.join(roles)}: an administrator "
+        f"gives it with edgectl credential create NAME --role {roles[0]}"
     )

@@ -39,9 +39,9 @@ def load_credential(file: Path | None) -> LoadedCredential:
     """
     path = file or default_file(os.environ)
     try:
+        parts = parse_credential(path.read_bytes(), str(path))
         if path.stat().st_mode & 0o077:
             raise Refused(f"{path} holds a key and may be read by others: chmod 600 {path}")
-        parts = parse_credential(path.read_bytes(), str(path))
     except FileNotFoundError:
         raise Refused(
             f"no credential at {path}: name one with {OPTION} FILE or {VARIABLE}; the first is admin.pem in the "

@@ -40,10 +40,11 @@ def test_the_coordinators_own_certificate_may_call_nothing() -> None:
             Principal(Role.OPERATOR, "bob"),
             "operator:bob may not call DeleteNode, it needs the role admin: an administrator gives it with edgectl",
         ),
-        ("ModelService/PublishVersion", Principal(Role.VIEWER, "eve"), "needs the role admin or publisher"),
+        ("ModelService/PublishVersion", Principal(Role.VIEWER, "eve"), "needs the role publisher or admin"),
+        ("ModelService/SignVersion", Principal(Role.VIEWER, "eve"), "edgectl credential create NAME --role publisher"),
         ("NodeService/RegisterNode", Principal(Role.ADMIN, "eve"), "only nodes do"),
         ("NodeService/Invented", Principal(Role.ADMIN, "eve"), "nobody may"),
-        ("NodeService/ListNodes", NODE, "needs the role viewer or operator or admin or publisher"),
+        ("NodeService/ListNodes", NODE, "needs the role viewer or operator or publisher or admin"),
     ],
 )
 def test_a_refusal_says_which_role_is_needed(method: str, principal: Principal, complaint: str) -> None:
