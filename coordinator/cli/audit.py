@@ -38,7 +38,8 @@ def list_(
         print_json([_document(entry) for entry in shown])
         return
     rows = ((one.seq, one.at[:19] + "Z", one.actor, one.action, one.subject, _outcome(one)) for one in shown)
-    print_table(("SEQ", "AT", "ACTOR", "ACTION", "SUBJECT", "OUTCOME"), rows, "nothing has been done yet")
+    nothing = "nothing of this kind has been done yet" if actor or action else "nothing has been done yet"
+    print_table(("SEQ", "AT", "ACTOR", "ACTION", "SUBJECT", "OUTCOME"), rows, nothing)
 
 
 @app.command()
@@ -74,9 +75,10 @@ def export(output: Annotated[Path, typer.Option("-o", "--output", help="Where to
         return
     try:
         with output.open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in lines)
+            written = sum(bool(file.write(f"{line}\n")) for line in lines)
     except OSError as error:
         raise BadInput(f"{output}: {error.strerror}: choose another file with -o") from None
+    print(f"{written} entries written to {output}")
 
 
 def _entries(newest: int = 0) -> Iterator[Entry]:

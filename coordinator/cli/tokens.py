@@ -5,7 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -75,7 +75,7 @@ def list_tokens(as_json: AsJson = False) -> None:
             token.id,
             token.site,
             token.name or "-",
-            f"used by {token.node_id[:12]}…" if token.node_id else f"until {token.expires_at}",
+            state_text(token.node_id, token.expires_at),
             age_text(token.created_at),
             token.created_by,
         )
@@ -93,6 +93,14 @@ def delete_token(token: Annotated[str, typer.Argument(metavar="TOKEN_ID")], as_j
         print_json({"token": token})
     else:
         print(f"join token {token} is deleted")
+
+
+def state_text(node: str, expires_at: str, now: datetime | None = None) -> str:
+    """Whether a token can still be used, and if not why."""
+    if node:
+        return f"used by {node[:12]}…"
+    ended = datetime.fromisoformat(expires_at) <= (now or datetime.now(UTC))
+    return f"{'expired' if ended else 'until'} {expires_at}"
 
 
 def print_token(reply: CreateJoinTokensReply, as_json: bool) -> None:

@@ -91,7 +91,7 @@ class JoinTokens:
             BadInput: the lifetime is out of bounds.
         """
         if not timedelta(0) < ttl <= MAX_TTL:
-            raise BadInput(f"a join token lives between a second and {MAX_TTL.days} days, not {ttl}")
+            raise BadInput(f"a join token lives for at most {MAX_TTL.days} days, and more than nothing")
         now = self._now()
         addresses = self._addresses()
         made = [JoinToken(self._random(SECRET_BYTES), self._fingerprint, addresses) for _ in range(count)]

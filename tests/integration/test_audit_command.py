@@ -41,6 +41,20 @@ async def test_what_was_done_is_listed_with_its_outcome(tmp_path: Path, capsys: 
     assert "node.revoke" in listed
 
 
+async def test_where_nothing_is_listed_it_says_of_what_and_an_export_says_how_much(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with running_coordinator(tmp_path) as coordinator:
+        assert await edgectl(coordinator, "audit", "list") == Exit.DONE
+        assert capsys.readouterr().out == "nothing has been done yet\n"
+        await some_acts(coordinator)
+        capsys.readouterr()
+        assert await edgectl(coordinator, "audit", "list", "--action", "model") == Exit.DONE
+        assert capsys.readouterr().out == "nothing of this kind has been done yet\n"
+        assert await edgectl(coordinator, "audit", "export", "-o", str(tmp_path / "log")) == Exit.DONE
+    assert capsys.readouterr().out == f"4 entries written to {tmp_path / 'log'}\n"
+
+
 async def test_no_secret_is_in_the_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     async with running_coordinator(tmp_path) as coordinator:
         assert await edgectl(coordinator, "node", "token", "create", "--site", "store-1") == Exit.DONE

@@ -18,6 +18,7 @@ from coordinator.authority.files import read_authority
 from coordinator.authority.keys import key_pem, new_key
 from coordinator.cli import main
 from coordinator.cli.secret_file import write_secret
+from coordinator.cli.tokens import state_text
 from protos.join_token import parse_join_token
 from tests.coordinators import edgectl, initialised, running_coordinator
 
@@ -110,6 +111,8 @@ async def test_a_credential_is_made_here_for_its_owner_alone_and_never_in_place_
     assert await asyncio.to_thread(main, [*said, "node", "list"]) == 0
     assert await asyncio.to_thread(main, [*said, "credential", "list"]) == 4
     assert "viewer:dash may not call ListCredentials, it needs the role admin" in capsys.readouterr().err
+    file.chmod(0o644)
+    assert f"may be read by others: chmod 600 {file}" in await complaint(coordinator, file, 4, capsys)
 
 
 async def test_the_first_administrator_is_listed_like_the_others(
@@ -135,6 +138,13 @@ async def test_the_line_for_a_device_is_alone_on_standard_output(
     assert token not in json.dumps(listed)
 
 
+def test_a_token_that_has_ended_is_listed_as_that() -> None:
+    now = datetime(2026, 5, 1, 10, tzinfo=UTC)
+    assert state_text("", "2026-05-01T10:00:00.001Z", now) == "until 2026-05-01T10:00:00.001Z"
+    assert state_text("", "2026-05-01T10:00:00.000Z", now) == "expired 2026-05-01T10:00:00.000Z"
+    assert state_text("0123456789abcdef", "2026-05-01T09:00:00.000Z", now) == "used by 0123456789ab…"
+
+
 @pytest.mark.parametrize("suffix", ["csv", "json"])
 async def test_many_tokens_are_a_file_for_provisioning(suffix: str, coordinator: Coordinator, tmp_path: Path) -> None:
     file = tmp_path / f"tokens.{suffix}"
@@ -155,7 +165,7 @@ async def test_many_tokens_are_a_file_for_provisioning(suffix: str, coordinator:
         (("--site", "s", "--label", "x"), 2, "--label 'x': write KEY=VALUE"),
         (("--site", "s", "--label", "site=x"), 1, "a label cannot be called 'site'"),
         (("--site", "s", "--ttl", "soon"), 2, "--ttl 'soon': write a number and s, m, h or d"),
-        (("--site", "s", "--ttl", "31d"), 1, "between a second and 30 days"),
+        (("--site", "s", "--ttl", "31d"), 1, "at most 30 days, and more than nothing"),
         (("--site", "s", "--count", "2"), 2, "2 tokens need a file"),
         (("--site", "s", "--count", "2", "-o", "t.txt"), 2, "ends in .csv or .json"),
         (("--site", "s", "--count", "2", "--name", "a", "-o", "/nowhere/t.csv"), 1, "2 join tokens for one name"),
