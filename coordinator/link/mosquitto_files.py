@@ -1,9 +1,10 @@
 """What stands in a Mosquitto's configuration: TLS, identities, and nothing allowed but by the dynamic security plugin.
 
-The same for the one that the coordinator runs and for the folder of `edgectl broker config`. Two settings are not
-obvious: `use_username_as_clientid` binds a session to its certificate, so that nobody can take over another's session
-(and a certificate has one connection at a time); Mosquitto's own `max_queued_messages` silently drops QoS 1 messages
-beyond 1,000 for each subscriber.
+The same for the one that the coordinator runs and for the folder of `edgectl broker config`. What is not obvious:
+`use_username_as_clientid` binds a session to its certificate, so that nobody can take over another's session (and a
+certificate has one connection at a time, one stored session); Mosquitto's own `max_queued_messages` silently drops
+QoS 1 messages beyond 1,000 for each subscriber, and without `max_queued_bytes` 200,000 of them may be 20 GB. A stored
+session is forgotten after a day. `max_packet_size` bounds what is no message too: a SUBSCRIBE, a CONNECT.
 """
 
 import json
@@ -27,6 +28,9 @@ PLUGIN_FOLDERS = (
     "/usr/local/opt/mosquitto/lib",
 )
 
+MAX_QUEUED_BYTES = 256 * 1024 * 1024
+"""For one subscriber: hours of results for the coordinator, and all that an absent viewer can make the broker keep."""
+
 LISTENER = """\
 listener {port} {host}
 cafile {ca}
@@ -40,9 +44,11 @@ allow_anonymous false
 plugin {plugin}
 plugin_opt_config_file {rules}
 max_queued_messages 200000
-max_queued_bytes 0
+max_queued_bytes {max_queued_bytes}
+persistent_client_expiration 1d
 max_inflight_messages 1000
-message_size_limit {message_size_limit}
+message_size_limit {max_packet}
+max_packet_size {max_packet}
 set_tcp_nodelay true
 persistence true
 persistence_location {store}/
@@ -80,7 +86,7 @@ class Listener:
 
 def listener_lines(listener: Listener) -> str:
     """The lines of mosquitto.conf."""
-    return LISTENER.format(**vars(listener), message_size_limit=2 * MAX_PAYLOAD)
+    return LISTENER.format(**vars(listener), max_packet=2 * MAX_PAYLOAD, max_queued_bytes=MAX_QUEUED_BYTES)
 
 
 def rules_json(table: AccessTable, topics: Topics) -> str:
