@@ -80,7 +80,9 @@ def _parsed(url: str) -> URL:
 
 
 def _first_line(error: sa.exc.DBAPIError) -> str:
-    return str(error.orig).strip().splitlines()[0]
+    line = str(error.orig).strip().splitlines()[0]
+    no_room = getattr(error.orig, "sqlite_errorname", "") == "SQLITE_IOERR_SHMSIZE"  # for the index of its log
+    return f"{line}: the disk is full" if no_room else line
 
 
 def _postgres(url: URL) -> sa.Engine:

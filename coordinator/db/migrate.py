@@ -25,13 +25,13 @@ def upgrade(engine: sa.Engine, tables: str) -> None:
     from alembic.config import Config
     from alembic.util import CommandError
 
-    with as_file(files("coordinator.db") / "migrations" / tables) as folder, engine.connect() as connection:
+    migrations = files("coordinator.db") / "migrations" / tables
+    with as_file(migrations) as folder, answering(engine), engine.connect() as connection:
         config = Config()
         config.set_main_option("script_location", str(folder).replace("%", "%%"))
         config.attributes.update(connection=connection, version_table=f"nearfield_{tables}_schema")
         try:
-            with answering(engine):
-                command.upgrade(config, "head")
+            command.upgrade(config, "head")
         except CommandError as error:
             where = engine.url.render_as_string(hide_password=True)
             raise Refused(f"database {where} has a schema that this version does not know: {error}") from None
