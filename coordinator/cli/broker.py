@@ -84,7 +84,8 @@ def broker_config(
     if as_json:
         print_json({"folder": str(output), "url": url, "not_after": issued.not_after})
     else:
-        print(f"{output}: run mosquitto -c {place}/mosquitto.conf, then edge-coordinator serve --broker {url}")
+        print(f"{output}: run mosquitto -c {place}/mosquitto.conf there, as its README.md says")
+        print(f"then, in place of the coordinator that runs: edge-coordinator serve --dir DIR --broker {url}")
 
 
 def _check(product: str, output: Path) -> None:

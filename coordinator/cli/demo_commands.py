@@ -11,15 +11,20 @@ def scripts_folder() -> Path | None:
 
 
 def meanwhile(address: str, home: Path, broker_url: str, scripts: Path | None) -> str:
-    """What to try in another terminal while it runs; `home` is the coordinator's folder."""
-    port, admin = broker_url.rpartition(":")[2], home / "admin.pem"
-    login = f"--cafile {home / 'keys' / 'ca.pem'} --cert {admin} --key {admin}"
+    """What to try in another terminal while it runs; `home` is the coordinator's folder.
+
+    In lines that are short, because a display that folds a line breaks what is copied from it.
+    """
+    port = broker_url.rpartition(":")[2]
     return f"""meanwhile, in another terminal:
-{_on_path(scripts)}  export NEARFIELD_COORDINATOR={address} NEARFIELD_CREDENTIALS={admin}
+{_on_path(scripts)}  demo={home}
+  export NEARFIELD_COORDINATOR={address}
+  export NEARFIELD_CREDENTIALS=$demo/admin.pem
   edgectl node list
   edgectl deployment show demo
   edgectl results tail --site hall-a
-  mosquitto_sub -h 127.0.0.1 -p {port} {login} -t 'edge/v1/live/#'"""
+  mosquitto_sub -h 127.0.0.1 -p {port} -t 'edge/v1/live/#' \\
+    --cafile $demo/admin.pem --cert $demo/admin.pem --key $demo/admin.pem"""
 
 
 def next_steps(assets: Path, scripts: Path | None) -> str:

@@ -40,6 +40,14 @@ def test_a_command_that_fails_says_its_last_line(tmp_path: Path) -> None:
         children.run("x", "there_is_no_such_module")
 
 
+def test_commands_to_copy_fit_into_a_terminal_of_80_columns() -> None:
+    said = meanwhile(
+        "127.0.0.1:65535", Path("/tmp/nearfield-demo-12345678/coordinator"), "mqtts://127.0.0.1:65535", None
+    )
+    assert max(map(len, said.splitlines())) <= 80
+    assert "$demo/admin.pem" in said
+
+
 def test_commands_begin_with_the_path_where_edgectl_is_not_found(monkeypatch: pytest.MonkeyPatch) -> None:
     for said in (meanwhile("127.0.0.1:1", Path("/c"), "mqtts://127.0.0.1:2", HERE), next_steps(Path("/assets"), HERE)):
         assert said.strip().splitlines()[1] == "  export PATH=/venv/bin:$PATH"
