@@ -134,7 +134,7 @@ class Coordinator:
         running.at_stop_aside(collector.stop)
         await messaging.start(running)
         running.background(controller.run(), "controller")
-        publishing = await self._open_publishing(store, blobs, public_bytes(key), controller)
+        publishing = await self._open_publishing(store, blobs, public_bytes(key), identities, controller)
         running.background(tidy_daily(publishing.registry), "registry")
         served = Served(
             store=store,
@@ -172,8 +172,9 @@ class Coordinator:
         return identities
 
     async def _open_publishing(
-        self, store: ControlStore, blobs: Blobs, key: bytes, controller: Controller
+        self, store: ControlStore, blobs: Blobs, key: bytes, identities: Identities, controller: Controller
     ) -> Publishing:
+        authority = identities.authority.pem.decode()
         roots = TrustRoots(store, read_first_root(self._folder), key, controller.compare, authority)
         await asyncio.to_thread(roots.prepare)
         return Publishing(store, blobs, roots, utc_now)

@@ -25,7 +25,7 @@ class AccessService(AccessServiceServicer):
         self,
         tokens: JoinTokens,
         credentials: CredentialService,
-        authorities: tuple[bytes, ...],
+        authorities: Callable[[], tuple[bytes, ...]],
         settled: Callable[[], Awaitable[None]],
     ) -> None:
         self._tokens = tokens
@@ -88,7 +88,7 @@ class AccessService(AccessServiceServicer):
         return pb.Credential(
             principal=certificate.common_name,
             certificate=certificate.pem,
-            authorities=self._authorities,
+            authorities=self._authorities(),
             not_after=rfc3339(certificate.not_after),
         )
 

@@ -61,8 +61,9 @@ class EnrollmentService(EnrollmentServiceServicer):
         self._settled = settled
 
     async def GetAuthority(self, request: pb.GetAuthorityRequest, context: Context) -> pb.Authority:
-        """The authority that signed this server's certificate."""
-        return pb.Authority(certificate=self._facts.authorities[0])
+        """The authority that signed this server's certificate, and how publishers say that it is the one."""
+        roots = await asyncio.to_thread(self._trust_roots)
+        return pb.Authority(certificate=self._facts.authorities[0], trust_roots=roots)
 
     async def Enroll(self, request: pb.EnrollRequest, context: Context) -> pb.Enrollment:
         """Use up a token."""

@@ -100,6 +100,10 @@ class Authority:
             builder = builder.add_extension(_alternatives(names), critical=False)
         return described(builder.sign(self.key, hashes.SHA256()))
 
+    def issued(self, certificate: x509.Certificate) -> bool:
+        """Whether this authority itself signed a certificate, none of the former ones."""
+        return _signed(certificate, self.certificate)
+
     def is_issuer_of(self, certificate: x509.Certificate) -> bool:
         """Whether one of the trusted authorities signed a certificate. Its times are the caller's business."""
         return any(_signed(certificate, authority) for authority in self.trusted)
@@ -107,7 +111,7 @@ class Authority:
 
 def authority_certificate(key: PrivateKey, now: datetime) -> bytes:
     """The certificate (PEM) that makes a key an authority: for ten years, with no authorities below it."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Nearfield authority {now:%Y-%m-%d}")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, f"Nearfield authority {now:%Y-%m-%d %H:%M:%S}")])
     builder = (
         _begun(name, name, key.public_key(), now - BACKDATED, now + timedelta(days=AUTHORITY_DAYS))
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)

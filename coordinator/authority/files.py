@@ -5,6 +5,7 @@ own = OwnCertificate(folder, read_authority(folder), names, utc_now)
 own.refresh()                                    # at the start, and from time to time
 """
 
+import contextlib
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timedelta
 
@@ -61,6 +62,15 @@ def read_authority(folder: Folder) -> Authority:
         return open_authority(key, folder.authorities.read_bytes(), str(folder.authorities))
     except OSError as error:
         raise BadInput(f"{folder.authorities}: {error.strerror}: run edge-coordinator init again") from None
+
+
+def handed_out(folder: Folder, authority: Authority) -> tuple[bytes, ...]:
+    """What goes with every certificate now, PEM: the authority that signs, and those beside it in the file, also one
+    that was prepared since the start."""
+    key = authority.key
+    with contextlib.suppress(OSError, BadInput):
+        return open_authority(key, folder.authorities.read_bytes(), str(folder.authorities)).authorities
+    return authority.authorities
 
 
 class OwnCertificate:

@@ -24,6 +24,5 @@ def is_due(certificate: x509.Certificate, authority: Authority, names: Collectio
     before its time.
     """
     begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-    of_another = certificate.issuer != authority.certificate.subject or not authority.is_issuer_of(certificate)
     lacks_names = not set(names) <= alternative_names(certificate)
-    return of_another or lacks_names or not begins <= now < begins + (ends - begins) / 2
+    return not authority.issued(certificate) or lacks_names or not begins <= now < begins + (ends - begins) / 2

@@ -8,9 +8,10 @@ import typer
 from coordinator.authority.credential import Credential
 from coordinator.authority.keys import certificate_request, key_pem, new_key
 from coordinator.cli.client import call, connect
+from coordinator.cli.credentials import load_credential
 from coordinator.cli.options import AsJson
 from coordinator.cli.output import age_text, print_json, print_table
-from coordinator.cli.secret_file import check_new, write_secret
+from coordinator.cli.secret_file import check_new, replace_secret, write_secret
 from protos.fleet.v1.access_pb2 import IssueCredentialRequest, ListCredentialsRequest, RevokeCredentialRequest
 from protos.fleet.v1.access_pb2_grpc import AccessServiceStub
 
@@ -36,6 +37,25 @@ def create_credential(
         print_json({"principal": reply.principal, "not_after": reply.not_after, "file": str(output)})
     else:
         print(f"{reply.principal} in {output}, until {reply.not_after}: edgectl --credentials {output} …")
+
+
+@app.command("renew")
+def renew_credential(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A credential; it is replaced.")],
+    days: Annotated[int, typer.Option(min=0, max=3650, help="How long it works; 0: a year.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """A new certificate with a new key and today's authorities, for whom the file is now."""
+    held, key = load_credential(file), new_key()
+    role, _, name = held.principal.partition(":")
+    request = IssueCredentialRequest(name=name, role=role, csr=certificate_request(key), days=days)
+    with connect() as channel:
+        reply = call(_stub(channel).IssueCredential, request)
+    replace_secret(file, Credential(reply.certificate, key_pem(key), b"".join(reply.authorities)).pem)
+    if as_json:
+        print_json({"principal": reply.principal, "not_after": reply.not_after, "file": str(file)})
+    else:
+        print(f"{reply.principal} in {file} is new, until {reply.not_after}")
 
 
 @app.command("list")

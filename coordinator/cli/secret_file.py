@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from coordinator.errors import BadInput, Conflict
+from coordinator.folder import replace_file
 
 
 def write_secret(file: Path, content: bytes) -> None:
@@ -21,6 +22,18 @@ def write_secret(file: Path, content: bytes) -> None:
         raise BadInput(f"{file}: {error.strerror}") from None
     with os.fdopen(descriptor, "wb") as written:
         written.write(content)
+
+
+def replace_secret(file: Path, content: bytes) -> None:
+    """Write a file in place of one that is there, with mode 0600: after a crash it is the old one or the new one.
+
+    Raises:
+        BadInput: it cannot be written.
+    """
+    try:
+        replace_file(file, content, 0o600)
+    except OSError as error:
+        raise BadInput(f"{error.filename or file}: {error.strerror}") from None
 
 
 def check_new(file: Path) -> None:

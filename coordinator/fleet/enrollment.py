@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from cryptography import x509
 
 from coordinator.audit.acting import about
-from coordinator.authority.certificates import CLIENT, Authority, Certificate, proves, read_certificate
+from coordinator.authority.certificates import CLIENT, Authority, Certificate, described, proves, read_certificate
 from coordinator.authority.csr import requested_key
 from coordinator.authority.keys import PublicKey, key_digest
 from coordinator.errors import BadInput, Refused
@@ -131,10 +131,10 @@ class EnrollmentService:
         check_challenge(renewal.challenge, self._secret, self._now())
         key = requested_key(renewal.csr)
         held = read_certificate(renewal.certificate)
-        node = self._proven(held, renewal)
-        if self._now() > held.not_valid_after_utc + self._grace:
+        node, ended = self._proven(held, renewal)
+        if self._now() > ended + self._grace:
             raise Refused(
-                f"the certificate ended at {held.not_valid_after_utc:%Y-%m-%d}, and the {self._grace.days} days of "
+                f"the certificate ended at {ended:%Y-%m-%d}, and the {self._grace.days} days of "
                 "grace are over: enroll the device anew (edgectl node replace, edge-node enroll)"
             )
         with self._store.write() as tx:
@@ -174,10 +174,12 @@ class EnrollmentService:
         )
         return issued
 
-    def _proven(self, held: x509.Certificate, renewal: Renewal) -> NodeId:
-        """Whose certificate it is, after the caller has shown that it holds its key."""
-        if not self._authority.is_issuer_of(held):
-            raise Refused("the certificate was not issued by this coordinator: enroll the device here")
+    def _proven(self, held: x509.Certificate, renewal: Renewal) -> tuple[NodeId, datetime]:
+        """Whose certificate it is and when it ends, after the caller has shown that it holds its key.
+
+        One of a former authority proves nothing by its signature: then the key must be the one that this coordinator
+        has certified for the node, whose end is known here.
+        """
         name = held.subject.rfc4514_string().removeprefix("CN=")
         try:
             principal = principal_of(name)
@@ -187,7 +189,16 @@ class EnrollmentService:
             raise Refused("only nodes renew their certificates: edgectl credential create makes others")
         if not proves(held, renewal.signature, renewal.challenge + renewal.csr):
             raise Refused("the signature does not prove the certificate's key")
-        return NodeId(principal.name)
+        if self._authority.is_issuer_of(held):
+            return NodeId(principal.name), held.not_valid_after_utc
+        return NodeId(principal.name), self._certified_until(principal.name, held)
+
+    def _certified_until(self, node: str, held: x509.Certificate) -> datetime:
+        with self._store.read() as tx:
+            known = tx.certificates.get(node)
+        if known is None or known.key_digest != described(held).key_digest:
+            raise Refused("the certificate was not issued by this coordinator: enroll the device here")
+        return known.not_after
 
 
 def _digest(secret: bytes) -> str:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from coordinator.api.access_service import AccessService
 from coordinator.api.enrollment_service import EnrollmentFacts, EnrollmentService
 from coordinator.authority.certificates import described, read_certificate
-from coordinator.authority.files import OwnCertificate, read_authority
+from coordinator.authority.files import OwnCertificate, handed_out, read_authority
 from coordinator.authority.own import own_names
 from coordinator.config import CoordinatorConfig
 from coordinator.errors import NearfieldError
@@ -93,7 +93,9 @@ class Identities:
 
     def access_service(self) -> AccessService:
         """The API's service for tokens and credentials."""
-        return AccessService(self.tokens, self.credentials, self.authority.authorities, self._settled)
+        return AccessService(
+            self.tokens, self.credentials, lambda: handed_out(self._folder, self.authority), self._settled
+        )
 
     def enrollment_service(
         self,

@@ -31,9 +31,18 @@ class TrustRoots:
         first: the envelope that `edge-coordinator init` made, signed or not; None where there is none.
         own_key: the raw public key that this coordinator signs with.
         on_changed: called after a new root: every node has to hear of it.
+        authority: the certificate (PEM) of the authority that issues now; empty: it is not asked for in a root.
     """
 
-    def __init__(self, store: Store, first: bytes | None, own_key: bytes, on_changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        first: bytes | None,
+        own_key: bytes,
+        on_changed: Callable[[], None],
+        authority: str = "",
+    ) -> None:
+        self._authority = authority.strip()
         self._store = store
         self._first = first
         self._own_key = own_key
@@ -66,6 +75,11 @@ class TrustRoots:
                     f"trust root {root.version} does not name the key that this coordinator signs with: nodes would "
                     "not believe it any more"
                 )
+            if self._authority and root.authorities and not _names(root, self._authority):
+                raise Refused(
+                    f"trust root {root.version} does not name the authority of this coordinator's certificate: nodes "
+                    "would not talk to it any more"
+                )
             tx.roots.add(root.version, sealed)
         self._on_changed()
         return self.trust()
@@ -90,6 +104,10 @@ class TrustRoots:
             return open_root(sealed)
         except ContractError as error:
             raise Refused(str(error)) from None
+
+
+def _names(root: TrustRoot, authority: str) -> bool:
+    return authority in (pem.strip() for pem in root.authorities)
 
 
 def _is_signed(sealed: bytes) -> bool:

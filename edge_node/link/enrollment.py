@@ -48,6 +48,13 @@ class Renew(msgspec.Struct, frozen=True, tag=True):
     deadline_s: float = CALL_S
 
 
+class AskRoots(msgspec.Struct, frozen=True, tag=True):
+    """Ask for the trust roots, of whoever answers: their signatures say whether they count."""
+
+    address: str
+    deadline_s: float = CALL_S
+
+
 class Certified(msgspec.Struct, frozen=True, tag=True):
     """A certificate and what belongs to it, all PEM; its times in seconds since 1970."""
 
@@ -78,6 +85,12 @@ class TimeStatement(msgspec.Struct, frozen=True, tag=True):
     """A sealed time statement, to be verified by who asked."""
 
     sealed: bytes
+
+
+class Roots(msgspec.Struct, frozen=True, tag=True):
+    """Envelopes of trust roots, the oldest first; nobody has looked at them yet."""
+
+    told: tuple[bytes, ...]
 
 
 class Renewed(msgspec.Struct, frozen=True, tag=True):
@@ -116,6 +129,15 @@ async def ask_time(address: str, authorities: Path, nonce: bytes) -> bytes:
         Unreachable, Refused: as `enroll`.
     """
     return (await ask(MODULE, AskTime(address, str(authorities), nonce), TimeStatement)).sealed
+
+
+async def ask_roots(address: str) -> tuple[bytes, ...]:
+    """The trust roots that somebody hands out, unverified.
+
+    Raises:
+        Unreachable, Refused: as `enroll`.
+    """
+    return (await ask(MODULE, AskRoots(address), Roots)).told
 
 
 async def renew(address: str, authorities: Path, certificate: Path, key: Path, nonce: bytes) -> Renewed:

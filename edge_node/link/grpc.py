@@ -27,7 +27,7 @@ from edge_node.link.coordinator import (
     Registration,
     checked_keys,
 )
-from edge_node.link.enrollment import AskTime, Enroll, Renew
+from edge_node.link.enrollment import AskRoots, AskTime, Enroll, Renew
 from edge_node.link.tls import PinnedContext, node_context
 from protos.broker_url import parse_broker_url
 from protos.egress import check_request
@@ -41,7 +41,7 @@ from protos.topics import checked_prefix
 
 PROGRESS_EVERY_S = 0.25
 
-Request = Register | GetManifest | FetchBlobs | Enroll | AskTime | Renew
+Request = Register | GetManifest | FetchBlobs | Enroll | AskTime | AskRoots | Renew
 
 
 def register(request: Register) -> Registration:
@@ -156,9 +156,9 @@ def _handlers() -> dict[type, Callable[..., msgspec.Struct]]:
 
 def _enrollment_handlers() -> dict[type, Callable[..., msgspec.Struct]]:
     """Those that read certificates: the library for it takes a tenth of a second to import."""
-    from edge_node.link.grpc_enrollment import ask_time, enroll, renew
+    from edge_node.link.grpc_enrollment import ask_roots, ask_time, enroll, renew
 
-    return {Enroll: enroll, AskTime: ask_time, Renew: renew}
+    return {Enroll: enroll, AskTime: ask_time, AskRoots: ask_roots, Renew: renew}
 
 
 def answer(request: Request) -> msgspec.Struct:
@@ -169,7 +169,7 @@ def answer(request: Request) -> msgspec.Struct:
         if refusal is not None:
             return Failed("refused", f"this does not leave the device: {refusal.line}")
     try:
-        handlers = _enrollment_handlers() if isinstance(request, Enroll | AskTime | Renew) else _handlers()
+        handlers = _enrollment_handlers() if isinstance(request, Enroll | AskTime | AskRoots | Renew) else _handlers()
         return handlers[type(request)](request)
     except CallFailed as error:
         return error.failed
@@ -182,7 +182,7 @@ def answer(request: Request) -> msgspec.Struct:
 
 
 def _address(request: Request) -> str:
-    return request.address if isinstance(request, Enroll | AskTime | Renew) else request.dial.address
+    return request.address if isinstance(request, Enroll | AskTime | AskRoots | Renew) else request.dial.address
 
 
 def main() -> int:

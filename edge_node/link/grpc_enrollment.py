@@ -16,7 +16,17 @@ from edge_node.link.address import at_host_of
 from edge_node.link.channel import CallFailed, channel_to
 from edge_node.link.child import Failed
 from edge_node.link.coordinator import checked_keys
-from edge_node.link.enrollment import AskTime, Certified, Enroll, Enrolled, Renew, Renewed, TimeStatement
+from edge_node.link.enrollment import (
+    AskRoots,
+    AskTime,
+    Certified,
+    Enroll,
+    Enrolled,
+    Renew,
+    Renewed,
+    Roots,
+    TimeStatement,
+)
 from edge_node.link.key import proof, read_key, request_for
 from edge_node.link.tls import server_context, unverified_context
 from protos.broker_url import parse_broker_url
@@ -66,6 +76,13 @@ def pinned_authority(request: Enroll) -> str:
     if fingerprint != request.ca:
         raise CallFailed(Failed("stranger", f"{request.address} is not the coordinator that the token is for"))
     return pem
+
+
+def ask_roots(request: AskRoots) -> Roots:
+    """Get the trust roots of whoever answers."""
+    with channel_to(request.address, unverified_context()) as channel:
+        reply = _service(channel).GetAuthority(GetAuthorityRequest(), timeout=request.deadline_s)
+    return Roots(tuple(reply.trust_roots))
 
 
 def ask_time(request: AskTime) -> TimeStatement:

@@ -23,6 +23,7 @@ from edge_node.membership.identity import (
     KEY,
     Identity,
     IdentityFile,
+    authorities_of,
     certificate_text,
     pinned,
 )
@@ -57,8 +58,9 @@ async def enroll(folder: Path, token: JoinToken, applicant: Applicant) -> Identi
     _ensure_key(pending / KEY)
     enrolled = await _answered(token, applicant, pending / KEY)
     identity = _identity(enrolled, _former(_held(folder), enrolled))
-    write_durably(pending / CERTIFICATE, certificate_text(enrolled.certified))
-    write_durably(pending / AUTHORITIES, b"".join(enrolled.certified.authorities))
+    authorities = authorities_of(identity.roots, enrolled.certified.authorities)
+    write_durably(pending / CERTIFICATE, certificate_text(enrolled.certified, authorities))
+    write_durably(pending / AUTHORITIES, authorities)
     write_durably(pending / IDENTITY, msgspec.json.encode(identity), mode=0o600)
     return identity
 

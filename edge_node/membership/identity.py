@@ -5,6 +5,7 @@ Beside it lie `node.key` (0600, made here), `node.pem` (the certificate, its tim
 """
 
 import re
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from edge_node.link.coordinator import Registration
 from edge_node.link.enrollment import Certified
 from edge_node.link.tls import Credentials
 from edge_node.store.files import read_if_there, write_durably
+from protos.digest import digest_of
 from protos.envelope import TRUST_ROOT, unverified
 from protos.errors import ContractError
 from protos.identity import NodeId
@@ -23,6 +25,7 @@ from protos.trust import TrustRoot, followed, newest, read_root
 
 IDENTITY, KEY, CERTIFICATE, AUTHORITIES = "identity.json", "node.key", "node.pem", "ca.pem"
 
+_TRUSTED = re.compile(rb"^authorities (\S+)$", re.MULTILINE)
 _TIMES = re.compile(rb"^valid from (\S+) to (\S+)$", re.MULTILINE)
 
 
@@ -66,10 +69,25 @@ def credentials_in(folder: Path) -> Credentials:
     return Credentials(str(folder / CERTIFICATE), str(folder / KEY), str(folder / AUTHORITIES))
 
 
-def certificate_text(certified: Certified) -> bytes:
-    """A certificate (PEM) after a line with its times: the agent imports no reader of certificates."""
+def authorities_of(roots: Sequence[bytes], told: Iterable[bytes]) -> bytes:
+    """The authorities (PEM) to trust: those that the newest root names, else those that were told."""
+    root = newest(roots)
+    return "".join(root.authorities).encode() if root is not None and root.authorities else b"".join(told)
+
+
+def certificate_text(certified: Certified, authorities: bytes = b"") -> bytes:
+    """A certificate (PEM) after a line with its times, and one with the authorities that were trusted when it came:
+    the agent imports no reader of certificates.
+    """
+    trusted = f"authorities {digest_of(authorities)}\n" if authorities else ""
     begins, ends = (datetime.fromtimestamp(at, UTC).isoformat() for at in (certified.not_before, certified.not_after))
-    return f"valid from {begins} to {ends}\n".encode() + certified.certificate
+    return f"valid from {begins} to {ends}\n{trusted}".encode() + certified.certificate
+
+
+def is_of_former(text: bytes, authorities: bytes) -> bool:
+    """Whether others are trusted now than when the certificate came: it may be of one that soon does not count."""
+    found = _TRUSTED.search(text)
+    return found is not None and found[1] != digest_of(authorities).encode()
 
 
 def certificate_times(text: bytes) -> tuple[float, float]:
@@ -166,6 +184,6 @@ class IdentityFile:
 
     def save_authorities(self, identity: Identity) -> None:
         """From the next connection on trust the authorities that the newest root names, if it names any."""
-        root = newest(identity.roots)
-        if root is not None and root.authorities:
-            write_durably(self._path.with_name(AUTHORITIES), "".join(root.authorities).encode())
+        file, named = self._path.with_name(AUTHORITIES), authorities_of(identity.roots, ())
+        if named and named != read_if_there(file):
+            write_durably(file, named)

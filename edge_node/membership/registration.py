@@ -15,6 +15,7 @@ from edge_node.config import NodeConfig
 from edge_node.errors import NearfieldError, Stranger, Unreachable
 from edge_node.link import coordinator, discovery
 from edge_node.membership.identity import Identity, pinned
+from edge_node.membership.newer_roots import newer_roots
 from edge_node.store.fetch import Growing
 from edge_node.store.release import Papers
 from protos.digest import Digest
@@ -141,12 +142,23 @@ class Registration:
         if before is None:
             return
         try:
-            identity = await join(self._config, before, facts_json, self._dial)
+            identity = await self._joined(before, facts_json)
             await self._on_registered(identity)
         except (NearfieldError, OSError) as error:
             self._say(f"not registered: {error} (running what this node has)", logging.WARNING)
         else:
             self._say(f"registered with the coordinator at {identity.coordinator} as {identity.node}", logging.INFO)
+
+    async def _joined(self, identity: Identity, facts_json: str) -> Identity:
+        """As `join`, following trust roots first where the coordinator has another authority by now."""
+        try:
+            return await join(self._config, identity, facts_json, self._dial)
+        except Stranger:
+            newer = await newer_roots(identity)
+            if newer is None:
+                raise
+            await self._on_registered(newer)
+            return await join(self._config, newer, facts_json, self._dial)
 
     async def _while_connected(self) -> None:
         """Wait until the connection has been gone for longer than a broker takes to start again."""

@@ -24,7 +24,16 @@ from edge_node.link import enrollment as link
 from edge_node.membership.clock import Clock
 from edge_node.membership.clock_file import ClockFile
 from edge_node.membership.enrolling import Applicant, enroll, take_up
-from edge_node.membership.identity import AUTHORITIES, CERTIFICATE, KEY, Identity, certificate_text, certificate_times
+from edge_node.membership.identity import (
+    AUTHORITIES,
+    CERTIFICATE,
+    KEY,
+    Identity,
+    authorities_of,
+    certificate_text,
+    certificate_times,
+    is_of_former,
+)
 from edge_node.membership.registration import retry_s
 from edge_node.membership.renewal import jitter_of, next_try_s, renewal_at
 from edge_node.store.files import read_if_there, write_durably
@@ -36,6 +45,8 @@ from protos.time_statement import NONCE_BYTES, TIME, read_time_statement
 
 T = TypeVar("T")
 
+SPREAD_S = 30.0
+"""Over so long a fleet's renewals are spread when the authorities have changed."""
 LOOK_S = 1.0
 """How often it is looked whether anything is due."""
 
@@ -80,13 +91,20 @@ class Upkeep:
         self._attempts = 0
         self._next_try = 0.0
         self._times = (0.0, 0.0)
+        self._replaced_from: float | None = None
+        """from when on (monotonic) the certificate is renewed because the authorities have changed"""
         self.state = ""
         """what goes wrong with identity or certificate, one line; empty where nothing does"""
 
     def load(self) -> None:
         """Read what was kept of the time and of the certificate."""
         self._clock.reached(self._clock_file.load())
-        self._times = certificate_times(read_if_there(self._folder / CERTIFICATE) or b"")
+        text = read_if_there(self._folder / CERTIFICATE) or b""
+        self._times = certificate_times(text)
+        if not is_of_former(text, read_if_there(self._folder / AUTHORITIES) or b""):
+            self._replaced_from = None
+        elif self._replaced_from is None:
+            self._replaced_from = time.monotonic() + SPREAD_S * random.random()  # noqa: S311 (jitter)
         self._clock.reached(self._times[0])
 
     async def run(self, facts_json: str) -> None:
@@ -115,6 +133,8 @@ class Upkeep:
         return IdentityReport(_day(ends), _day(due), ends < self._clock.now(), self.state)
 
     def _is_due(self, node: NodeId) -> bool:
+        if self._replaced_from is not None and time.monotonic() >= self._replaced_from:
+            return True
         begins, ends = self._times
         return self._clock.now() >= renewal_at(begins, ends, jitter_of(node, begins))
 
@@ -152,8 +172,10 @@ class Upkeep:
             lambda address: link.renew(address, at / AUTHORITIES, at / CERTIFICATE, at / KEY, nonce),
         )
         self._told(renewed.time, nonce, identity)
-        write_durably(at / AUTHORITIES, b"".join(renewed.certified.authorities))
-        write_durably(at / CERTIFICATE, certificate_text(renewed.certified))
+        present = self._identity() or identity  # it may have followed a root meanwhile
+        authorities = authorities_of(present.roots, renewed.certified.authorities)
+        write_durably(at / AUTHORITIES, authorities)
+        write_durably(at / CERTIFICATE, certificate_text(renewed.certified, authorities))
         self.load()
         log.info("the certificate was renewed; it is valid until %s", _day(renewed.certified.not_after))
         await self._on_renewed()

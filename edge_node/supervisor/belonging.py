@@ -104,6 +104,8 @@ class Belonging:
     async def _be(self, identity: Identity) -> None:
         """Act under an identity from now on."""
         self.identity = identity
+        self._file.save_authorities(identity)
+        self.upkeep.load()
         self._following.load(identity)
         self._device.fetcher = CoordinatorFetcher(identity.coordinator, self.dial)
         await self._make_contact(identity)
@@ -148,6 +150,7 @@ class Belonging:
         """Another root is in force: what was refused under the one before may be believed now."""
         log.info("trust root %d is in force", newest_number(identity.roots))
         self._file.save_authorities(identity)
+        self.upkeep.load()
         self._device.forgive_fetches()
         if self.contact is not None:
             self.contact.hello()

@@ -10,17 +10,21 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography import x509
 
 from coordinator.folder import Folder, read_signing_key
 from protos.command import Command, Verb
 from protos.envelope import COMMAND, seal
 from protos.identity import NodeId
-from tests.e2e.fleet import CLIP, Child, Fleet, fleet, serving_node, until
+from tests.e2e.fleet import CLIP, Child, Fleet, fleet, heard, serving_node, until
 from tests.e2e.recorder import Observer, stored, verdict
 from tests.e2e.test_trust import another, node_log, order, publish
+from tests.e2e.watched_coordinator import WATCHED
 from tests.integration.brokers import free_port
 
 pytestmark = [pytest.mark.needs("mosquitto", "mosquitto_sub"), pytest.mark.timeout(240)]
+
+LIVE = "edge/v1/live/#"
 
 
 @dataclass
@@ -39,7 +43,7 @@ class Scene:
     def kill(self) -> None:
         """The coordinator dies, and is started again."""
         self.coordinator.stop(signal.SIGKILL)
-        self.coordinator = self.world.coordinate(*self.ports)
+        self.coordinator = self.world.coordinate(*self.ports, under=WATCHED)
 
     def push(self, number: int) -> None:
         """The publisher signs a root that was proposed, and puts it in force."""
@@ -73,7 +77,7 @@ def scene(folder: Path) -> Iterator[Scene]:
     numbers = [str(free_port()) for _ in range(3)]
     ports = ("--port", numbers[0], "--enroll-port", numbers[1], "--broker-port", numbers[2])
     with fleet(folder) as world, Observer(folder / "cam-3" / "outbox.db") as observer:
-        coordinator = world.coordinate(*ports)
+        coordinator = world.coordinate(*ports, under=WATCHED)
         serving_node(world)
         yield Scene(world, ports, coordinator, observer)
 
@@ -124,6 +128,91 @@ def test_a_node_that_was_off_while_the_signing_key_changed_follows_when_it_comes
         drill.world.node(CLIP)
         drill.serves(2)
         drill.lost_nothing()
+
+
+def test_another_authority_is_followed_by_node_and_subscriber_and_the_old_one_is_refused(tmp_path: Path) -> None:
+    with scene(tmp_path) as drill:
+        world, old = drill.world, tmp_path / "old"
+        world.run("edgectl", "credential", "create", "board", "--role", "viewer", "-o", "board.pem")
+        shutil.copytree(world.home / "keys", old)
+
+        assert "root-2.json" in drill.rotate("authority", "prepare")
+        drill.kill()
+        assert "root-2.json" in drill.rotate("authority", "prepare")
+        assert "does not name the new authority" in drill.rotate("authority", "activate", code=4)
+        drill.push(2)
+        drill.follows(2)
+        renew(world, "board.pem", "coord/admin.pem")
+        board = world.start("board", "mosquitto_sub", "-t", LIVE, *login(world, tmp_path / "board.pem"))
+        until(board.output, "the subscriber to hear")
+        assert "start the coordinator again" in drill.rotate("authority", "activate")
+        drill.kill()
+        assert issuer(world.home / "keys" / "server.pem") != issuer(old / "server.pem")
+        heard = len(board.output())
+        until(lambda: len(board.output()) > heard + 500, "the subscriber to hear on, of a broker of the new authority")
+        assert board.process.poll() is None
+        drill.serves(2)
+
+        assert "root-3.json" in drill.rotate("authority", "retire")
+        drill.push(3)
+        drill.kill()
+        drill.follows(3)
+        certificate = tmp_path / "cam-3" / "node.pem"
+        new = issuer(world.home / "keys" / "server.pem")
+        until(lambda: issuer(certificate) == new, "the node's certificate to be of the new authority")
+        assert "viewer:board" in drill.rotate("authority", "retire", code=4)
+        shutil.copy(tmp_path / "board.pem", tmp_path / "late.pem")
+        renew(world, "board.pem", "coord/admin.pem")
+        assert hears(world, tmp_path / "late.pem")  # the control arm: a certificate of the old authority still counts
+        assert "start the coordinator again" in drill.rotate("authority", "retire")
+        drill.kill()
+        until(lambda: hears(world, tmp_path / "board.pem"), "who has renewed to hear")
+        assert not hears(world, tmp_path / "late.pem")
+        drill.serves(3)
+        assert "done" in drill.rotate("authority", "retire")
+        assert "no rotation is under way" in drill.rotate("authority", "status")
+        drill.lost_nothing()
+
+
+def test_a_node_that_was_off_all_the_while_follows_the_authority_when_it_comes_back(tmp_path: Path) -> None:
+    """It trusts only the authority that is gone, and shows a certificate of it: roots and its key bring it back."""
+    with scene(tmp_path) as drill:
+        drill.world.children[-1].stop()
+        drill.rotate("authority", "prepare")
+        drill.push(2)
+        drill.rotate("authority", "activate")
+        drill.kill()
+        renew(drill.world, "coord/admin.pem")
+        drill.rotate("authority", "retire")
+        drill.push(3)
+        assert "store-12/cam-3" in drill.rotate("authority", "retire", code=4)
+        drill.rotate("authority", "retire", 0, "--force")
+        drill.kill()
+        drill.world.node(CLIP)
+        drill.serves(2)
+        drill.lost_nothing()
+
+
+def renew(world: Fleet, *files: str) -> None:
+    """Everybody gets a new credential."""
+    for file in files:
+        assert "is new" in world.run("edgectl", "credential", "renew", file)
+
+
+def issuer(certificate: Path) -> str:
+    """Who signed the certificate in a file."""
+    return x509.load_pem_x509_certificate(certificate.read_bytes()).issuer.rfc4514_string()
+
+
+def login(world: Fleet, credential: Path) -> tuple[str, ...]:
+    """How a program with a credential, and nothing else, logs in at the broker."""
+    files = ("--cafile", credential, "--cert", credential, "--key", credential)
+    return ("-h", "127.0.0.1", "-p", str(world.broker_port), *map(str, files))
+
+
+def hears(world: Fleet, credential: Path) -> bool:
+    """Whether who has the credential hears results."""
+    return bool(heard(LIVE, *login(world, credential), "-C", "1", "-W", "5"))
 
 
 def command(world: Fleet, node: str, key_file: Path, nonce: str) -> None:

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n protos/fleet/v1/enrollment.proto\x12\x12nearfield.fleet.v1\"\x15\n\x13GetAuthorityRequest\" \n\tAuthority\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\"\xbc\x01\n\rEnrollRequest\x12\x0e\n\x06secret\x18\x01 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12=\n\x06labels\x18\x04 \x03(\x0b\x32-.nearfield.fleet.v1.EnrollRequest.LabelsEntry\x12\x12\n\nfacts_json\x18\x05 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdf\x01\n\nEnrollment\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\x12\x13\n\x0b\x61uthorities\x18\x03 \x03(\x0c\x12\x13\n\x0b\x63oordinator\x18\x04 \x01(\t\x12\x12\n\nbroker_url\x18\x05 \x01(\t\x12\x14\n\x0ctopic_prefix\x18\x06 \x01(\t\x12\x14\n\x0ctrusted_keys\x18\x07 \x03(\x0c\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x0c\n\x04site\x18\t \x01(\t\x12\x13\n\x0btrust_roots\x18\n \x03(\x0c\x12\x10\n\x08replaces\x18\x0b \x01(\t\"$\n\x13GetChallengeRequest\x12\r\n\x05nonce\x18\x01 \x01(\x0c\",\n\tChallenge\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12\x0c\n\x04time\x18\x02 \x01(\x0c\"a\n\x17RenewCertificateRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12\x11\n\tchallenge\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\x32\xf1\x02\n\x11\x45nrollmentService\x12V\n\x0cGetAuthority\x12\'.nearfield.fleet.v1.GetAuthorityRequest\x1a\x1d.nearfield.fleet.v1.Authority\x12K\n\x06\x45nroll\x12!.nearfield.fleet.v1.EnrollRequest\x1a\x1e.nearfield.fleet.v1.Enrollment\x12V\n\x0cGetChallenge\x12\'.nearfield.fleet.v1.GetChallengeRequest\x1a\x1d.nearfield.fleet.v1.Challenge\x12_\n\x10RenewCertificate\x12+.nearfield.fleet.v1.RenewCertificateRequest\x1a\x1e.nearfield.fleet.v1.Enrollmentb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n protos/fleet/v1/enrollment.proto\x12\x12nearfield.fleet.v1\"\x15\n\x13GetAuthorityRequest\"5\n\tAuthority\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x13\n\x0btrust_roots\x18\x02 \x03(\x0c\"\xbc\x01\n\rEnrollRequest\x12\x0e\n\x06secret\x18\x01 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12\x0c\n\x04name\x18\x03 \x01(\t\x12=\n\x06labels\x18\x04 \x03(\x0b\x32-.nearfield.fleet.v1.EnrollRequest.LabelsEntry\x12\x12\n\nfacts_json\x18\x05 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xdf\x01\n\nEnrollment\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\x12\x13\n\x0b\x61uthorities\x18\x03 \x03(\x0c\x12\x13\n\x0b\x63oordinator\x18\x04 \x01(\t\x12\x12\n\nbroker_url\x18\x05 \x01(\t\x12\x14\n\x0ctopic_prefix\x18\x06 \x01(\t\x12\x14\n\x0ctrusted_keys\x18\x07 \x03(\x0c\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x0c\n\x04site\x18\t \x01(\t\x12\x13\n\x0btrust_roots\x18\n \x03(\x0c\x12\x10\n\x08replaces\x18\x0b \x01(\t\"$\n\x13GetChallengeRequest\x12\r\n\x05nonce\x18\x01 \x01(\x0c\",\n\tChallenge\x12\x11\n\tchallenge\x18\x01 \x01(\x0c\x12\x0c\n\x04time\x18\x02 \x01(\x0c\"a\n\x17RenewCertificateRequest\x12\x13\n\x0b\x63\x65rtificate\x18\x01 \x01(\x0c\x12\x0b\n\x03\x63sr\x18\x02 \x01(\x0c\x12\x11\n\tchallenge\x18\x03 \x01(\x0c\x12\x11\n\tsignature\x18\x04 \x01(\x0c\x32\xf1\x02\n\x11\x45nrollmentService\x12V\n\x0cGetAuthority\x12\'.nearfield.fleet.v1.GetAuthorityRequest\x1a\x1d.nearfield.fleet.v1.Authority\x12K\n\x06\x45nroll\x12!.nearfield.fleet.v1.EnrollRequest\x1a\x1e.nearfield.fleet.v1.Enrollment\x12V\n\x0cGetChallenge\x12\'.nearfield.fleet.v1.GetChallengeRequest\x1a\x1d.nearfield.fleet.v1.Challenge\x12_\n\x10RenewCertificate\x12+.nearfield.fleet.v1.RenewCertificateRequest\x1a\x1e.nearfield.fleet.v1.Enrollmentb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,19 +36,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETAUTHORITYREQUEST']._serialized_start=56
   _globals['_GETAUTHORITYREQUEST']._serialized_end=77
   _globals['_AUTHORITY']._serialized_start=79
-  _globals['_AUTHORITY']._serialized_end=111
-  _globals['_ENROLLREQUEST']._serialized_start=114
-  _globals['_ENROLLREQUEST']._serialized_end=302
-  _globals['_ENROLLREQUEST_LABELSENTRY']._serialized_start=257
-  _globals['_ENROLLREQUEST_LABELSENTRY']._serialized_end=302
-  _globals['_ENROLLMENT']._serialized_start=305
-  _globals['_ENROLLMENT']._serialized_end=528
-  _globals['_GETCHALLENGEREQUEST']._serialized_start=530
-  _globals['_GETCHALLENGEREQUEST']._serialized_end=566
-  _globals['_CHALLENGE']._serialized_start=568
-  _globals['_CHALLENGE']._serialized_end=612
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=614
-  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=711
-  _globals['_ENROLLMENTSERVICE']._serialized_start=714
-  _globals['_ENROLLMENTSERVICE']._serialized_end=1083
+  _globals['_AUTHORITY']._serialized_end=132
+  _globals['_ENROLLREQUEST']._serialized_start=135
+  _globals['_ENROLLREQUEST']._serialized_end=323
+  _globals['_ENROLLREQUEST_LABELSENTRY']._serialized_start=278
+  _globals['_ENROLLREQUEST_LABELSENTRY']._serialized_end=323
+  _globals['_ENROLLMENT']._serialized_start=326
+  _globals['_ENROLLMENT']._serialized_end=549
+  _globals['_GETCHALLENGEREQUEST']._serialized_start=551
+  _globals['_GETCHALLENGEREQUEST']._serialized_end=587
+  _globals['_CHALLENGE']._serialized_start=589
+  _globals['_CHALLENGE']._serialized_end=633
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_start=635
+  _globals['_RENEWCERTIFICATEREQUEST']._serialized_end=732
+  _globals['_ENROLLMENTSERVICE']._serialized_start=735
+  _globals['_ENROLLMENTSERVICE']._serialized_end=1104
 # @@protoc_insertion_point(module_scope)

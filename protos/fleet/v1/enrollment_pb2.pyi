@@ -33,13 +33,21 @@ class Authority(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
     CERTIFICATE_FIELD_NUMBER: builtins.int
+    TRUST_ROOTS_FIELD_NUMBER: builtins.int
     certificate: builtins.bytes
+    @property
+    def trust_roots(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]:
+        """Envelopes of protos/trust.py, the oldest first: signed by publishers, so that a node that was away while the
+        authority changed needs to trust nobody who hands them over.
+        """
+
     def __init__(
         self,
         *,
         certificate: builtins.bytes = ...,
+        trust_roots: collections.abc.Iterable[builtins.bytes] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["certificate", b"certificate"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["certificate", b"certificate", "trust_roots", b"trust_roots"]) -> None: ...
 
 Global___Authority: typing_extensions.TypeAlias = Authority
 
