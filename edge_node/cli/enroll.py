@@ -40,10 +40,13 @@ def run(arguments: argparse.Namespace) -> int:
     config = _config(arguments)
     folder = Path(config.state_dir)
     if (folder / IDENTITY).exists() and not arguments.again:
-        raise Refused(f"this device is enrolled already ({folder}): with --again it gets a new identity")
+        raise Refused(
+            f"this device is enrolled already ({folder}): with --again it gets a new identity, with another --name "
+            "it becomes one node more"
+        )
     with private_files():
         identity = asyncio.run(_enrolled(folder, token, config, arguments.coordinator))
-    print(f"enrolled as {identity.name} at {identity.site} ({identity.node}); {_what_now(folder)}")
+    print(f"enrolled as {identity.name} at {identity.site} ({identity.node}); {_what_now(folder, arguments.config)}")
     return Exit.DONE
 
 
@@ -90,7 +93,7 @@ async def _enrolled(folder: Path, token: "JoinToken", config: NodeConfig, coordi
         return await enroll(folder, token, applicant)
 
 
-def _what_now(folder: Path) -> str:
+def _what_now(folder: Path, config: Path | None) -> str:
     """Put the identity into place, unless an agent runs there: that one does it itself."""
     from edge_node.membership.enrolling import other_node, take_up
     from edge_node.supervisor.control import state_lock
@@ -100,4 +103,17 @@ def _what_now(folder: Path) -> str:
             take_up(folder)
     except Refused:
         return "stop and start the agent that runs" if other_node(folder) else "the agent that runs takes it up"
-    return "start it with edge-node run"
+    return f"start it with edge-node run{_which(folder, config)}"
+
+
+def _which(folder: Path, config: Path | None) -> str:
+    """What tells this node from the others of the device."""
+    from edge_node.cli.state_folder import enrolled_folders
+    from edge_node.config import default_state_dir
+
+    if config is not None:
+        return f" --config {config}"
+    place = default_state_dir("").parent
+    if folder.parent != place:
+        return f" --state-dir {folder}"
+    return f" --name {folder.name}" if len(enrolled_folders(place)) > 1 else ""

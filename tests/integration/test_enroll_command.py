@@ -41,13 +41,30 @@ async def test_a_token_makes_this_device_a_node(
     async with enrollment(service) as token:
         assert await enroll(folder, token.text, "--name", "cam-3", "--label", "zone=door") == 0
     said = capsys.readouterr()
-    assert said.out == f"enrolled as cam-3 at store-12 ({NODE}); start it with edge-node run\n"
+    assert said.out == f"enrolled as cam-3 at store-12 ({NODE}); start it with edge-node run --state-dir {folder}\n"
     assert (held(folder).node, held(folder).enrollment) == (NODE, token.addresses[0])
     assert (service.asked[0].name, dict(service.asked[0].labels)) == ("cam-3", {"zone": "door"})
     modes = {name: stat.S_IMODE((folder / name).stat().st_mode) for name in (KEY, IDENTITY, CERTIFICATE, AUTHORITIES)}
     assert modes == {KEY: 0o600, IDENTITY: 0o600, CERTIFICATE: 0o644, AUTHORITIES: 0o644}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert not (folder / "enrolling").exists()
+
+
+async def test_a_second_node_of_a_device_is_told_how_to_become_one_and_how_to_start(
+    service: Enrolling, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    async with enrollment(service) as token:
+        assert await asyncio.to_thread(main, ["enroll", token.text]) == 0
+        assert capsys.readouterr().out.endswith("; start it with edge-node run\n")
+        assert await asyncio.to_thread(main, ["enroll", token.text]) == 4
+        assert "with another --name it becomes one node more" in capsys.readouterr().err
+        assert await asyncio.to_thread(main, ["enroll", token.text, "--name", "cam-4"]) == 0
+        assert capsys.readouterr().out.endswith("; start it with edge-node run --name cam-4\n")
+        file = tmp_path / "node.toml"
+        file.write_text(f'state_dir = "{tmp_path / "elsewhere"}"\n')
+        assert await asyncio.to_thread(main, ["enroll", token.text, "--config", str(file)]) == 0
+        assert capsys.readouterr().out.endswith(f"; start it with edge-node run --config {file}\n")
 
 
 def test_what_an_agent_keeps_is_its_owners_alone(tmp_path: Path) -> None:
