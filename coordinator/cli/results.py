@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import chain, islice
 from pathlib import Path
 from typing import Annotated
 
@@ -74,9 +75,11 @@ def query(
 ) -> None:
     """Stored results, oldest first."""
     request = _query(_filter(site, node, pipeline, model), since, until, limit)
+    events = _events(request)
+    first = list(islice(events, 1))
     if not as_json:
-        _say(line_of(HEADINGS))
-    for event in _events(request):
+        _say(line_of(HEADINGS))  # only now: where the question fails, there is no table
+    for event in chain(first, events):
         _show(event, as_json)
 
 

@@ -54,6 +54,7 @@ def test_the_coordinator_may_be_named_anywhere(given: list[str], hoisted_to: lis
         (["status", "--credentials", "/dev/null"], 1, "/dev/null is not a credential"),
         (["status", "--credentials", "/"], 1, "/: Is a directory"),
         (["status", "--coordinator", "127.0.0.1:1"], 3, "start one with edge-coordinator serve"),
+        (["results", "query", "--coordinator", "127.0.0.1:1"], 3, "start one with edge-coordinator serve"),
         (["model", "push", "/absent"], 1, "/absent is not a folder"),
         (["model", "show", "m@x"], 2, "write MODEL@VERSION"),
         (["model", "delete", "m"], 2, "say which version"),
