@@ -2,9 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,21 +11,9 @@ from coordinator.audit.acting import Pending, acting
 from coordinator.audit.chain import Act, Entry, Head, checked
 from coordinator.audit.log import AuditLog
 from coordinator.db.control import ControlStore
-from coordinator.db.engine import open_engine, sqlite_url
 
 NOW = datetime(2026, 5, 1, 10, 0, 0, 120000, UTC)
 ACT = Act("admin:alice", "node.rename", "cam-3", {"name": "till-3"})
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgres"))])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ControlStore]:
-    """A store of each kind."""
-    sqlite = request.param == "sqlite"
-    url = sqlite_url(tmp_path / "control.db") if sqlite else str(request.getfixturevalue("postgres_url"))
-    store = ControlStore(open_engine(url))
-    store.prepare()
-    yield store
-    store.close()
 
 
 @pytest.fixture

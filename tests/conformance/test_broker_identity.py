@@ -25,11 +25,6 @@ TABLE = AccessTable({A: Place("store-12", "cam-3"), B: Place("store-13", "cam-3"
 STATUS = f"edge/v1/nodes/{A}/status"
 
 
-@pytest.fixture(params=[pytest.param("mosquitto", marks=pytest.mark.needs("mosquitto")), "embedded"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def world(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     """A running broker with the rules on, and an observer."""

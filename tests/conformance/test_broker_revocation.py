@@ -57,11 +57,6 @@ class Ruled:
         self.control.wake()
 
 
-@pytest.fixture(params=[pytest.param("mosquitto", marks=pytest.mark.needs("mosquitto")), "embedded"])
-def kind(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
 @pytest.fixture
 def ruled(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ruled]:
     """A running broker, its loop connected, and an observer whose rights are not the coordinator's affair."""

@@ -1,7 +1,6 @@
 """One suite for every database that control data may be kept in: SQLite and PostgreSQL."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -26,30 +25,6 @@ from protos.reported import Facts, Reported
 NOW = datetime(2026, 5, 1, 10, 0, 0, 123456, UTC)
 NODE = NodeId("a" * 32)
 OTHER = NodeId("b" * 32)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgres"))])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database of each kind."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path / "control.db")
-    return str(request.getfixturevalue("postgres_url"))
-
-
-@pytest.fixture
-def engine(url: str) -> Iterator[sa.Engine]:
-    """An engine on the empty database."""
-    engine = open_engine(url)
-    yield engine
-    engine.dispose()
-
-
-@pytest.fixture
-def store(engine: sa.Engine) -> ControlStore:
-    """A store of the newest schema."""
-    store = ControlStore(engine)
-    store.prepare()
-    return store
 
 
 def a_version(model: str = "mobilenet", number: int = 1, content: bytes = b"1") -> Version:

@@ -2,32 +2,16 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-
-import pytest
 
 from coordinator.db.control import ControlStore
-from coordinator.db.engine import open_engine, sqlite_url
 from coordinator.fleet.records import IssuedCertificate, JoinTokenRecord, Revocation
 from protos.identity import NodeId
 
 NOW = datetime(2026, 5, 1, 10, 0, 0, 123456, UTC)
 NODE = NodeId("a" * 32)
 OTHER = NodeId("b" * 32)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgres"))])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ControlStore]:
-    """A store of each kind."""
-    sqlite = request.param == "sqlite"
-    url = sqlite_url(tmp_path / "control.db") if sqlite else str(request.getfixturevalue("postgres_url"))
-    store = ControlStore(open_engine(url))
-    store.prepare()
-    yield store
-    store.close()
 
 
 def a_token(digest: str = "d" * 64, after_s: int = 0) -> JoinTokenRecord:

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 from sqlalchemy.schema import CreateTable
 
 from coordinator.db import results_query
-from coordinator.db.engine import sqlite_url
 from coordinator.db.results_database import RESULTS, ResultsDatabase, open_results
 from coordinator.db.results_query import ResultsQuery
 from coordinator.db.results_tables import alarms, metadata, partition_table
@@ -30,14 +29,6 @@ from tests.unit.results.arrivals import STREAM, message, result, tombstone
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
 OTHER_STREAM = StreamId("6" * 32)
 OTHER_NODE = NodeId("b" * 32)
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.needs("postgres"))])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of an empty database of each kind."""
-    if request.param == "sqlite":
-        return sqlite_url(tmp_path / "results.db")
-    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pwd
 import socket
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -24,7 +24,8 @@ from protos.topics import Topics
 from tests.authorities import Files
 from tests.conformance.broker_world import Peer
 from tests.coordinators import credential_for, edgectl, enrolled, running_coordinator
-from tests.integration.brokers import WAIT_S, free_port, mosquitto
+from tests.integration.brokers import free_port, mosquitto
+from tests.waiting import comes_true
 
 pytestmark = pytest.mark.needs("mosquitto")
 
@@ -48,12 +49,6 @@ def accepts(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
         return True
     return False
-
-
-async def comes_true(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 (asked over a connection each time)
-            await asyncio.sleep(0.05)
 
 
 @pytest.fixture

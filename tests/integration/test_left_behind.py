@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import queue
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from protos.identity import NodeId
 from tests.authorities import Files
 from tests.conformance.broker_world import Peer
 from tests.coordinators import credential_for, edgectl, enrolled, running_coordinator
+from tests.waiting import comes_true
 
 WAIT_S = 20.0
 PLACE = "edge/v1/live/store-12/cam-3"
@@ -51,12 +51,6 @@ def retained(viewer: Peer) -> dict[str, bytes]:
             if message.retain and message.payload:
                 found[message.topic] = bytes(message.payload)
     return found
-
-
-async def comes_true(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(WAIT_S):
-        while not await asyncio.to_thread(condition):  # noqa: ASYNC110 (asked over a connection each time)
-            await asyncio.sleep(0.05)
 
 
 @pytest.mark.parametrize("broker", ["embedded", pytest.param("mosquitto", marks=pytest.mark.needs("mosquitto"))])
