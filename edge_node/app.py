@@ -81,23 +81,7 @@ class Agent:
         self.clock = Clock(0.0, system.since_boot, system_time)
         self.outbox = Outbox(folder / "outbox.db", config.outbox)
         self.following = Following(DesiredFile(folder / "desired.json"), self.clock)
-        self.device = Device(
-            bundles=Bundles(folder / "store"),
-            releases=Releases(
-                PapersFolder(folder / "store"),
-                FloorFile(folder / "floors.json"),
-                self._trust_roots,
-                self._now,
-            ),
-            choices=Choices(folder / "choices.json"),
-            last_good_file=LastGoodFile(folder / "last_good.json"),
-            new_worker=self._new_worker,
-            new_capture=self._new_capture,
-            threads=config.threads,
-            clock=time.monotonic,
-            on_progress=self._on_progress,
-            on_worker_exit=self._on_worker_exit,
-        )
+        self.device = self._new_device(config, folder)
         self.meter = Meter(self.device)
         self.reconciler = Reconciler(self.device, lambda: self.following.desired, self._facts, self._on_planned)
         self.belonging = Belonging(
@@ -225,6 +209,21 @@ class Agent:
         await self.device.close()
         await self.outbox.close()
         await self.belonging.end()
+
+    def _new_device(self, config: NodeConfig, folder: Path) -> Device:
+        papers, floors = PapersFolder(folder / "store"), FloorFile(folder / "floors.json")
+        return Device(
+            bundles=Bundles(folder / "store"),
+            releases=Releases(papers, floors, self._trust_roots, self._now),
+            choices=Choices(folder / "choices.json"),
+            last_good_file=LastGoodFile(folder / "last_good.json"),
+            new_worker=self._new_worker,
+            new_capture=self._new_capture,
+            threads=config.threads,
+            clock=time.monotonic,
+            on_progress=self._on_progress,
+            on_worker_exit=self._on_worker_exit,
+        )
 
     def _new_contact(self, identity: Identity) -> Contact:
         """A conversation under an identity; results go out through it from now on."""
