@@ -86,7 +86,10 @@ class EnrollmentService(EnrollmentServiceServicer):
     async def RenewCertificate(self, request: pb.RenewCertificateRequest, context: Context) -> pb.Enrollment:
         """A new certificate for a node that proves its key."""
         renewal = Renewal(request.certificate, request.csr, request.challenge, request.signature)
-        return await self._answer(await asyncio.to_thread(self._enrollments.renew, renewal))
+        identity = await asyncio.to_thread(self._enrollments.renew, renewal)
+        if identity.comes_back:
+            await self._settled()
+        return await self._answer(identity)
 
     async def _answer(self, identity: Identity) -> pb.Enrollment:
         return pb.Enrollment(

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from coordinator.errors import Unreachable
 from coordinator.fleet.records import Node
@@ -50,22 +51,27 @@ class AdmittedNodes:
 
 @dataclass(frozen=True)
 class Known:
-    """Everybody with an identity: nodes, the common names in certificates that were issued, and who was revoked."""
+    """Everybody with an identity that has not ended: nodes, the common names in certificates, and who was revoked."""
 
     nodes: Mapping[NodeId, Node]
     common_names: frozenset[str]
     revoked: frozenset[str]
 
 
-def everybody(store: Store) -> Known:
+def everybody(store: Store, now: datetime) -> Known:
     """Everybody, as it is now: what a broker's access is made of.
+
+    Whose newest certificate has ended is not there until it has another: a broker may let sessions outlive theirs. A
+    node without any that is known (this database was restored from a backup) is there.
 
     Raises:
         Unreachable: the database does not answer.
     """
     with store.read() as tx:
+        certificates = tx.certificates.all()
+        ended = frozenset(one.principal for one in certificates if one.not_after <= now)
         return Known(
-            nodes={node.id: node for node in tx.nodes.all()},
-            common_names=frozenset(certificate.principal for certificate in tx.certificates.all()),
+            nodes={node.id: node for node in tx.nodes.all() if node.id not in ended},
+            common_names=frozenset(one.principal for one in certificates) - ended,
             revoked=frozenset(revocation.principal for revocation in tx.revoked.all()),
         )

@@ -61,6 +61,8 @@ class Identity:
     node: Node | None
     replaces: NodeId | None = None
     """the node whose place it took"""
+    comes_back: bool = False
+    """its certificate had ended, so that brokers do not let it in until they hear of it"""
 
 
 class EnrollmentService:
@@ -139,9 +141,13 @@ class EnrollmentService:
             )
         with self._store.write() as tx:
             _check_admitted(tx, node)
+            comes_back = self._has_ended(tx.certificates.get(node))
             certificate = self._certified(tx, node, key)
             about(node, serial=certificate.serial)
-            return Identity(node, certificate.pem, tx.nodes.get(node))
+            return Identity(node, certificate.pem, tx.nodes.get(node), comes_back=comes_back)
+
+    def _has_ended(self, known: IssuedCertificate | None) -> bool:
+        return known is not None and known.not_after <= self._now()
 
     def _joined(
         self, tx: Transaction, token: JoinTokenRecord, application: Application, key: PublicKey

@@ -103,6 +103,12 @@ class NamedContext(ssl.SSLContext):
         return super().wrap_socket(sock, *arguments, **options)
 
 
+def ends_at(certificate: Any) -> float:
+    """When what `getpeercert` returns ends, in seconds since 1970; long ago where it does not say."""
+    until = (certificate or {}).get("notAfter")
+    return ssl.cert_time_to_seconds(until) if until else 0.0
+
+
 def common_name(certificate: Any) -> str:
     """The common name in what `getpeercert` returns; empty where there is not exactly one."""
     subject = (certificate or {}).get("subject", ())

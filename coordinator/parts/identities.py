@@ -87,7 +87,7 @@ class Identities:
 
     def access(self) -> AccessTable:
         """Who may use the broker, as it is now."""
-        known = everybody(self._store)
+        known = everybody(self._store, self._now())
         places = {node.id: Place(node.site, node.name) for node in known.nodes.values()}
         return access_table(places, known.common_names, known.revoked)
 

@@ -89,7 +89,7 @@ async def test_what_another_process_revokes_is_known_within_seconds(coordinator:
             break
         await asyncio.sleep(0.2)
     assert time.monotonic() - began < 60
-    assert node.id in everybody(store).revoked
+    assert node.id in everybody(store, NOW).revoked
     store.close()
 
 

@@ -2,7 +2,7 @@
 
 A client has ten seconds to say CONNECT and, from then on, one and a half keep-alive periods for every whole packet, so
 that connections that say nothing, or one byte now and then, end. What is not MQTT 3.1.1 ends the connection and
-nothing else.
+nothing else. So does the end of the client's certificate: it comes again with a newer one.
 
 Who the client is, its certificate says; user name and password are not read. What it may do is asked of the hub for
 every message, filter and will. A message that it may not publish is dropped and acknowledged, as Mosquitto does: a
@@ -11,6 +11,7 @@ client that is told nothing learns nothing, and one that resends for ever helps 
 
 import asyncio
 import logging
+import time
 from typing import Literal
 
 from coordinator.link.access import Grants, allows
@@ -18,7 +19,7 @@ from coordinator.link.embedded import packets
 from coordinator.link.embedded.hub import Hub
 from coordinator.link.embedded.outgoing import Outgoing
 from coordinator.link.embedded.packets import FLAGS, Connect, Malformed, Publish, Splitter, Type
-from coordinator.link.tls import common_name
+from coordinator.link.tls import common_name, ends_at
 from protos.principal import COORDINATOR
 
 CONNECT_TIMEOUT_S = 10.0
@@ -26,6 +27,7 @@ PROTOCOL_LEVEL = 4
 UNKNOWN_PROTOCOL, CLIENT_ID_REFUSED, NOT_AUTHORIZED = 1, 2, 5
 NOT_GRANTED = 0x80
 MAX_FILTERS = 1000
+CERTIFICATE_CHECK_S = 3600.0
 WAITING_BYTES = 8 * 1024 * 1024
 """for everyone but the coordinator, whose queue holds what a fleet sends while it is busy"""
 
@@ -46,6 +48,7 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._patience_s: float | None = CONNECT_TIMEOUT_S
         self._timer: asyncio.TimerHandle | None = None
+        self._end_of_certificate: asyncio.TimerHandle | None = None
         self._heard = 0.0
         self._connect: Connect | None = None
         self._will: Publish | None = None
@@ -62,12 +65,14 @@ class Connection(asyncio.Protocol):
         """Take the identity from the certificate, and begin to wait for CONNECT."""
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
-        self.principal = common_name(transport.get_extra_info("peercert"))
+        certificate = transport.get_extra_info("peercert")
+        self.principal = common_name(certificate)
         if self.principal != COORDINATOR.common_name:
             self._outgoing = Outgoing(max_waiting_bytes=WAITING_BYTES)
         self._heard = asyncio.get_running_loop().time()
         if self._hub.enter(self):
             self._watch()
+            self._watch_certificate(ends_at(certificate))
         else:
             self.abort()
 
@@ -156,8 +161,9 @@ class Connection(asyncio.Protocol):
     def _leave(self) -> None:
         """Leave the hub, once."""
         self._open = False
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._end_of_certificate):
+            if timer is not None:
+                timer.cancel()
         if self._connect is not None:
             self._connect = None
             will, self._will = self._will, None
@@ -174,6 +180,16 @@ class Connection(asyncio.Protocol):
         if left > 0:
             self._timer = loop.call_later(left, self._watch)
         elif self._transport is not None:
+            self._transport.abort()
+
+    def _watch_certificate(self, ends: float) -> None:
+        """End the connection with its certificate, else look again: the machine's clock may be set meanwhile."""
+        left = ends - time.time()
+        if left > 0:
+            delay = min(left, CERTIFICATE_CHECK_S)
+            self._end_of_certificate = asyncio.get_running_loop().call_later(delay, self._watch_certificate, ends)
+        elif self._transport is not None:
+            log.info("the embedded broker ends the connection of %s: its certificate has ended", self.principal)
             self._transport.abort()
 
     def _handle(self, kind: int, flags: int, body: bytes) -> None:
