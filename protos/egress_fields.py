@@ -129,6 +129,7 @@ class Reported(Allowed, frozen=True):
     at: Time
     deployments: Annotated[tuple[ReportedDeployment, ...], Meta(max_length=MOST_DEPLOYMENTS)] = ()
     refusal: Line = ""
+    trust_root: int = 0
 
 
 class Progress(Allowed, frozen=True):

@@ -94,6 +94,8 @@ class Reported(msgspec.Struct, frozen=True, omit_defaults=True):
     deployments: tuple[ReportedDeployment, ...] = ()
     refusal: str = ""
     """why the newest document was not adopted, or empty"""
+    trust_root: int = 0
+    """the number of the newest trust root that the node has followed; 0: none, or an agent that does not say"""
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):

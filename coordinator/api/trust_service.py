@@ -1,6 +1,7 @@
 """TrustService: whose signatures count."""
 
 import asyncio
+from collections.abc import Callable, Mapping
 
 from coordinator.api.errors import Context
 from coordinator.registry.roots import Trust, TrustRoots
@@ -9,19 +10,20 @@ from protos.fleet.v1.trust_pb2_grpc import TrustServiceServicer
 
 
 class TrustService(TrustServiceServicer):
-    """Converts, asks the registry, converts."""
+    """Converts, asks the registry, converts. `held_by`: how many nodes hold which root."""
 
-    def __init__(self, roots: TrustRoots) -> None:
+    def __init__(self, roots: TrustRoots, held_by: Callable[[], Mapping[int, int]]) -> None:
         self._roots = roots
+        self._held_by = held_by
 
     async def GetTrust(self, request: pb.GetTrustRequest, context: Context) -> pb.Trust:
         """All roots."""
-        return _to_wire(await asyncio.to_thread(self._roots.trust))
+        return await self._told(await asyncio.to_thread(self._roots.trust))
 
     async def PushRoot(self, request: pb.PushRootRequest, context: Context) -> pb.Trust:
         """The next root."""
-        return _to_wire(await asyncio.to_thread(self._roots.push, request.root))
+        return await self._told(await asyncio.to_thread(self._roots.push, request.root))
 
-
-def _to_wire(trust: Trust) -> pb.Trust:
-    return pb.Trust(roots=trust.roots, unsigned_root=trust.unsigned or b"")
+    async def _told(self, trust: Trust) -> pb.Trust:
+        held_by = await asyncio.to_thread(self._held_by)
+        return pb.Trust(roots=trust.roots, unsigned_root=trust.unsigned or b"", held_by=held_by)

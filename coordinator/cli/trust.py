@@ -44,10 +44,12 @@ def show_trust(as_json: AsJson = False) -> None:
         if not trust.unsigned_root:
             raise NotFound("this coordinator has no trust root: run edge-coordinator init on its folder again")
         root = _read(trust.unsigned_root)
+    held_by = {str(number): trust.held_by[number] for number in sorted(trust.held_by, reverse=True)}
     if as_json:
-        print_json({**msgspec.to_builtins(root), "signed": bool(trust.roots)})
+        print_json({**msgspec.to_builtins(root), "signed": bool(trust.roots), "held_by": held_by})
         return
     _print(root, signed=bool(trust.roots))
+    print(f"\nnodes: {_holders(held_by)}")
 
 
 @app.command("update")
@@ -148,6 +150,13 @@ def _pem(file: Path) -> str:
         return file.read_text(encoding="ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{file} cannot be read: {error}") from None
+
+
+def _holders(held_by: dict[str, int]) -> str:
+    said = (
+        f"{nodes} hold root {number}" if number != "0" else f"{nodes} did not say" for number, nodes in held_by.items()
+    )
+    return ", ".join(said) or "none"
 
 
 def _print(root: TrustRoot, *, signed: bool) -> None:

@@ -1,5 +1,6 @@
 """How many there are."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from coordinator.fleet.presence import Presence
@@ -14,6 +15,12 @@ class Census:
     nodes_online: int
     deployments: int
     epoch: int
+
+
+def roots_held(store: Store) -> dict[int, int]:
+    """How many nodes hold which trust root, by its number; 0: those that have not said."""
+    with store.read() as tx:
+        return dict(Counter(0 if node.reported is None else node.reported.trust_root for node in tx.nodes.all()))
 
 
 def take_census(store: Store) -> Census:

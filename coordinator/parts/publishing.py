@@ -1,6 +1,6 @@
 """The registry with what publishers sign, put together: models, their releases, the trust roots, and their services."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from coordinator.api.artifact_service import ArtifactService
@@ -25,13 +25,13 @@ class Publishing:
         self._signing = Signing(store, now)
         self._blobs = blobs
 
-    def services(self) -> list[Service]:
-        """What the API serves of it."""
+    def services(self, held_by: Callable[[], Mapping[int, int]]) -> list[Service]:
+        """What the API serves of it; `held_by`: how many nodes hold which trust root."""
         artifacts = ArtifactService(self._blobs, self.registry, self._signing)
         return [
             (artifact_pb2_grpc.add_ArtifactServiceServicer_to_server, artifacts),
             (model_pb2_grpc.add_ModelServiceServicer_to_server, ModelService(self.registry, self._signing)),
-            (trust_pb2_grpc.add_TrustServiceServicer_to_server, TrustService(self.roots)),
+            (trust_pb2_grpc.add_TrustServiceServicer_to_server, TrustService(self.roots, held_by)),
         ]
 
     def manifest_of(self, model: str, version: int) -> Manifest:

@@ -18,7 +18,7 @@ from coordinator.audit.log import AuditLog
 from coordinator.config import CoordinatorConfig
 from coordinator.db.control import ControlStore
 from coordinator.db.results_database import ResultsDatabase
-from coordinator.fleet.census import take_census
+from coordinator.fleet.census import roots_held, take_census
 from coordinator.fleet.commands import Commands
 from coordinator.fleet.deployments import DeploymentService
 from coordinator.fleet.nodes import NodeService
@@ -122,7 +122,7 @@ def services(served: Served, audit: AuditLog) -> list[Service]:
         (node_pb2_grpc.add_NodeServiceServicer_to_server, node_api),
         (access_pb2_grpc.add_AccessServiceServicer_to_server, served.identities.access_service()),
         (audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditService(audit)),
-        *publishing.services(),
+        *publishing.services(lambda: roots_held(store)),
         (result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(served.results.query, served.hub)),
         (system_pb2_grpc.add_SystemServiceServicer_to_server, system),
     ]

@@ -33,7 +33,7 @@ def _identity(status: StatusDocument) -> list[str]:
     lines = []
     if identity.expires_at:
         when = "expired at" if identity.expired else f"renewed at {identity.renews_at}, valid until"
-        lines.append(f"certificate {when} {identity.expires_at}")
+        lines.append(f"certificate {when} {identity.expires_at} · trust root {identity.trust_root}")
     if identity.trouble:
         lines.append(identity.trouble)
     if abs(clock.system_off_s) >= 1:

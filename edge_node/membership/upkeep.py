@@ -42,6 +42,7 @@ from protos.errors import ContractError
 from protos.identity import NodeId
 from protos.join_token import JoinToken, parse_join_token
 from protos.time_statement import NONCE_BYTES, TIME, read_time_statement
+from protos.trust import newest_number
 
 T = TypeVar("T")
 
@@ -54,12 +55,16 @@ log = logging.getLogger(__name__)
 
 
 class IdentityReport(msgspec.Struct, frozen=True):
-    """How the node's certificate stands: RFC 3339 times; `trouble` is one line, empty where there is none."""
+    """How the node's certificate stands: RFC 3339 times; `trouble` is one line, empty where there is none.
+
+    `trust_root` is the number of the root in force; 0 where there is none.
+    """
 
     expires_at: str = ""
     renews_at: str = ""
     expired: bool = False
     trouble: str = ""
+    trust_root: int = 0
 
 
 class Upkeep:
@@ -130,7 +135,9 @@ class Upkeep:
             return IdentityReport(trouble=self.state)
         begins, ends = self._times
         due = renewal_at(begins, ends, jitter_of(identity.node, begins))
-        return IdentityReport(_day(ends), _day(due), ends < self._clock.now(), self.state)
+        return IdentityReport(
+            _day(ends), _day(due), ends < self._clock.now(), self.state, newest_number(identity.roots)
+        )
 
     def _is_due(self, node: NodeId) -> bool:
         if self._replaced_from is not None and time.monotonic() >= self._replaced_from:

@@ -96,6 +96,11 @@ class Belonging:
         """The roots that this node has held."""
         return () if self.identity is None else self.identity.trust_roots()
 
+    @property
+    def trust_root(self) -> int:
+        """The number of the root in force; 0 where there is none."""
+        return 0 if self.identity is None else newest_number(self.identity.roots)
+
     def link_report(self) -> LinkReport:
         """How the connections stand."""
         registration = self.registration.state

@@ -58,7 +58,7 @@ class Saying:
 
     def reported(self) -> Reported:
         """The node's state as its coordinator hears it."""
-        return reported(
+        said = reported(
             self._node(),
             self._following.adopted,
             self._device.actual(),
@@ -66,6 +66,7 @@ class Saying:
             at=rfc3339(time.time_ns()),
             refusal=self._following.refusal,
         )
+        return msgspec.structs.replace(said, trust_root=self._belonging.trust_root)
 
     def report(self) -> None:
         """Say the reported state, where there is a connection."""

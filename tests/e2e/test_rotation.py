@@ -54,6 +54,9 @@ class Scene:
     def follows(self, number: int) -> None:
         """Wait until the node has followed."""
         until(lambda: f"trust root {number} is in force" in node_log(self.world), f"the node to follow root {number}")
+        assert self.world.status()["identity"]["trust_root"] == number
+        said = f"1 hold root {number}"
+        until(lambda: said in self.world.run("edgectl", "trust", "show"), "the coordinator to know that it did")
 
     def serves(self, version: int) -> None:
         """Deploy another version: what the coordinator says now is believed."""

@@ -24,19 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bprotos/fleet/v1/trust.proto\x12\x12nearfield.fleet.v1\"\x11\n\x0fGetTrustRequest\"-\n\x05Trust\x12\r\n\x05roots\x18\x01 \x03(\x0c\x12\x15\n\runsigned_root\x18\x02 \x01(\x0c\"\x1f\n\x0fPushRootRequest\x12\x0c\n\x04root\x18\x01 \x01(\x0c\x32\xa6\x01\n\x0cTrustService\x12J\n\x08GetTrust\x12#.nearfield.fleet.v1.GetTrustRequest\x1a\x19.nearfield.fleet.v1.Trust\x12J\n\x08PushRoot\x12#.nearfield.fleet.v1.PushRootRequest\x1a\x19.nearfield.fleet.v1.Trustb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bprotos/fleet/v1/trust.proto\x12\x12nearfield.fleet.v1\"\x11\n\x0fGetTrustRequest\"\x94\x01\n\x05Trust\x12\r\n\x05roots\x18\x01 \x03(\x0c\x12\x15\n\runsigned_root\x18\x02 \x01(\x0c\x12\x36\n\x07held_by\x18\x03 \x03(\x0b\x32%.nearfield.fleet.v1.Trust.HeldByEntry\x1a-\n\x0bHeldByEntry\x12\x0b\n\x03key\x18\x01 \x01(\x05\x12\r\n\x05value\x18\x02 \x01(\x05:\x02\x38\x01\"\x1f\n\x0fPushRootRequest\x12\x0c\n\x04root\x18\x01 \x01(\x0c\x32\xa6\x01\n\x0cTrustService\x12J\n\x08GetTrust\x12#.nearfield.fleet.v1.GetTrustRequest\x1a\x19.nearfield.fleet.v1.Trust\x12J\n\x08PushRoot\x12#.nearfield.fleet.v1.PushRootRequest\x1a\x19.nearfield.fleet.v1.Trustb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'protos.fleet.v1.trust_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_TRUST_HELDBYENTRY']._loaded_options = None
+  _globals['_TRUST_HELDBYENTRY']._serialized_options = b'8\001'
   _globals['_GETTRUSTREQUEST']._serialized_start=51
   _globals['_GETTRUSTREQUEST']._serialized_end=68
-  _globals['_TRUST']._serialized_start=70
-  _globals['_TRUST']._serialized_end=115
-  _globals['_PUSHROOTREQUEST']._serialized_start=117
-  _globals['_PUSHROOTREQUEST']._serialized_end=148
-  _globals['_TRUSTSERVICE']._serialized_start=151
-  _globals['_TRUSTSERVICE']._serialized_end=317
+  _globals['_TRUST']._serialized_start=71
+  _globals['_TRUST']._serialized_end=219
+  _globals['_TRUST_HELDBYENTRY']._serialized_start=174
+  _globals['_TRUST_HELDBYENTRY']._serialized_end=219
+  _globals['_PUSHROOTREQUEST']._serialized_start=221
+  _globals['_PUSHROOTREQUEST']._serialized_end=252
+  _globals['_TRUSTSERVICE']._serialized_start=255
+  _globals['_TRUSTSERVICE']._serialized_end=421
 # @@protoc_insertion_point(module_scope)

@@ -32,19 +32,41 @@ Global___GetTrustRequest: typing_extensions.TypeAlias = GetTrustRequest
 class Trust(google.protobuf.message.Message):
     DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
+    @typing.final
+    class HeldByEntry(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: builtins.int
+        VALUE_FIELD_NUMBER: builtins.int
+        key: builtins.int
+        value: builtins.int
+        def __init__(
+            self,
+            *,
+            key: builtins.int = ...,
+            value: builtins.int = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: typing.Literal["key", b"key", "value", b"value"]) -> None: ...
+
     ROOTS_FIELD_NUMBER: builtins.int
     UNSIGNED_ROOT_FIELD_NUMBER: builtins.int
+    HELD_BY_FIELD_NUMBER: builtins.int
     unsigned_root: builtins.bytes
     """A first root that nobody has signed yet, or empty."""
     @property
     def roots(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.bytes]: ...
+    @property
+    def held_by(self) -> google.protobuf.internal.containers.ScalarMap[builtins.int, builtins.int]:
+        """How many nodes hold which root, as they said last; 0: nodes that did not say."""
+
     def __init__(
         self,
         *,
         roots: collections.abc.Iterable[builtins.bytes] | None = ...,
         unsigned_root: builtins.bytes = ...,
+        held_by: collections.abc.Mapping[builtins.int, builtins.int] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["roots", b"roots", "unsigned_root", b"unsigned_root"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["held_by", b"held_by", "roots", b"roots", "unsigned_root", b"unsigned_root"]) -> None: ...
 
 Global___Trust: typing_extensions.TypeAlias = Trust
 
