@@ -68,5 +68,7 @@ def principal_of(common_name: str) -> Principal:
         return COORDINATOR
     role, colon, name = common_name.partition(":")
     if not colon or role not in NAMED_ROLES:
-        raise ContractError(f"{common_name!r} is no principal: a node's id, or one of {', '.join(NAMED_ROLES)}:NAME")
+        raise ContractError(
+            f"{common_name!r} is no principal: a node's id, or ROLE:NAME with a role of {', '.join(NAMED_ROLES)}"
+        )
     return Principal(Role(role), checked_name(name, f"{role} name"))

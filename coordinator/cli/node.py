@@ -55,7 +55,7 @@ def show_node(node: Reference, as_json: AsJson = False) -> None:
             ("revision", _revision(document)),
             ("certificate", _certificate(document)),
             ("traffic", _traffic(document)),
-            *((key.replace("_", " "), _plain(value)) for key, value in document["facts"].items()),
+            *((key.replace("_", " "), fact_text(value)) for key, value in document["facts"].items()),
         )
     )
     reported = document["reported"] or {}
@@ -178,10 +178,11 @@ def _labels(node: Document) -> str:
     return ", ".join(f"{key}={value}" for key, value in sorted(node["labels"].items())) or "-"
 
 
-def _plain(value: Any) -> str:
+def fact_text(value: Any) -> str:
+    """A fact in one line; `-` where there is nothing to say."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {inner}" for key, inner in value.items())
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        return ", ".join(f"{key} {inner}" for key, inner in value.items()) or "-"
+    return (", ".join(map(str, value)) or "-") if isinstance(value, list) else str(value)
 
 
 def _deployment_row(deployment: Document) -> tuple[object, ...]:

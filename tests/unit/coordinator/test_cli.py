@@ -8,6 +8,7 @@ import pytest
 from coordinator.authority.files import make_identity
 from coordinator.cli import hoisted, main
 from coordinator.cli.model_init import as_ours
+from coordinator.cli.node import fact_text
 from coordinator.cli.output import age_text, print_fields, print_table, size_text
 from coordinator.folder import Folder
 
@@ -72,6 +73,14 @@ def test_what_a_person_did_wrong_is_one_line_and_an_exit_code(
     assert complaint in printed.err
     assert printed.err.count("\n") == 1
     assert printed.out == ""
+
+
+@pytest.mark.parametrize(
+    ("fact", "text"),
+    [({}, "-"), ([], "-"), (["a", "b"], "a, b"), ({"live": False, "tensor": 0}, "live False, tensor 0"), (4, "4")],
+)
+def test_a_fact_of_a_node_is_one_line(fact: object, text: str) -> None:
+    assert fact_text(fact) == text
 
 
 def test_an_address_of_the_environment_is_named_as_that(
