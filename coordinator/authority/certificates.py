@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.ec import ECDSA
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -137,14 +137,16 @@ def open_authority(key: PrivateKey, pem: bytes, what: str) -> Authority:
 
 
 def read_certificate(pem: bytes) -> x509.Certificate:
-    """The first certificate in a PEM text.
+    """The first certificate in a PEM text; strangers send some, too.
 
     Raises:
-        BadInput: there is none.
+        BadInput: there is none, or one of another version, or whose names or key cannot be read.
     """
     try:
-        return x509.load_pem_x509_certificate(pem)
-    except ValueError:
+        certificate = x509.load_pem_x509_certificate(pem)
+        _ = certificate.subject, certificate.issuer, certificate.public_key()  # read when they are asked for
+        return certificate  # noqa: TRY300
+    except (ValueError, TypeError, x509.InvalidVersion, UnsupportedAlgorithm):
         raise BadInput("not a certificate in PEM") from None
 
 
@@ -229,6 +231,6 @@ def _usage(**wanted: bool) -> x509.KeyUsage:
 def _signed(certificate: x509.Certificate, authority: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):  # another name, another kind of key, another key
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):  # another name, kind of key, key
         return False
     return True

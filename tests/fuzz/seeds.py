@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 from PIL import Image
 
+from coordinator.authority.certificates import authority_certificate
 from coordinator.authority.keys import certificate_request, new_key
 from coordinator.link.embedded import packets
 from protos.command import Command
@@ -53,6 +54,7 @@ def seeds() -> dict[str, bytes]:
         ),
         "time_statement": time_statement(THEN, bytes(16)),
         "csr": certificate_request(new_key()),
+        "certificate": authority_certificate(new_key(), THEN),
         "egress": EVENT,
         "packed": packed(b"[" + EVENT + b"]"),
         "release": encode(Release("inspection", 2, digest_of(b"2"), THEN, LATER)),

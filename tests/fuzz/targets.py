@@ -16,6 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coordinator.audit.chain import parse_head
+from coordinator.authority.certificates import described, proves, read_certificate
 from coordinator.authority.csr import requested_key
 from coordinator.cli.deployment_file import read_deployment_file
 from coordinator.errors import NearfieldError as CoordinatorError
@@ -123,6 +124,14 @@ def _acked(data: bytes) -> object:
     return accept_acked(seal(ACKED, data, KEY), TRUSTED, StreamId(ID))
 
 
+def _certificate(data: bytes) -> None:
+    """What whoever renews sends: it is read, named and asked for a proof."""
+    certificate = read_certificate(data)
+    certificate.subject.rfc4514_string()
+    proves(certificate, b"no proof", b"challenge")
+    described(certificate)
+
+
 def _desired(data: bytes) -> object:
     return opened(seal(DESIRED, data, KEY), TRUSTED)
 
@@ -144,6 +153,7 @@ TARGETS: dict[str, Target] = {
     "command": Target(lambda data: accept(seal(COMMAND, data, KEY), TRUSTED, NodeId(ID), {}, THEN)),
     "time_statement": Target(lambda data: read_time_statement(data, bytes(16))),
     "csr": Target(requested_key),
+    "certificate": Target(_certificate),
     "egress": Target(lambda data: check(Leaving.LIVE, data)),
     "packed": Target(unpacked),
     "release": Target(read_release),
