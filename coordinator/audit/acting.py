@@ -21,6 +21,13 @@ acting: ContextVar[Pending | None] = ContextVar("acting", default=None)
 call see the same object."""
 
 
+def repeated() -> None:
+    """Say that the act under way was done before, and stands in the log: it is not recorded again."""
+    pending = acting.get()
+    if pending is not None:
+        pending.recorded = True
+
+
 def about(subject: str, **detail: object) -> None:
     """Say what the act under way turned out to be about: what its caller could not know."""
     pending = acting.get()

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from cryptography import x509
 
-from coordinator.audit.acting import about
+from coordinator.audit.acting import about, repeated
 from coordinator.authority.certificates import CLIENT, Authority, Certificate, described, proves, read_certificate
 from coordinator.authority.csr import requested_key
 from coordinator.authority.keys import PublicKey, key_digest
@@ -29,6 +29,9 @@ from protos.join_token import SECRET_BYTES, secret_digest
 from protos.principal import Role, principal_of
 from protos.reported import Facts
 from protos.topics import Topics
+
+FRESH = timedelta(minutes=1)
+"""A certificate younger than this is not renewed: whoever asks in a loop gets it again, and no entry in the log."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +144,19 @@ class EnrollmentService:
             )
         with self._store.write() as tx:
             _check_admitted(tx, node)
-            comes_back = self._has_ended(tx.certificates.get(node))
+            known = tx.certificates.get(node)
+            if known is not None and self._is_fresh(known, key):
+                repeated()
+                return Identity(node, known.pem, tx.nodes.get(node))
+            comes_back = known is not None and known.not_after <= self._now()
             certificate = self._certified(tx, node, key)
             about(node, serial=certificate.serial)
             return Identity(node, certificate.pem, tx.nodes.get(node), comes_back=comes_back)
 
-    def _has_ended(self, known: IssuedCertificate | None) -> bool:
-        return known is not None and known.not_after <= self._now()
+    def _is_fresh(self, known: IssuedCertificate, key: PublicKey) -> bool:
+        """Whether a key has just got this certificate, and of today's authority."""
+        is_young = timedelta(0) <= self._now() - known.issued_at < FRESH
+        return is_young and known.key_digest == key_digest(key) and self._authority.issued(read_certificate(known.pem))
 
     def _joined(
         self, tx: Transaction, token: JoinTokenRecord, application: Application, key: PublicKey
@@ -224,6 +233,7 @@ def _same_again(tx: Transaction, token: JoinTokenRecord | None) -> Identity:
     _check_admitted(tx, token.node)
     issued = tx.certificates.get(token.node)
     assert issued is not None  # its key was compared
+    repeated()
     return Identity(token.node, issued.pem, tx.nodes.get(token.node), token.replaces)
 
 

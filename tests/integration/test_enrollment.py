@@ -245,6 +245,30 @@ async def test_a_node_that_proves_its_key_gets_another_certificate(coordinator: 
     assert (await registered(coordinator, renewed_node)).node_id == node.id
 
 
+@pytest.mark.parametrize("fresh_s", [60, 0])
+async def test_renewing_or_enrolling_in_a_loop_fills_neither_the_log_nor_the_authoritys_day(
+    fresh_s: int, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coordinator.fleet.enrollment.FRESH", timedelta(seconds=fresh_s))
+    token, key = await join_token(coordinator), new_key()
+    node = await use(coordinator, token, "cam-3", key)
+    assert recorded(coordinator, "node.enroll") == 1
+    certificates = {(await renewed(coordinator, node, key)).certificate for _ in range(5)}
+    assert (await use(coordinator, token, "cam-3", key)).id == node.id
+    assert recorded(coordinator, "node.enroll") == 1
+    if fresh_s:
+        assert certificates == {node.reply.certificate}
+        assert recorded(coordinator, "node.renew") == 0
+    else:  # the control arm
+        assert len(certificates) == 5
+        assert recorded(coordinator, "node.renew") == 5
+
+
+def recorded(coordinator: Coordinator, action: str) -> int:
+    """How often an act stands in the audit log."""
+    return sum(row.action == action for row in rows(coordinator, "audit"))
+
+
 async def test_a_renewal_without_the_key_is_refused(coordinator: Coordinator) -> None:
     node, key = await enrolled(coordinator), new_key()
     stolen = EnrolledNode(node.id, new_key(), node.reply)
