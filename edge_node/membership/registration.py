@@ -110,6 +110,7 @@ class Registration:
         self._on_registered = on_registered
         self._dial = dial
         self._again = asyncio.Event()
+        self._looks = False
         self._not_before = 0.0
 
     def again(self) -> None:
@@ -117,10 +118,10 @@ class Registration:
         self._again.set()
 
     def look_again(self) -> None:
-        """Register again: the coordinator may have a new trust root. Now and then, however often it is asked."""
-        if time.monotonic() >= self._not_before:
-            self._not_before = time.monotonic() + LOOK_AGAIN_S
-            self._again.set()
+        """Register again: the coordinator may have a new trust root. Now and then, however often it is asked, and
+        until it has answered.
+        """
+        self._looks = True
 
     async def run(self, facts_json: str) -> None:
         """Register, and again while there is no connection: the broker may have moved. Until cancelled."""
@@ -141,10 +142,12 @@ class Registration:
         before = self._identity()
         if before is None:
             return
+        looks, self._looks = self._looks, False
         try:
             identity = await self._joined(before, facts_json)
             await self._on_registered(identity)
         except (NearfieldError, OSError) as error:
+            self._looks = self._looks or looks
             self._say(f"not registered: {error} (running what this node has)", logging.WARNING)
         else:
             self._say(f"registered with the coordinator at {identity.coordinator} as {identity.node}", logging.INFO)
@@ -164,9 +167,16 @@ class Registration:
         """Wait until the connection has been gone for longer than a broker takes to start again."""
         patience_s = PATIENCE_S * (0.5 + random.random() / 2)  # noqa: S311 (jitter)
         gone_s = 0.0
-        while gone_s < patience_s and not self._again.is_set():
+        while gone_s < patience_s and not self._again.is_set() and not self._looks_now():
             await asyncio.sleep(LOOK_S)
             gone_s = 0.0 if self._connected() else gone_s + LOOK_S
+
+    def _looks_now(self) -> bool:
+        """Whether the coordinator is to be asked for a new trust root, and was not just now."""
+        if not self._looks or time.monotonic() < self._not_before:
+            return False
+        self._not_before = time.monotonic() + LOOK_AGAIN_S
+        return True
 
     def _say(self, state: str, level: int) -> None:
         if state != self.state:

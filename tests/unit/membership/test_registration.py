@@ -75,3 +75,35 @@ async def test_an_answer_that_cannot_be_kept_is_asked_for_again(world: World, fa
     await world.asks(5)
     assert world.registration.state.startswith("registered")
     task.cancel()
+
+
+async def test_news_of_a_root_right_after_another_are_not_forgotten(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registration, "LOOK_AGAIN_S", 0.3)
+    task = asyncio.create_task(world.registration.run("{}"))
+    await world.asks(1)
+    world.registration.look_again()
+    await world.asks(2)
+    world.registration.look_again()
+    await asyncio.sleep(0.15)
+    assert world.asked == 2  # not at once: whoever sends rubbish makes no node ask without end
+    await world.asks(3)
+    await asyncio.sleep(0.4)
+    assert world.asked == 3
+    task.cancel()
+
+
+async def test_news_of_a_root_count_until_the_coordinator_has_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker is another process: it may be there while the coordinator is not."""
+    monkeypatch.setattr(registration, "LOOK_AGAIN_S", 0.05)
+    task = asyncio.create_task(world.registration.run("{}"))
+    await world.asks(1)
+    world.failure = Unreachable("nobody there")
+    world.registration.look_again()
+    await world.asks(4)
+    world.failure = None
+    await world.asks(5)
+    task.cancel()
