@@ -49,7 +49,7 @@ def test_a_pushed_model_runs_on_a_node_and_its_results_reach_subscribers_and_the
 
 def test_a_deleted_node_leaves_no_retained_message(tmp_path: Path, data: Path) -> None:
     with fleet(tmp_path) as world:
-        world.coordinate()
+        world.coordinate(under=WATCHED)
         node = world.node(f"shelf={data / 'images' / 'parrot.jpg'}")
         until(lambda: "online" in world.run("edgectl", "node", "list"), "the node to be online")
         until(lambda: any("/reported" in topic for topic in world.retained()), "the retained report")
