@@ -1,13 +1,14 @@
 """Puts what callers do into the audit log: one table of what counts as an act, one interceptor.
 
-The entry commits in the transaction of the act itself (`coordinator.audit.acting`). What fails or is refused, and what
-changes nothing, is recorded when the call ends; of calls that only read, refusals alone. A caller that is refused again
-and again is recorded once a minute, so that nobody fills the log from outside.
+The entry commits in the transaction of the act itself (`coordinator.audit.acting`), that of a command before it is
+sent. What fails or is refused, and what changes nothing, is recorded when the call ends; of calls that only read and of
+streams, refusals alone. A caller that is refused again and again is recorded once a minute, so that nobody fills the
+log from outside.
 """
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from operator import attrgetter
@@ -17,7 +18,7 @@ import grpc
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 
-from coordinator.api.errors import Context, Handler, code_of
+from coordinator.api.errors import Context, Handler, code_of, rewrapped
 from coordinator.audit.acting import Pending, acting
 from coordinator.audit.chain import Act
 from coordinator.audit.log import AuditLog
@@ -123,13 +124,12 @@ class AuditedCalls(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler | None:
         """The method's handler, wrapped. Streams move content by digest: what is done with it is a call of its own."""
-        handler = await continuation(handler_call_details)
-        if handler is None or handler.request_streaming or handler.response_streaming:
-            return handler
-        coders = (handler.request_deserializer, handler.response_serializer)
-        return grpc.unary_unary_rpc_method_handler(
-            self._audited(handler.unary_unary, handler_call_details.method), *coders
-        )
+        handler, method = await continuation(handler_call_details), handler_call_details.method
+        if handler is None:
+            return None
+        sends = handler.stream_unary if handler.request_streaming else None
+        reply = self._audited(handler.unary_unary, method) if sends is None else self._sent(sends, method)
+        return rewrapped(handler, reply, self._streamed(handler.unary_stream, method))
 
     def _audited(self, behaviour: Any, method: str) -> Any:
         async def reply(request: Any, context: Context) -> Any:
@@ -145,6 +145,32 @@ class AuditedCalls(grpc.aio.ServerInterceptor):
             return answer
 
         return reply
+
+    def _sent(self, behaviour: Any, method: str) -> Any:
+        async def reply(requests: Any, context: Context) -> Any:
+            try:
+                return await behaviour(requests, context)
+            except Exception as error:
+                await self._failed(self._stream(method, context), error, counts=False)
+                raise
+
+        return reply
+
+    def _streamed(self, behaviour: Any, method: str) -> Any:
+        async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
+            try:
+                async for message in behaviour(request, context):
+                    yield message
+            except Exception as error:
+                await self._failed(self._stream(method, context), error, counts=False)
+                raise
+
+        return stream
+
+    def _stream(self, method: str, context: Context) -> Pending:
+        """A stream as the log has it: its name alone, for its messages are content."""
+        name = method.removeprefix(SERVICE).replace("Service/", ".").lower()
+        return Pending(Act(self._actor(context), name, "", {}), self._now())
 
     async def _failed(self, pending: Pending, error: Exception, *, counts: bool) -> None:
         """Record it before the caller hears of it."""

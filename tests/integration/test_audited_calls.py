@@ -1,7 +1,8 @@
 """What callers do over gRPC stands in the audit log, also what fails or is refused; what they only read does not."""
 
+import contextlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from coordinator.db.engine import open_engine, sqlite_url
 from coordinator.errors import NotFound, Refused
 from protos.fleet.v1 import (
     access_pb2,
+    artifact_pb2,
+    artifact_pb2_grpc,
     deployment_pb2,
     enrollment_pb2,
     model_pb2,
@@ -77,17 +80,25 @@ def world(tmp_path: Path) -> Iterator[World]:
     store.close()
 
 
-@pytest.fixture
-async def nodes(world: World) -> AsyncIterator[node_pb2_grpc.NodeServiceStub]:
-    """A stub of the served service."""
+@contextlib.asynccontextmanager
+async def served(world: World, add: Callable[[grpc.aio.Server], None]) -> AsyncIterator[grpc.aio.Channel]:
+    """A channel to a server whose calls are audited."""
     audited = AuditedCalls(world.log, lambda _context: "operator:bob", lambda: world.now)
     server = grpc.aio.server(interceptors=(ErrorsToStatus(), audited))
-    node_pb2_grpc.add_NodeServiceServicer_to_server(Nodes(world), server)  # type: ignore[no-untyped-call]
+    add(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
-        yield node_pb2_grpc.NodeServiceStub(channel)  # type: ignore[no-untyped-call]
+        yield channel
     await server.stop(None)
+
+
+@pytest.fixture
+async def nodes(world: World) -> AsyncIterator[node_pb2_grpc.NodeServiceStub]:
+    """A stub of the served service."""
+    add = node_pb2_grpc.add_NodeServiceServicer_to_server
+    async with served(world, lambda server: add(Nodes(world), server)) as channel:  # type: ignore[no-untyped-call]
+        yield node_pb2_grpc.NodeServiceStub(channel)  # type: ignore[no-untyped-call]
 
 
 async def test_an_act_is_recorded_once_with_who_did_it_and_what_was_asked(
@@ -123,6 +134,51 @@ async def test_refusals_of_one_caller_are_recorded_once_a_minute(
         world.now = BEGUN + timedelta(seconds=seconds)
         with pytest.raises(grpc.aio.AioRpcError):
             await nodes.GetNode(node_pb2.GetNodeRequest(node="secret"))
+    assert len(world.entries()) == 2
+
+
+async def push(channel: grpc.aio.Channel) -> object:
+    requests = [artifact_pb2.PushBlobRequest()]
+    return await artifact_pb2_grpc.ArtifactServiceStub(channel).PushBlob(iter(requests))  # type: ignore[no-untyped-call]
+
+
+async def fetch(channel: grpc.aio.Channel) -> object:
+    stub = artifact_pb2_grpc.ArtifactServiceStub(channel)  # type: ignore[no-untyped-call]
+    return [one async for one in stub.FetchBlob(artifact_pb2.FetchBlobRequest())]
+
+
+@pytest.mark.parametrize(("call", "action"), [(push, "artifact.pushblob"), (fetch, "artifact.fetchblob")])
+async def test_a_stream_that_is_refused_is_recorded_once_a_minute_and_one_that_is_served_is_not(
+    call: Callable[[grpc.aio.Channel], Awaitable[object]], action: str, world: World
+) -> None:
+    refuse = True
+
+    class Artifacts(artifact_pb2_grpc.ArtifactServiceServicer):
+        async def PushBlob(  # noqa: N802
+            self, requests: object, context: Context
+        ) -> artifact_pb2.BlobStat:
+            if refuse:
+                raise Refused("viewers may not")
+            return artifact_pb2.BlobStat()
+
+        async def FetchBlob(  # noqa: N802
+            self, request: artifact_pb2.FetchBlobRequest, context: Context
+        ) -> AsyncIterator[artifact_pb2.Chunk]:
+            if refuse:
+                raise Refused("viewers may not")
+            yield artifact_pb2.Chunk()
+
+    add = artifact_pb2_grpc.add_ArtifactServiceServicer_to_server
+    async with served(world, lambda server: add(Artifacts(), server)) as channel:  # type: ignore[no-untyped-call]
+        for seconds in (0, 1, 61):
+            world.now = BEGUN + timedelta(seconds=seconds)
+            with pytest.raises(grpc.aio.AioRpcError) as error:
+                await call(channel)
+            assert error.value.code() is grpc.StatusCode.PERMISSION_DENIED
+        assert world.outcomes() == [(action, "", "viewers may not")] * 2
+        assert world.entries()[0].actor == "operator:bob"
+        refuse = False
+        await call(channel)  # the control arm
     assert len(world.entries()) == 2
 
 
