@@ -43,8 +43,11 @@ format: setup  ## format and fix what can be fixed by itself
 bench: setup  ## the benchmarks, as a table and as JSON (build/bench.json)
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
 
-fuzz: setup  ## fuzz every parser with coverage, a minute each: TARGETS="envelope csr" SECONDS=60
+$(VENV)/.fuzz-ready: requirements/fuzz.txt | setup
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/fuzz.txt
+	@touch $@
+
+fuzz: setup $(VENV)/.fuzz-ready  ## fuzz every parser with coverage, a minute each: TARGETS="envelope csr" SECONDS=60
 	@for target in $(or $(TARGETS),$$($(BIN)/python -m tests.fuzz --list)); do \
 		$(BIN)/python -m tests.fuzz $$target -max_total_time=$(or $(SECONDS),60) -max_len=4096 || exit 1; done
 
@@ -64,8 +67,8 @@ $(VENV)/audit/.ready: requirements/audit.txt
 sbom: $(VENV)/audit/.ready  ## the parts lists (CycloneDX) of what is shipped: build/sbom/
 	@mkdir -p build/sbom
 	@for name in node coordinator; do \
-	  $(VENV)/audit/bin/cyclonedx-py requirements requirements/$$name.txt --pyproject pyproject.toml --mc-type application \
-	    --output-reproducible --spec-version 1.6 -o build/sbom/nearfield-$$name.cdx.json || exit 1; \
+	  PYTHONWARNINGS=ignore $(VENV)/audit/bin/cyclonedx-py requirements requirements/$$name.txt \
+	    --pyproject pyproject.toml --mc-type application --output-reproducible --spec-version 1.6 -o build/sbom/nearfield-$$name.cdx.json || exit 1; \
 	  echo build/sbom/nearfield-$$name.cdx.json; \
 	done
 
