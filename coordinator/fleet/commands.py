@@ -91,10 +91,13 @@ class Commands:
             waiting.get_loop().call_soon_threadsafe(_settle, waiting, reply)
 
     def _online(self, reference: str) -> Node:
-        with self._store.read() as tx:
+        """The node; from then on the act stands in the audit log, whatever becomes of it."""
+        with self._store.write() as tx:  # nothing but the log's entry
             node = find_node(reference, tx.nodes.all())
-        if node.connection.presence is not Presence.ONLINE:
-            raise Conflict(f"node {node.full_name} is {node.connection.presence}: commands reach nodes that are online")
+            if node.connection.presence is not Presence.ONLINE:
+                raise Conflict(
+                    f"node {node.full_name} is {node.connection.presence}: commands reach nodes that are online"
+                )
         return node
 
     def _command(self, node: NodeId, verb: str, arguments: Mapping[str, str]) -> Command:
