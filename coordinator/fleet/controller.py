@@ -46,8 +46,8 @@ class Publisher(Protocol):
     def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
         """Hand a message over; False where that is not possible now. Never blocks."""
 
-    def sweep(self, topic_filter: str, spared: Collection[str]) -> bool:
-        """Begin to clear what is retained on all topics that match, but those; False where that is not possible now."""
+    def sweep(self, topic_filter: str, spared: Callable[[], Collection[str]]) -> bool:
+        """Begin to clear what is retained on all topics that match, but those in use by then; False where not possible now."""
 
 
 class Controller:
@@ -183,14 +183,13 @@ class Controller:
 
     async def _clear_topics(self) -> None:
         pending = await asyncio.to_thread(self._comparison.pending_topics)
-        spared = await asyncio.to_thread(self._comparison.in_use) if any(map(is_filter, pending)) else frozenset()
-        cleared = [topic for topic in pending if self._cleared(topic, spared)]
+        cleared = [topic for topic in pending if self._cleared(topic)]
         self._uncleared = len(cleared) < len(pending)
         if cleared:
             await asyncio.to_thread(self._comparison.cleared, cleared)
 
-    def _cleared(self, topic: str, spared: Collection[str]) -> bool:
-        return self._publisher.sweep(topic, spared) if is_filter(topic) else self._retain(topic, b"")
+    def _cleared(self, topic: str) -> bool:
+        return self._publisher.sweep(topic, self._comparison.in_use) if is_filter(topic) else self._retain(topic, b"")
 
     def _retain(self, topic: str, payload: bytes) -> bool:
         return self._publisher.publish(topic, payload, qos=1, retain=True)

@@ -19,7 +19,7 @@ import secrets
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,7 @@ from coordinator.config import CoordinatorConfig
 from coordinator.errors import BadInput
 from coordinator.link.listening import dialled
 from coordinator.link.reconnect import DEFAULT_BACKOFF, Backoff, reconnect_delay
+from coordinator.link.sweep import Spared, Sweep
 from coordinator.link.tls import TlsFiles, client_context, reload
 from protos.broker_url import Broker, parse_broker_url
 from protos.errors import ContractError
@@ -113,19 +114,18 @@ class BrokerClient:
             return False
         return self._client.publish(topic, payload, qos, retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
-    def sweep(self, topic_filter: str, spared: Collection[str]) -> bool:
-        """Begin to clear what is retained on all topics that match, but those; False when not connected. Thread-safe.
+    def sweep(self, topic_filter: str, spared: Spared) -> bool:
+        """Begin to clear what is retained on all topics that match, but those in use by then; False when not connected.
 
         The broker hands over what it retains with every subscription: with a second one, some seconds later, what
-        somebody wrote whom the rules let in until then.
+        somebody wrote whom the rules let in until then. Thread-safe.
         """
         client, loop = self._client, self._loop
         if client is None or loop is None or not client.is_connected():
             return False
 
-        def clear(topic: str, payload: bytes, retained: bool) -> None:
-            if retained and payload and topic not in spared:
-                client.publish(topic, b"", 1, True)
+        def clear(topic: str) -> None:
+            client.publish(topic, b"", 1, True)
 
         def again() -> None:
             client.subscribe(topic_filter, 1)
@@ -137,7 +137,7 @@ class BrokerClient:
             client.unsubscribe(topic_filter)
 
         self._swept.add(topic_filter)
-        client.message_callback_add(topic_filter, _guarded(clear))
+        client.message_callback_add(topic_filter, _guarded(Sweep(clear, spared, loop).on_message))
         client.subscribe(topic_filter, 1)
         loop.call_soon_threadsafe(loop.call_later, SWEEP_S / 2, again)
         return True

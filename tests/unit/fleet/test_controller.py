@@ -49,12 +49,12 @@ class RetainingBroker:
             self.retained = {topic: kept for topic, kept in self.retained.items() if kept}
         return self.reachable
 
-    def sweep(self, topic_filter: str, spared: Collection[str]) -> bool:
+    def sweep(self, topic_filter: str, spared: Callable[[], Collection[str]]) -> bool:
         """Forget what is retained below, as the broker's client has it forgotten."""
         if self.reachable:
-            below = topic_filter.removesuffix("#")
+            below, in_use = topic_filter.removesuffix("#"), spared()
             self.retained = {
-                topic: kept for topic, kept in self.retained.items() if topic in spared or not topic.startswith(below)
+                topic: kept for topic, kept in self.retained.items() if topic in in_use or not topic.startswith(below)
             }
         return self.reachable
 
