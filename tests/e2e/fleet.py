@@ -28,10 +28,11 @@ INSPECTION = Path(__file__).parents[2] / "deploy" / "demo" / "inspection"
 def until(condition: Callable[[], Any], what: str, patience_s: float = PATIENCE_S) -> Any:
     """The first truthy answer of the condition; a failure that says what was waited for, where it does not come."""
     deadline = time.monotonic() + patience_s
-    while time.monotonic() < deadline:
+    while (asked := time.monotonic()) < deadline:
         if answer := condition():
             return answer
-        time.sleep(0.1)
+        took = time.monotonic() - asked
+        time.sleep(max(0.1, took))  # whoever is asked over and over by a command leaves half a core to the others
     raise AssertionError(f"waited {patience_s:.0f} s in vain for {what}")
 
 

@@ -163,7 +163,6 @@ def test_the_detector_finds_the_frames_of_a_node_without_a_gate(site: Site) -> N
 
 
 def test_the_node_tells_how_much_stayed(site: Site) -> None:
-    """With live results over the uplink, where they are plain JSON for everyone."""
     site.world.run("edgectl", "model", "push", str(INSPECTION))
     site.begin(CLIP, "inspection@1", "edge-node")
     show = ("edgectl", "node", "show", "cam-3", "--json")
@@ -172,8 +171,6 @@ def test_the_node_tells_how_much_stayed(site: Site) -> None:
         traffic: dict[str, Any] | None = json.loads(site.world.run(*show))["traffic"]
         return traffic if traffic and traffic["bytes_in"] else None
 
-    packets, seconds = steady(site)
-    print(f"\nwith live results over the uplink: {kbit_s(packets, seconds, upwards=True):.2f} kbit/s up")
     shown = until(told, "metrics")
     assert shown["by_kind"]["durable"] > 0
     status = site.world.status()["bytes"]
