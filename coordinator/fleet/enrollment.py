@@ -192,8 +192,8 @@ class EnrollmentService:
     def _proven(self, held: x509.Certificate, renewal: Renewal) -> tuple[NodeId, datetime]:
         """Whose certificate it is and when it ends, after the caller has shown that it holds its key.
 
-        One of a former authority proves nothing by its signature: then the key must be the one that this coordinator
-        has certified for the node, whose end is known here.
+        One of a former authority proves nothing by its signature, also while that is trusted still: its key may have
+        been stolen. Then the node's key must be the one that this coordinator has certified, whose end is known here.
         """
         name = held.subject.rfc4514_string().removeprefix("CN=")
         try:
@@ -204,7 +204,7 @@ class EnrollmentService:
             raise Refused("only nodes renew their certificates: edgectl credential create makes others")
         if not proves(held, renewal.signature, renewal.challenge + renewal.csr):
             raise Refused("the signature does not prove the certificate's key")
-        if self._authority.is_issuer_of(held):
+        if self._authority.issued(held):
             return NodeId(principal.name), held.not_valid_after_utc
         return NodeId(principal.name), self._certified_until(principal.name, held)
 

@@ -9,7 +9,8 @@ import pytest
 from edge_node.errors import Refused, Unreachable
 from edge_node.link.coordinator import Registration
 from edge_node.membership.clock import Clock
-from edge_node.membership.identity import AUTHORITIES, Identity, IdentityFile, has_moved, pinned
+from edge_node.membership.identity import AUTHORITIES, Identity, IdentityFile, authorities_of, has_moved, pinned
+from edge_node.membership.newer_roots import newer_roots, under
 from edge_node.store.bundles import Bundles
 from edge_node.store.papers import PapersFolder
 from edge_node.store.release import Papers, Wanted
@@ -20,6 +21,7 @@ from edge_node.supervisor.releases import Releases
 from protos.desired import Desired, DesiredDeployment
 from protos.digest import Digest, digest_of
 from protos.envelope import DESIRED, public_bytes, seal
+from protos.errors import ContractError
 from protos.identity import NodeId
 from protos.oci import BundleFile, write_manifest
 from tests.unit.protos.signed import (
@@ -96,6 +98,28 @@ def test_what_was_adopted_under_a_former_root_goes_on_after_a_restart(tmp_path: 
 def test_a_stolen_coordinator_changes_neither_root_nor_keys(answer: Registration, complaint: str) -> None:
     with pytest.raises(Refused, match=complaint):
         pinned(at_first_contact(), answer, "127.0.0.1:7070")
+
+
+def test_roots_that_anybody_hands_out_count_by_their_signatures_alone() -> None:
+    """A node that trusts nobody who answers: its coordinator has another authority by now."""
+    identity = at_first_contact()
+    second = sealed_root(root(2, coordinators=signers(NEW_KEY), authorities=(PEM,)))
+    taken = under(identity, (FIRST, second))
+    assert taken is not None
+    assert (taken.trusted, authorities_of(taken.roots, ())) == ({public_bytes(NEW_KEY)}, PEM.encode())
+    assert under(taken, (FIRST, second)) is None
+    for forged in (
+        sealed_root(root(2, coordinators=signers(MALLORY)), MALLORY),
+        sealed_root(root(2, (MALLORY,), coordinators=signers(MALLORY)), MALLORY),
+        sealed_root(root(2, coordinators=signers(MALLORY)), COORDINATOR),
+        b"rubbish",
+    ):
+        with pytest.raises(ContractError):
+            under(identity, (FIRST, forged))
+
+
+async def test_a_node_that_has_no_root_takes_none_from_a_stranger() -> None:
+    assert await newer_roots(msgspec.structs.replace(at_first_contact(), roots=())) is None
 
 
 def test_a_node_from_before_roots_takes_the_first_that_names_its_key() -> None:
