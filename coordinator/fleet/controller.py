@@ -47,7 +47,7 @@ class Publisher(Protocol):
         """Hand a message over; False where that is not possible now. Never blocks."""
 
     def sweep(self, topic_filter: str, spared: Callable[[], Collection[str]]) -> bool:
-        """Begin to clear what is retained on all topics that match, but those in use by then; False where not possible now."""
+        """Begin to clear what is retained on all topics that match, but those in use by then; False as above."""
 
 
 class Controller:
