@@ -4,17 +4,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from coordinator.authority.certificates import authority_certificate
 from coordinator.authority.files import make_identity, read_authority
+from coordinator.authority.keys import new_key
 from coordinator.config import CoordinatorConfig
+from coordinator.db.control import ControlStore
+from coordinator.db.engine import open_engine, sqlite_url
 from coordinator.errors import Refused
 from coordinator.folder import Folder, make_folder, read_signing_key
+from coordinator.registry.roots import TrustRoots
 from coordinator.rotation import authority, signing_key
 from coordinator.rotation.proposal import root_in_force
 from coordinator.trust.first_root import make_first_root, publisher_file, read_first_root
 from coordinator.trust.signing_keys import read_key
-from protos.envelope import TRUST_ROOT, cosigned, public_bytes
-from protos.trust import TrustRoot, follow
+from protos.envelope import TRUST_ROOT, cosigned, public_bytes, seal
+from protos.trust import Signer, TrustRoot, encode_root, follow
 
 NOW = datetime.now(UTC)
 
@@ -117,3 +123,25 @@ def test_an_authority_changes_in_three_steps_each_of_which_may_be_repeated(rotat
     assert read_authority(folder).fingerprint == new.fingerprint
     assert len(read_authority(folder).trusted) == 1
     assert authority.retire(folder, only, (), NOW)[0].startswith("done")
+
+
+def test_a_root_that_would_cut_nodes_off_is_not_put_in_force(tmp_path: Path, rotating: Rotating) -> None:
+    """A root without the key, or without the authority, of the coordinator that runs now; with both it is taken."""
+    store = ControlStore(open_engine(sqlite_url(tmp_path / "control.db")))
+    store.prepare()
+    publisher, other = read_key(publisher_file(rotating.folder)), Signer("other", b"k" * 32)
+    present = read_authority(rotating.folder).pem.decode()
+    own = public_bytes(read_signing_key(rotating.folder))
+    roots = TrustRoots(store, read_first_root(rotating.folder), own, lambda: None, present)
+    roots.prepare()
+    stranger = authority_certificate(new_key(), NOW).decode()
+    next_one = structs.replace(rotating.root, version=2)
+    for root, missing in (
+        (structs.replace(next_one, coordinators=(other,)), "the key"),
+        (structs.replace(next_one, authorities=(stranger,)), "the authority"),
+    ):
+        with pytest.raises(Refused, match=f"does not name {missing}"):
+            roots.push(seal(TRUST_ROOT, encode_root(root), publisher))
+    both = structs.replace(next_one, authorities=(present, stranger), coordinators=(*next_one.coordinators, other))
+    assert roots.push(seal(TRUST_ROOT, encode_root(both), publisher)).root == both
+    store.close()
