@@ -195,6 +195,8 @@ class BrokerClient:
         if client.disconnect() == MQTTErrorCode.MQTT_ERR_SUCCESS and not self._over.wait(FAREWELL_S):
             _cut(client)
         client.loop_stop()
+        # paho closes its inner sockets when it goes: at once, if nothing of ours points back to it
+        self._client = client.on_connect = client.on_disconnect = client.on_connect_fail = None
 
     def _warn(self, state: str) -> None:
         """Once, however often it is tried again: without a broker no node hears of anything."""

@@ -24,7 +24,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_node.link.gate import Gate
-from edge_node.link.session import refusal
+from edge_node.link.session import powerless, refusal
 from edge_node.link.tls import alert_of
 from edge_node.link.window import Window
 from protos.broker_url import Broker
@@ -120,6 +120,7 @@ class Connection:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         client.connect(self._broker.host, self._broker.port, keepalive=KEEPALIVE_S)
         self._client = client  # before its thread runs: the listener publishes as soon as the broker has accepted
         client.loop_start()
@@ -142,6 +143,8 @@ class Connection:
         if not self._over.wait(FAREWELL_S):
             _cut(client)
         client.loop_stop()
+        # paho closes its inner sockets when it goes: at once, if nothing of ours points back to it
+        self._client = client.on_connect = client.on_disconnect = client.on_message = client.on_subscribe = None
 
     def _hand_over(self, client: Client, message: Message) -> bool:
         if not self._gate.may_leave(message.topic, message.payload):
@@ -174,6 +177,15 @@ class Connection:
             client.subscribe(list(self._opening.subscriptions))
         self._accepted = True
         self._post(self._listener.on_open)
+
+    def _on_subscribe(
+        self, client: Client, _data: Any, _mid: int, codes: list[ReasonCode], _properties: Properties | None
+    ) -> None:
+        """Mosquitto lets in everyone with a certificate, and then grants a revoked node nothing."""
+        if any(code.is_failure for code in codes):
+            self._refused, self._accepted = True, False
+            self._post(self._listener.on_lost, powerless(self._broker.safe_url), True)
+            client.disconnect()
 
     def _on_disconnect(
         self, _client: Client, _data: Any, _flags: DisconnectFlags, code: ReasonCode, _properties: Properties | None

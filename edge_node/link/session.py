@@ -73,3 +73,8 @@ def refusal(url: str, reason: str) -> str:
     """One line for a CONNACK that says no; `reason` is the name of its code."""
     advice = ADVICE.get(reason, "see the broker's log")
     return f"the broker at {url} refuses the connection: {reason.lower()}: {advice}"
+
+
+def powerless(url: str) -> str:
+    """One line for people, where the broker grants none of a node's own topics."""
+    return f"the broker at {url} grants this node nothing: it was revoked, or the broker has not heard of it yet"

@@ -170,6 +170,21 @@ async def test_a_revoked_node_goes_on_running_and_says_so(tmp_path: Path) -> Non
             assert agent.outbox.depth == 5
 
 
+@pytest.mark.parametrize("kind", ["embedded", pytest.param("mosquitto", marks=pytest.mark.needs("mosquitto"))])
+async def test_a_node_that_is_revoked_while_it_is_connected_says_so(tmp_path: Path, kind: str) -> None:
+    folder = tmp_path / "node"
+    async with running_coordinator(tmp_path / "coord", own_broker=kind) as coordinator:
+        await enrolled(coordinator, folder)
+        async with running(folder) as agent:
+            offer(agent, 5)
+            await delivered(agent, 5)
+            assert await edgectl(coordinator, "node", "revoke", "cam-3") == 0
+            await until(lambda: not agent.status().link.connected, "the end of the session")
+            await until(lambda: "was revoked" in agent.status().link.coordinator, "the refusal")
+            offer(agent, 5)
+            assert agent.outbox.freed == 5
+
+
 @pytest.mark.parametrize("off_s", [-50 * YEAR_S, 20 * YEAR_S])
 async def test_a_device_whose_clock_is_wrong_comes_back_and_knows_the_time(tmp_path: Path, off_s: float) -> None:
     folder = tmp_path / "node"
