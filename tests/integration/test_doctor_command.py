@@ -49,7 +49,9 @@ def test_a_device_with_engines_is_described_and_the_exit_code_is_0() -> None:
 
 def test_the_document_has_the_documented_keys() -> None:
     report = json.loads(doctor("--json").stdout)
-    assert {"engines", "missing", "cores", "memory_mb", "clock_synced", "sandbox", "state_dir", "devices"} <= set(report)
+    assert {"engines", "missing", "cores", "memory_mb", "clock_synced", "sandbox", "state_dir", "devices"} <= set(
+        report
+    )
     assert {trial["engine"] for trial in report["engines"]} == {"litert", "onnxruntime"}
     assert all(trial["accelerators"] == ["cpu"] for trial in report["engines"])
 

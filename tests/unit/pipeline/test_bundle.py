@@ -76,7 +76,10 @@ def test_nothing_at_all_is_refused(tmp_path: Path) -> None:
 
 def test_labels_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
-    for name, said in (("binary.txt", "is not a text in UTF-8 with a label per line"), ("gone.txt", "No such file or directory")):
+    for name, said in (
+        ("binary.txt", "is not a text in UTF-8 with a label per line"),
+        ("gone.txt", "No such file or directory"),
+    ):
         with pytest.raises(BadInput, match=said):
             read_labels(tmp_path / name)
 
