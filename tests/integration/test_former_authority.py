@@ -10,8 +10,8 @@ from coordinator.authority.certificates import CLIENT, authority_certificate
 from coordinator.authority.files import read_authority
 from coordinator.authority.keys import key_pem, new_key
 from coordinator.folder import Folder
-from tests.coordinators import running_coordinator
-from tests.integration.test_enrollment import EnrolledNode, enrolled, refused, registered, renewed
+from tests.coordinators import EnrolledNode, enrolled, registered, running_coordinator
+from tests.integration.test_enrollment import refused, renewed
 
 
 def gone(folder: Folder) -> None:

@@ -106,7 +106,7 @@ def test_roots_that_anybody_hands_out_count_by_their_signatures_alone() -> None:
     second = sealed_root(root(2, coordinators=signers(NEW_KEY), authorities=(PEM,)))
     taken = under(identity, (FIRST, second))
     assert taken is not None
-    assert (taken.trusted, authorities_of(taken.roots, ())) == ({public_bytes(NEW_KEY)}, PEM.encode())
+    assert (taken.trusted, authorities_of(taken.roots, ())) == (frozenset({public_bytes(NEW_KEY)}), PEM.encode())
     assert under(taken, (FIRST, second)) is None
     for forged in (
         sealed_root(root(2, coordinators=signers(MALLORY)), MALLORY),
