@@ -1,7 +1,9 @@
 """Fixtures for all tests: the test data, and programs that may not be installed."""
 
+import logging
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,20 @@ settings.load_profile("quick")  # another one: --hypothesis-profile thorough
 ROOT = Path(__file__).parent.parent
 
 pytest_plugins = ["tests.postgres"]
+
+
+@pytest.fixture(autouse=True)
+def _log_handlers() -> Iterator[None]:
+    """A command that configures its log in this process leaves no handler on a stream that ends with the test."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = [handler for handler in root.handlers if handler in before or _is_pytests(handler)]
+    root.setLevel(level)
+
+
+def _is_pytests(handler: logging.Handler) -> bool:
+    return type(handler).__module__.startswith("_pytest")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

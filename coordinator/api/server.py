@@ -1,9 +1,13 @@
 """The gRPC servers: bind, serve, stop. There is no listener without TLS.
 
 Two of them: the API, which takes calls from holders of a certificate only, and enrollment, where a token or a proof
-of key stands for one. Both show the certificate that is current when somebody connects: it changes without a restart.
+of key stands for one. When the coordinator's certificate was renewed they bind again by themselves, and calls under way
+get a moment to end. (gRPC could ask for the certificate at every handshake, `dynamic_ssl_server_credentials`: with a
+hundred handshakes at once that crashed the process in one run of four, with grpcio 1.85.)
 """
 
+import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +25,8 @@ MAX_MESSAGE = 4 * 1024 * 1024
 MAX_CALLS = 1000
 """Under way at the same time, of all callers."""
 STOP_GRACE_S = 2.0
+LOOK_EVERY_S = 30.0
+"""Between looks at the certificate."""
 OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE),
     ("grpc.so_reuseport", 0),  # a second coordinator on the same port must fail, not share it
@@ -31,6 +37,8 @@ OPTIONS = (
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.http2.max_ping_strikes", 2),
 )
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,8 @@ class ApiServer:
         self._certificate = certificate
         self._interceptors = interceptors
         self._server: grpc.aio.Server | None = None
+        self._shown = (b"", b"", b"")
+        self._following: asyncio.Task[None] | None = None
         self._health = Health()
 
     @property
@@ -98,6 +108,12 @@ class ApiServer:
         Raises:
             BadInput: the port is in use.
         """
+        await self._bind()
+        self._following = asyncio.create_task(self._follow_certificate(), name=f"certificate of {self.address}")
+
+    async def _bind(self) -> None:
+        """Serve with the certificate of now."""
+        self._shown = self._certificate()
         server = grpc.aio.server(
             interceptors=(ErrorsToStatus(), *self._interceptors), options=OPTIONS, maximum_concurrent_rpcs=MAX_CALLS
         )
@@ -112,22 +128,37 @@ class ApiServer:
         self._server = server
         await self._health.set("", health_pb2.HealthCheckResponse.SERVING)
 
+    async def _follow_certificate(self) -> None:
+        """Bind again when there is another certificate, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            try:
+                if self._server is None:
+                    await self._bind()
+                elif self._certificate() != self._shown:
+                    old, self._server = self._server, None
+                    await old.stop(STOP_GRACE_S)
+                    await self._bind()
+            except (BadInput, OSError) as error:
+                log.warning("%s: trying again", error)
+
     async def stop(self) -> None:
         """Take no more calls, give those under way a moment, end."""
+        if self._following is not None:
+            self._following.cancel()
+            await asyncio.wait([self._following])
         if self._server is not None:
             await self._health.enter_graceful_shutdown()
             await self._server.stop(STOP_GRACE_S)
             self._server = None
 
     def _credentials(self) -> grpc.ServerCredentials:
-        return grpc.dynamic_ssl_server_credentials(
-            self._shown(), self._shown, require_client_authentication=self._listener.with_certificates
+        key, chain, authorities = self._shown
+        return grpc.ssl_server_credentials(
+            [(key, chain)],
+            authorities if self._listener.with_certificates else None,
+            require_client_auth=self._listener.with_certificates,
         )
-
-    def _shown(self) -> grpc.ServerCertificateConfiguration:
-        """Asked for every connection."""
-        key, chain, authorities = self._certificate()
-        return grpc.ssl_server_certificate_configuration([(key, chain)], authorities)
 
     def _register(self, server: grpc.aio.Server) -> None:
         for add_to_server, servicer in self._services:
