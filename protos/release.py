@@ -12,6 +12,7 @@ from protos.envelope import DOWNGRADE, RELEASE, open_sealed, unverified
 from protos.errors import ContractError
 from protos.identity import checked_name
 from protos.moments import Moment
+from protos.reading import read_json
 from protos.trust import TrustRoot
 
 MAX_ENVELOPE = 16 * 1024
@@ -77,10 +78,7 @@ def read_release(payload: bytes) -> Release:
     Raises:
         ContractError: they say none.
     """
-    try:
-        release = msgspec.json.decode(payload, type=Release)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ContractError(f"not a release: {error}") from None
+    release = read_json(payload, Release, "not a release")
     _check("release", release.model, release.version, release.digest)
     return release
 
@@ -91,10 +89,7 @@ def read_downgrade(payload: bytes) -> Downgrade:
     Raises:
         ContractError: they say none.
     """
-    try:
-        permit = msgspec.json.decode(payload, type=Downgrade)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ContractError(f"not a downgrade permit: {error}") from None
+    permit = read_json(payload, Downgrade, "not a downgrade permit")
     _check("downgrade permit", permit.model, permit.version, permit.digest)
     if permit.below <= permit.version:
         raise ContractError(f"downgrade permit: version {permit.version} is not below {permit.below}")

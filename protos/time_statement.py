@@ -14,6 +14,7 @@ import msgspec
 from protos.envelope import TIME
 from protos.errors import ContractError
 from protos.moments import Moment
+from protos.reading import read_json
 
 NONCE_BYTES = 16
 __all__ = ["NONCE_BYTES", "TIME", "TimeStatement", "read_time_statement", "time_statement"]
@@ -37,10 +38,7 @@ def read_time_statement(payload: bytes, nonce: bytes) -> TimeStatement:
     Raises:
         ContractError: it is none, or repeats another nonce.
     """
-    try:
-        statement = msgspec.json.decode(payload, type=TimeStatement)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ContractError(f"not a time statement: {error}") from None
+    statement = read_json(payload, TimeStatement, "not a time statement")
     if statement.nonce != base64.b64encode(nonce).decode():
         raise ContractError("a time statement that answers another question: it repeats another nonce")
     return statement

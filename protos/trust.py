@@ -20,6 +20,7 @@ from protos.envelope import TRUST_ROOT, open_sealed, unverified
 from protos.errors import ContractError
 from protos.identity import checked_name
 from protos.moments import Moment
+from protos.reading import read_json
 
 KEY_BYTES = 32
 MAX_ROOT = 64 * 1024
@@ -73,11 +74,7 @@ def read_root(payload: bytes) -> TrustRoot:
     Raises:
         ContractError: they say none, or one that nobody could use.
     """
-    try:
-        root = msgspec.json.decode(payload, type=TrustRoot)
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ContractError(f"not a trust root: {error}") from None
-    return checked_root(root)
+    return checked_root(read_json(payload, TrustRoot, "not a trust root"))
 
 
 def checked_root(root: TrustRoot) -> TrustRoot:

@@ -1,10 +1,9 @@
 """Decides whether an acknowledgement may free results: signed by the coordinator, and of this stream."""
 
-import msgspec
-
 from protos.envelope import ACKED, open_sealed
 from protos.errors import ContractError
 from protos.identity import StreamId
+from protos.reading import read_json
 from protos.reported import Acked
 
 
@@ -29,11 +28,7 @@ def acknowledgement(envelope: bytes, trusted: frozenset[bytes]) -> Acked:
     Raises:
         ContractError: not an acknowledgement, or not signed by a trusted key.
     """
-    payload = open_sealed(envelope, ACKED, trusted)
-    try:
-        acked = msgspec.json.decode(payload, type=Acked)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ContractError(f"not an acknowledgement: {error}") from None
+    acked = read_json(open_sealed(envelope, ACKED, trusted), Acked, "not an acknowledgement")
     if acked.through < 0:
         raise ContractError(f"an acknowledgement through {acked.through}: numbers begin at 1")
     return acked

@@ -9,8 +9,7 @@ expired or not. Acknowledgements: `edge_node.outbox.acked`; which versions may b
 
 from dataclasses import dataclass
 from datetime import datetime
-
-import msgspec
+from typing import TypeVar
 
 from edge_node.errors import Refused
 from protos import envelope
@@ -18,6 +17,9 @@ from protos.desired import Desired, state_digest
 from protos.digest import Digest
 from protos.errors import ContractError
 from protos.identity import NodeId
+from protos.reading import read_json
+
+T = TypeVar("T")
 
 
 class Stale(Refused):
@@ -69,14 +71,24 @@ def opened(sealed: bytes, trusted: frozenset[bytes]) -> Adopted:
     Raises:
         Refused: no trusted signature, or not a desired document.
     """
-    try:
-        payload = envelope.open_sealed(sealed, envelope.DESIRED, trusted)
-        desired = msgspec.json.decode(payload, type=Desired)
-    except ContractError as error:
-        raise Refused(f"desired document: {error}") from None
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Refused(f"desired document: signed, but not readable: {error}: update this agent") from None
+    payload, desired = believed(sealed, envelope.DESIRED, Desired, trusted, "desired document")
     return Adopted(sealed, state_digest(payload), desired)
+
+
+def believed(sealed: bytes, payload_type: str, kind: type[T], trusted: frozenset[bytes], what: str) -> tuple[bytes, T]:
+    """What a coordinator says in an envelope: the payload, and what it reads as.
+
+    Raises:
+        Refused: no trusted signature, or not readable; begins with `what`.
+    """
+    try:
+        payload = envelope.open_sealed(sealed, payload_type, trusted)
+    except ContractError as error:
+        raise Refused(f"{what}: {error}") from None
+    try:
+        return payload, read_json(payload, kind, "signed, but not readable")
+    except ContractError as error:
+        raise Refused(f"{what}: {error}: update this agent") from None
 
 
 def pipeline_names(adopted: Adopted | None) -> frozenset[str]:

@@ -9,12 +9,10 @@ The rules: signed by the coordinator that this node trusts, for this node, not e
 from collections.abc import Mapping
 from datetime import datetime
 
-import msgspec
-
 from edge_node.errors import Refused
+from edge_node.store.trust import believed
 from protos.command import LONGEST_LIFETIME, Command
-from protos.envelope import COMMAND, open_sealed
-from protos.errors import ContractError
+from protos.envelope import COMMAND
 from protos.identity import NodeId, is_id
 
 MAX_SEEN = 1000
@@ -63,9 +61,4 @@ def _fresh(seen: Seen, now: datetime) -> dict[str, datetime]:
 
 
 def _opened(sealed: bytes, trusted: frozenset[bytes]) -> Command:
-    try:
-        return msgspec.json.decode(open_sealed(sealed, COMMAND, trusted), type=Command)
-    except ContractError as error:
-        raise Refused(f"command: {error}") from None
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise Refused(f"command: signed, but not readable: {error}: update this agent") from None
+    return believed(sealed, COMMAND, Command, trusted, "command")[1]
