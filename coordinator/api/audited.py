@@ -83,10 +83,14 @@ ACTS: dict[str, tuple[str, Subject]] = {
 """Method → the act, and what it is done to."""
 
 
-def act_of(method: str, request: Message, actor: str) -> Act:
-    """What a call is, as the log has it; a call that only reads goes by its method's name."""
+def act_of(method: str, request: Message | None, actor: str) -> Act:
+    """What a call is, as the log has it; a call that only reads goes by its method's name. `request` is None for a
+    stream: its messages are content.
+    """
     name = method.removeprefix(SERVICE)
     action, subject = ACTS.get(name, (name.replace("Service/", ".").lower(), _nothing))
+    if request is None:
+        return Act(actor, action, "", {})
     detail = MessageToDict(request, preserving_proto_field_name=True)
     shown = {key: value for key, value in detail.items() if key not in OMITTED}
     return Act(actor, action, subject(request)[:MAX_SUBJECT], shown)
@@ -127,31 +131,39 @@ class AuditedCalls(grpc.aio.ServerInterceptor):
         handler, method = await continuation(handler_call_details), handler_call_details.method
         if handler is None:
             return None
-        sends = handler.stream_unary if handler.request_streaming else None
-        reply = self._audited(handler.unary_unary, method) if sends is None else self._sent(sends, method)
+        reply = (
+            self._read(handler.stream_unary, method)
+            if handler.request_streaming
+            else self._audited(handler.unary_unary, method)
+        )
         return rewrapped(handler, reply, self._streamed(handler.unary_stream, method))
 
     def _audited(self, behaviour: Any, method: str) -> Any:
+        read = self._read(behaviour, method)
+
         async def reply(request: Any, context: Context) -> Any:
-            pending = Pending(act_of(method, request, self._actor(context)), self._now())
-            counts = is_act(method, request)
+            if not is_act(method, request):
+                return await read(request, context)
+            pending = self._pending(method, request, context)
             try:
-                answer = await _acting(pending if counts else None, behaviour, request, context)
+                answer = await _acting(pending, behaviour, request, context)
             except Exception as error:
-                await self._failed(pending, error, counts=counts)
+                await self._failed(pending, error, counts=True)
                 raise
-            if counts and not pending.recorded:
+            if not pending.recorded:
                 await asyncio.to_thread(self._log.record, pending.act)
             return answer
 
         return reply
 
-    def _sent(self, behaviour: Any, method: str) -> Any:
-        async def reply(requests: Any, context: Context) -> Any:
+    def _read(self, behaviour: Any, method: str) -> Any:
+        """What changes nothing by itself: told only where it is refused, and looked at only then."""
+
+        async def reply(request: Any, context: Context) -> Any:
             try:
-                return await behaviour(requests, context)
+                return await behaviour(request, context)
             except Exception as error:
-                await self._failed(self._stream(method, context), error, counts=False)
+                await self._failed(self._pending(method, request, context), error, counts=False)
                 raise
 
         return reply
@@ -162,15 +174,14 @@ class AuditedCalls(grpc.aio.ServerInterceptor):
                 async for message in behaviour(request, context):
                     yield message
             except Exception as error:
-                await self._failed(self._stream(method, context), error, counts=False)
+                await self._failed(self._pending(method, None, context), error, counts=False)
                 raise
 
         return stream
 
-    def _stream(self, method: str, context: Context) -> Pending:
-        """A stream as the log has it: its name alone, for its messages are content."""
-        name = method.removeprefix(SERVICE).replace("Service/", ".").lower()
-        return Pending(Act(self._actor(context), name, "", {}), self._now())
+    def _pending(self, method: str, request: Any, context: Context) -> Pending:
+        one = request if isinstance(request, Message) else None
+        return Pending(act_of(method, one, self._actor(context)), self._now())
 
     async def _failed(self, pending: Pending, error: Exception, *, counts: bool) -> None:
         """Record it before the caller hears of it."""
@@ -194,7 +205,7 @@ class AuditedCalls(grpc.aio.ServerInterceptor):
         return True
 
 
-async def _acting(pending: Pending | None, behaviour: Any, request: Any, context: Context) -> Any:
+async def _acting(pending: Pending, behaviour: Any, request: Any, context: Context) -> Any:
     before = acting.set(pending)
     try:
         return await behaviour(request, context)
