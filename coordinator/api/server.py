@@ -136,8 +136,8 @@ class ApiServer:
                 if self._server is None:
                     await self._bind()
                 elif self._certificate() != self._shown:
-                    old, self._server = self._server, None
-                    await old.stop(STOP_GRACE_S)
+                    await self._server.stop(STOP_GRACE_S)
+                    self._server = None
                     await self._bind()
             except (BadInput, OSError) as error:
                 log.warning("%s: trying again", error)
