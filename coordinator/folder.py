@@ -8,7 +8,6 @@ All of it is its owner's alone (`private_files`): the databases hold what nodes 
 """
 
 import base64
-import binascii
 import fcntl
 import json
 import os
@@ -133,9 +132,30 @@ def read_signing_key(folder: Folder, file: Path | None = None) -> Ed25519Private
     """
     file = file or folder.signing_key
     try:
-        return Ed25519PrivateKey.from_private_bytes(base64.b64decode(read_secret(file, folder).strip(), validate=True))
-    except (binascii.Error, ValueError):
+        return signing_key(read_secret(file, folder))
+    except ValueError:
         raise BadInput(f"{file} is not a signing key: restore it from your backup") from None
+
+
+def signing_key(text: bytes) -> Ed25519PrivateKey:
+    """The private key that the content of a key file says: its 32 bytes in base64.
+
+    Raises:
+        ValueError: it says none.
+    """
+    return Ed25519PrivateKey.from_private_bytes(base64.b64decode(text.strip(), validate=True))
+
+
+def owner_only(file: Path) -> bytes:
+    """The content of a file that only its owner may read.
+
+    Raises:
+        Refused: others may read it.
+        OSError: it cannot be read.
+    """
+    if file.stat().st_mode & 0o077:
+        raise Refused(f"{file} may be read by others: chmod 600 {file}")
+    return file.read_bytes()
 
 
 def read_secret(file: Path, folder: Folder) -> bytes:
@@ -146,9 +166,7 @@ def read_secret(file: Path, folder: Folder) -> bytes:
         Refused: others may read it.
     """
     try:
-        if file.stat().st_mode & 0o077:
-            raise Refused(f"{file} may be read by others: chmod 600 {file}")
-        return file.read_bytes()
+        return owner_only(file)
     except FileNotFoundError:
         raise BadInput(f"{file} is missing: run edge-coordinator init --dir {folder.root}") from None
     except OSError as error:

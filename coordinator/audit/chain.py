@@ -69,9 +69,13 @@ def chained(head: Head, act: Act, at: datetime) -> Entry:
     detail = json.dumps({**act.detail, "outcome": act.outcome}, ensure_ascii=False, sort_keys=True)
     if len(detail) > MAX_DETAIL:
         detail = json.dumps({"outcome": act.outcome[:MAX_DETAIL], "cut": len(detail)}, ensure_ascii=False)
-    moment = at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    entry = Entry(head.seq + 1, moment, act.actor, act.action, act.subject, detail, head.hash)
+    entry = Entry(head.seq + 1, moment_text(at), act.actor, act.action, act.subject, detail, head.hash)
     return replace(entry, hash=hash_of(entry))
+
+
+def moment_text(at: datetime) -> str:
+    """A time as entries hash it: RFC 3339 in UTC, microseconds."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def hash_of(entry: Entry) -> str:

@@ -1,10 +1,10 @@
 """Rows of the audit log."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import sqlalchemy as sa
 
-from coordinator.audit.chain import Act, Entry, Head, chained
+from coordinator.audit.chain import Act, Entry, Head, chained, moment_text
 from coordinator.db.tables import audit
 
 
@@ -36,5 +36,4 @@ class AuditRows:
 
 
 def _entry(row: sa.Row[tuple[object, ...]]) -> Entry:
-    moment = row.at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    return Entry(row.seq, moment, row.actor, row.action, row.subject, row.detail, row.previous, row.hash)
+    return Entry(row.seq, moment_text(row.at), row.actor, row.action, row.subject, row.detail, row.previous, row.hash)

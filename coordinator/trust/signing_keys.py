@@ -5,13 +5,12 @@ Who may sign what is the trust root's business (`protos.trust`); certificates ar
 """
 
 import base64
-import binascii
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coordinator.errors import BadInput, Refused
-from coordinator.folder import write_new
+from coordinator.folder import owner_only, signing_key, write_new
 from protos.envelope import public_bytes
 from protos.errors import ContractError
 from protos.identity import checked_name
@@ -53,12 +52,10 @@ def read_key(file: Path) -> Ed25519PrivateKey:
         Refused: others may read it.
     """
     try:
-        if file.stat().st_mode & 0o077:
-            raise Refused(f"{file} may be read by others: chmod 600 {file}")
-        return Ed25519PrivateKey.from_private_bytes(base64.b64decode(file.read_bytes().strip(), validate=True))
+        return signing_key(owner_only(file))
     except OSError as error:
         raise BadInput(f"{file}: {error.strerror}: give the file that holds a publisher's private key") from None
-    except (binascii.Error, ValueError):
+    except ValueError:
         raise BadInput(f"{file} is not a signing key: edgectl key create makes one") from None
 
 

@@ -133,8 +133,7 @@ class Upkeep:
         identity = self._identity()
         if identity is None:
             return IdentityReport(trouble=self.state)
-        begins, ends = self._times
-        due = renewal_at(begins, ends, jitter_of(identity.node, begins))
+        ends, due = self._times[1], self._due_at(identity.node)
         return IdentityReport(
             _day(ends), _day(due), ends < self._clock.now(), self.state, newest_number(identity.roots)
         )
@@ -142,8 +141,11 @@ class Upkeep:
     def _is_due(self, node: NodeId) -> bool:
         if self._replaced_from is not None and time.monotonic() >= self._replaced_from:
             return True
+        return self._clock.now() >= self._due_at(node)
+
+    def _due_at(self, node: NodeId) -> float:
         begins, ends = self._times
-        return self._clock.now() >= renewal_at(begins, ends, jitter_of(node, begins))
+        return renewal_at(begins, ends, jitter_of(node, begins))
 
     async def _try(self, facts_json: str) -> None:
         """Do what is due; what fails is tried again later."""
