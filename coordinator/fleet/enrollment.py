@@ -19,6 +19,7 @@ from coordinator.fleet.challenge import check_challenge
 from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.naming import check_free
 from coordinator.fleet.nodes import Registration, check_registration
+from coordinator.fleet.quota import Quota
 from coordinator.fleet.records import IssuedCertificate, JoinTokenRecord, Node, Revocation
 from coordinator.fleet.removal import remove_node
 from coordinator.fleet.store import Store, Transaction
@@ -32,6 +33,10 @@ from protos.topics import Topics
 
 FRESH = timedelta(minutes=1)
 """A certificate younger than this is not renewed: whoever asks in a loop gets it again, and no entry in the log."""
+RENEWALS_AN_HOUR = 12
+"""of one node: who renews with another key each time fills neither the log nor the authority's day"""
+MOST_NODES = 1_000_000
+"""that renew in one hour: only who has proved a node's key counts"""
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,7 @@ class EnrollmentService:
         self._now = now
         self._random = random
         self._on_changed = on_changed
+        self._renewals = Quota(RENEWALS_AN_HOUR, MOST_NODES)
 
     def enroll(self, application: Application) -> Identity:
         """Use up a token.
@@ -131,7 +137,7 @@ class EnrollmentService:
 
         Raises:
             BadInput: a certificate or the request for one is none.
-            Refused: the proof does not hold, it comes too late, or the node was revoked.
+            Refused: the proof does not hold, it comes too late or too often, or the node was revoked.
         """
         check_challenge(renewal.challenge, self._secret, self._now())
         key = requested_key(renewal.csr)
@@ -148,6 +154,7 @@ class EnrollmentService:
             if known is not None and self._is_fresh(known, key):
                 repeated()
                 return Identity(node, known.pem, tx.nodes.get(node))
+            self._check_not_too_often(node)
             comes_back = known is not None and known.not_after <= self._now()
             certificate = self._certified(tx, node, key)
             about(node, serial=certificate.serial)
@@ -157,6 +164,12 @@ class EnrollmentService:
         """Whether a key has just got this certificate, and of today's authority."""
         is_young = timedelta(0) <= self._now() - known.issued_at < FRESH
         return is_young and known.key_digest == key_digest(key) and self._authority.issued(read_certificate(known.pem))
+
+    def _check_not_too_often(self, node: NodeId) -> None:
+        if not self._renewals.take(node, self._now()):
+            raise Refused(
+                f"node {node} renewed its certificate {RENEWALS_AN_HOUR} times within an hour: try again later"
+            )
 
     def _joined(
         self, tx: Transaction, token: JoinTokenRecord, application: Application, key: PublicKey

@@ -18,6 +18,7 @@ from coordinator.app import Coordinator
 from coordinator.authority.certificates import described, read_certificate
 from coordinator.authority.keys import PrivateKey, certificate_request, key_digest, new_key
 from coordinator.db.engine import open_engine, sqlite_url
+from coordinator.fleet.enrollment import RENEWALS_AN_HOUR
 from protos.envelope import TIME, open_sealed
 from protos.fleet.v1.enrollment_pb2 import (
     Authority,
@@ -261,6 +262,25 @@ async def test_renewing_or_enrolling_in_a_loop_fills_neither_the_log_nor_the_aut
     else:  # the control arm
         assert len(certificates) == 5
         assert recorded(coordinator, "node.renew") == 5
+
+
+@pytest.mark.parametrize("is_bounded", [True, False], ids=["bounded", "the control arm"])
+async def test_a_node_that_renews_with_another_key_each_time_is_refused_after_a_dozen_within_the_hour(
+    is_bounded: bool, coordinator: Coordinator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not is_bounded:
+        monkeypatch.setattr("coordinator.fleet.quota.Quota.take", lambda *_: True)
+    greedy, other = await enrolled(coordinator), await enrolled(coordinator, "cam-4")
+    for _ in range(RENEWALS_AN_HOUR):
+        await renewed(coordinator, greedy, new_key())
+    if is_bounded:
+        code, said = await refused(renewed(coordinator, greedy, new_key()))
+        assert (code, "12 times within an hour: try again later" in said) == (StatusCode.PERMISSION_DENIED, True)
+        await refused(renewed(coordinator, greedy, new_key()))
+    else:
+        await renewed(coordinator, greedy, new_key())
+    assert recorded(coordinator, "node.renew") == RENEWALS_AN_HOUR + 1  # the refusal: once a minute
+    assert (await renewed(coordinator, other, new_key())).node_id == other.id
 
 
 def recorded(coordinator: Coordinator, action: str) -> int:
