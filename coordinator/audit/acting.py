@@ -4,7 +4,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coordinator.audit.chain import Act
+from coordinator.audit.chain import DONE, Act
+
+SENT = "sent"
+"""The outcome of what was asked of somebody else, who has not answered yet."""
 
 
 @dataclass
@@ -26,6 +29,20 @@ def repeated() -> None:
     pending = acting.get()
     if pending is not None:
         pending.recorded = True
+
+
+def sent() -> None:
+    """Say that the act under way only begins with the next transaction: that one's entry says so."""
+    pending = acting.get()
+    if pending is not None:
+        pending.act = replace(pending.act, outcome=SENT)
+
+
+def answered() -> None:
+    """Say that what was sent is done: an entry of its own, when the call ends."""
+    pending = acting.get()
+    if pending is not None:
+        pending.act, pending.recorded = replace(pending.act, outcome=DONE), False
 
 
 def about(subject: str, **detail: object) -> None:

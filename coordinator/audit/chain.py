@@ -18,19 +18,20 @@ from coordinator.errors import WrongUsage
 NOTHING = "0" * 64
 MAX_DETAIL = 4096
 """Characters of an entry's detail."""
+DONE = "done"
 
 _HEAD = re.compile(r"(\d{1,18}):([0-9a-f]{64})")
 
 
 @dataclass(frozen=True)
 class Act:
-    """What somebody did, or tried: `action` is `noun.verb`, `outcome` is done, or why not."""
+    """What somebody did, or tried: `action` is `noun.verb`, `outcome` is done, sent (to a node), or why not."""
 
     actor: str
     action: str
     subject: str
     detail: Mapping[str, object]
-    outcome: str = "done"
+    outcome: str = DONE
 
 
 @dataclass(frozen=True)

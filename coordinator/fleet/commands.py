@@ -11,6 +11,7 @@ from datetime import datetime
 
 import msgspec
 
+from coordinator.audit.acting import answered, sent
 from coordinator.errors import BadInput, Conflict, NearfieldError, Unreachable
 from coordinator.fleet.controller import Publisher
 from coordinator.fleet.naming import find_node
@@ -73,6 +74,7 @@ class Commands:
         reply = await self._replied(self._command(node.id, verb, arguments), node, patience_s)
         if not reply.ok:
             raise NearfieldError(f"node {node.full_name}: {' '.join(reply.lines)}")
+        answered()
         return node.id, reply.lines
 
     def on_message(self, topic: str, payload: bytes, retained: bool) -> None:
@@ -91,7 +93,8 @@ class Commands:
             waiting.get_loop().call_soon_threadsafe(_settle, waiting, reply)
 
     def _online(self, reference: str) -> Node:
-        """The node; from then on the act stands in the audit log, whatever becomes of it."""
+        """The node; from then on the act stands in the audit log as sent, whatever becomes of it."""
+        sent()
         with self._store.write() as tx:  # nothing but the log's entry
             node = find_node(reference, tx.nodes.all())
             if node.connection.presence is not Presence.ONLINE:

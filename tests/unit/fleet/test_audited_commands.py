@@ -1,7 +1,9 @@
-"""A command stands in the audit log before it is sent, whatever becomes of it."""
+"""A command stands in the audit log as sent before it is sent, whatever becomes of it; its end is another entry."""
 
+import json
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from coordinator.audit.acting import Pending, acting
@@ -10,7 +12,8 @@ from coordinator.db.control import ControlStore
 from coordinator.errors import Conflict, Unreachable
 from coordinator.fleet.commands import Commands
 from coordinator.fleet.presence import Connection, Presence
-from protos.topics import Topics
+from protos.command import Command, Reply
+from protos.topics import Kind, Topics
 from tests.unit.fleet.examples import NOW, a_node
 
 
@@ -33,8 +36,27 @@ class Broker:
 
 
 def entries(store: ControlStore) -> int:
+    return len(outcomes(store))
+
+
+def outcomes(store: ControlStore) -> list[str]:
     with store.read() as tx:
-        return len(tx.audit.after(0, 10))
+        return [json.loads(entry.detail)["outcome"] for entry in tx.audit.after(0, 10)]
+
+
+class Answering(Broker):
+    """Sends, and the node answers at once."""
+
+    def __init__(self, store: ControlStore) -> None:
+        super().__init__(store)
+        self.commands: Commands
+
+    def publish(self, topic: str, payload: bytes, *, qos: int, retain: bool) -> bool:
+        super().publish(topic, payload, qos=qos, retain=retain)
+        command = msgspec.json.decode(payload, type=Command)
+        reply = msgspec.json.encode(Reply(command.node, command.nonce, True, ("a line",)))
+        self.commands.on_message(Topics().of_node(command.node, Kind.REPLIES, command.nonce), reply, False)
+        return True
 
 
 @pytest.mark.parametrize(("presence", "error", "expected"), [("online", Unreachable, 1), ("offline", Conflict, 0)])
@@ -50,4 +72,16 @@ async def test_a_command_stands_in_the_log_before_it_is_sent_and_one_that_is_not
     with pytest.raises(error):
         await commands.run("cam-3", "logs", {})
     assert broker.entries_at_sending == [1] * expected
-    assert entries(store) == expected
+    assert outcomes(store) == ["sent"] * expected
+
+
+async def test_a_command_that_was_answered_is_done_when_its_call_ends(store: ControlStore) -> None:
+    with store.write() as tx:
+        tx.nodes.put(replace(a_node(), connection=Connection(Presence.ONLINE)))
+    broker = Answering(store)
+    broker.commands = Commands(store, broker, bytes, Topics(), lambda: NOW, bytes)
+    pending = Pending(Act("operator:bob", "node.command", "cam-3", {}), NOW)
+    acting.set(pending)
+    assert (await broker.commands.run("cam-3", "logs", {}))[1] == ("a line",)
+    assert outcomes(store) == ["sent"]
+    assert (pending.recorded, pending.act.outcome) == (False, "done")  # what AuditedCalls records at the end
