@@ -7,7 +7,7 @@ from datetime import datetime
 
 from coordinator.errors import Unreachable
 from coordinator.fleet.records import Node
-from coordinator.fleet.store import Store
+from coordinator.fleet.store import Store, Transaction
 from protos.identity import NodeId
 
 REMEMBERED_S = 5.0
@@ -47,6 +47,12 @@ class AdmittedNodes:
             except Unreachable:
                 return False
         return self._answers[node]
+
+
+def admitted_nodes(tx: Transaction) -> tuple[Node, ...]:
+    """All nodes that are not revoked, by site and name: deployments concern no others."""
+    revoked = {revocation.principal for revocation in tx.revoked.all()}
+    return tuple(node for node in tx.nodes.all() if node.id not in revoked)
 
 
 @dataclass(frozen=True)

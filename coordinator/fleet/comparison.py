@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from datetime import datetime
 
+from coordinator.fleet.admitted import admitted_nodes
 from coordinator.fleet.desired import decode
 from coordinator.fleet.documents import changes, issue
 from coordinator.fleet.presence import Presence
@@ -24,7 +25,7 @@ class Comparison:
     def outdated(self) -> tuple[NodeId, ...]:
         """Bring all documents up to date; the nodes that do not hold theirs and have not refused it."""
         with self._store.write() as tx:
-            nodes = tx.nodes.all()
+            nodes = admitted_nodes(tx)
             issue(tx, changes(tx, nodes, tx.deployments.all(), self._now()), self._topics)
             issued = tx.documents.all()
         return tuple(node.id for node in nodes if not _holds(node, issued.get(node.id)) and not _refused(node))

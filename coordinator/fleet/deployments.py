@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from coordinator.errors import Conflict, NotFound
+from coordinator.fleet.admitted import admitted_nodes
 from coordinator.fleet.desired import compile_node, selected
 from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.explain import diff_of, warnings_for
@@ -81,7 +82,7 @@ class DeploymentService:
         check_egress(spec, manifest)
         issued: tuple[NodeId, ...] = ()
         with self._store.read() if dry_run else self._store.write() as tx:
-            before, nodes = tx.deployments.get(spec.name), tx.nodes.all()
+            before, nodes = tx.deployments.get(spec.name), admitted_nodes(tx)
             wanted = self._wanted(tx, spec, before)
             matched = selected(wanted, nodes)
             deployments = _with(tx.deployments.all(), wanted)
@@ -102,7 +103,7 @@ class DeploymentService:
     def list(self) -> tuple[DeploymentDetails, ...]:
         """All deployments, by name."""
         with self._store.read() as tx:
-            deployments, nodes = tx.deployments.all(), tx.nodes.all()
+            deployments, nodes = tx.deployments.all(), admitted_nodes(tx)
         details = (_details(applied, deployments, nodes) for applied in deployments)
         return tuple(sorted(details, key=lambda detail: detail.applied.spec.name))
 
@@ -127,7 +128,7 @@ class DeploymentService:
             if tx.deployments.get(name) is None:
                 raise _absent(name)
             tx.deployments.remove(name)
-            changed = changes(tx, tx.nodes.all(), tx.deployments.all(), self._now())
+            changed = changes(tx, admitted_nodes(tx), tx.deployments.all(), self._now())
             issued = issue(tx, changed, self._topics)
         self._on_changed(issued)
         return tuple(change.node.full_name for change in changed)

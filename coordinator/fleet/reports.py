@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from coordinator.audit.chain import Act
+from coordinator.fleet.admitted import admitted_nodes
 from coordinator.fleet.desired import was_not_issued_here
 from coordinator.fleet.documents import changes, issue
 from coordinator.fleet.egress_policy import policy_changes
@@ -76,7 +77,7 @@ class ReportService:
                 tx.raise_epoch(hello.epoch + 1)
                 said = {"held": f"{hello.epoch}.{hello.revision}", "epoch": hello.epoch + 1}
                 tx.audit.append(Act(node, "fleet.epoch", known.full_name, said), self._now())
-                outdated = issue(tx, changes(tx, tx.nodes.all(), tx.deployments.all(), self._now()), self._topics)
+                outdated = issue(tx, changes(tx, admitted_nodes(tx), tx.deployments.all(), self._now()), self._topics)
             else:
                 outdated = _out_of_date(tx, node, held)
             return Due(outdated, _changed(known, connected))

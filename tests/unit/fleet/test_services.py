@@ -12,8 +12,11 @@ from coordinator.api.convert import node_to_wire
 from coordinator.db.control import ControlStore
 from coordinator.errors import BadInput, Conflict, NotFound, Refused
 from coordinator.fleet.admitted import AdmittedNodes
+from coordinator.fleet.census import roots_held, take_census
+from coordinator.fleet.comparison import Comparison
 from coordinator.fleet.deployments import DeploymentService, Outcome
 from coordinator.fleet.nodes import NodeService, Registration
+from coordinator.fleet.records import Revocation
 from coordinator.fleet.reports import ReportService
 from protos.deployment import Deployment, Pipeline
 from protos.identity import NodeId
@@ -121,6 +124,23 @@ def test_results_of_a_deleted_or_revoked_node_are_not_taken_and_all_others_are(f
     fleet.nodes.delete("cam-3")
     now[0] = 60.0
     assert not admits(node)
+
+
+@pytest.mark.parametrize("is_revoked", [False, True], ids=["the control arm", "revoked"])
+def test_a_revoked_node_is_concerned_by_no_deployment_and_counts_nowhere(is_revoked: bool, fleet: Fleet) -> None:
+    gone, stays = fleet.register("cam-3"), fleet.register("cam-4")
+    fleet.deployments.apply(SPEC, dry_run=False)
+    if is_revoked:
+        with fleet.store.write() as tx:
+            tx.revoked.add(Revocation(gone, NOW, "admin:alice", "stolen"))
+    there = ("store-12/cam-4",) if is_revoked else ("store-12/cam-3", "store-12/cam-4")
+    changed = fleet.deployments.apply(msgspec.structs.replace(SPEC, strategy="stop_first"), dry_run=False)
+    assert (changed.nodes, changed.matched) == (there, there)
+    assert tuple(one.node.full_name for one in fleet.deployments.show("shelf").nodes) == there
+    assert (take_census(fleet.store).nodes, roots_held(fleet.store)) == (len(there), {0: len(there)})
+    outdated = Comparison(fleet.store, TOPICS, lambda: NOW).outdated()
+    assert outdated == ((stays,) if is_revoked else (gone, stays))
+    assert fleet.deployments.delete("shelf") == there
 
 
 @pytest.mark.parametrize(
