@@ -1,0 +1,1 @@
+"""The composition root of `edge-node serve`: models from files, a worker, the serving process; no coordinator."""

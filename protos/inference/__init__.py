@@ -1,0 +1,1 @@
+"""The Open Inference Protocol v2: generated messages, and the names of its datatypes."""
