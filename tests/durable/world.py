@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from protos.envelope import public_bytes
 from tests.authorities import Authority
+from tests.bound import BOUND
 
 WAIT_S = 40.0
 MOSQUITTO = """\
@@ -55,7 +56,7 @@ class Child:
 
     def __init__(self, command: list[str]) -> None:
         self.lines: list[str] = []
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen([*BOUND, *command], stdout=subprocess.PIPE, text=True)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 

@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,13 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tests.bound import BOUND
+from tests.e2e.retained import retained
 from tests.e2e.watched_coordinator import observer_files
 
 BIN = Path(sys.executable).parent
 PATIENCE_S = 60.0
-SETPRIV = shutil.which("setpriv")
-BOUND = () if SETPRIV is None else (SETPRIV, "--pdeathsig", "KILL", "--")
-"""Before a command: it ends with the tests, also where these are killed."""
 READY = r"coordinator (\S+) · enrollment \S+ · broker \S+?//(?:\S+@)?[\d.]+:(\d+)"
 INSPECTION = Path(__file__).parents[2] / "deploy" / "demo" / "inspection"
 
@@ -159,9 +157,10 @@ class Fleet:
         """What a person hears of the own broker, as topics and payloads."""
         return heard(topic, *self.viewer_login(), *options)
 
-    def retained(self) -> dict[str, bytes]:
+    def retained(self, topic: str = "edge/v1/#") -> dict[str, bytes]:
         """Every retained message of a `WATCHED` coordinator's broker."""
-        return dict(heard("edge/v1/#", *self.observer_login(), "--retained-only", "-W", "1"))
+        authorities = self.home / "keys" / "ca.pem"
+        return retained(topic, self.broker_port, (authorities, *observer_files(self.home, self.folder)))
 
     def _login(self, certificate: Path, key: Path) -> tuple[str, ...]:
         files = ("--cafile", self.home / "keys" / "ca.pem", "--cert", certificate, "--key", key)

@@ -12,6 +12,7 @@ import pytest
 
 from tests.authorities import Authority
 from tests.e2e.fleet import CLIP, Fleet, deployment, fleet, heard, serving_node, until
+from tests.e2e.retained import retained
 from tests.e2e.watched_coordinator import WATCHED
 from tests.integration.brokers import free_port, mosquitto, password_file
 
@@ -178,34 +179,33 @@ def test_live_results_go_to_another_broker_while_the_uplink_stays(tls: bool, tmp
 # -- names -----------------------------------------------------------------------------------------------------------
 
 
-def shown(*login: str) -> dict[str, bytes]:
-    """The retained live messages of a broker."""
-    return dict(heard(f"{HEAD}/#", "--retained-only", "-W", "1", *login))
-
-
 @pytest.mark.parametrize("elsewhere", [False, True], ids=["uplink", "site broker"])
 def test_a_node_renamed_while_it_runs_moves_its_live_topics_and_leaves_nothing_behind(
     elsewhere: bool, tmp_path: Path
 ) -> None:
     with fleet(tmp_path) as world, mosquitto(tmp_path) as site:
-        world.coordinate()
+        world.coordinate(under=WATCHED)
         options = ("--live-broker", f"mqtt://127.0.0.1:{site.port}") if elsewhere else ()
         node = serving_node(world, *options)
         login = at(site.port) if elsewhere else world.viewer_login()
+
+        def shown() -> dict[str, bytes]:
+            return retained(f"{HEAD}/#", site.port) if elsewhere else world.retained(f"{HEAD}/#")
+
         deployment(world, "inspection@1").write_text(LIVE, encoding="utf-8")
         world.run("edgectl", "deployment", "apply", "shelf.yaml")
         old, new = ({f"{HEAD}/{name}/availability", f"{HEAD}/{name}/shelf/label"} for name in ("cam-3", "till-1"))
-        until(lambda: shown(*login).keys() == old, "the retained messages under the first name")
+        until(lambda: shown().keys() == old, "the retained messages under the first name")
         world.run("edgectl", "node", "rename", "cam-3", "till-1")
-        until(lambda: shown(*login).keys() == new, "the retained messages under the new name alone")
+        until(lambda: shown().keys() == new, "the retained messages under the new name alone")
         assert heard(f"{HEAD}/+/shelf", "-C", "1", "-W", "20", *login)[0][0] == f"{HEAD}/till-1/shelf"
         if elsewhere:
             node.stop(signal.SIGKILL)
         else:
             node.stop()
         availability = f"{HEAD}/till-1/availability"
-        until(lambda: shown(*login).get(availability) == b"offline", "the node to be gone under its new name")
-        assert shown(*login).keys() == new
+        until(lambda: shown().get(availability) == b"offline", "the node to be gone under its new name")
+        assert shown().keys() == new
 
 
 def test_a_node_that_starts_again_goes_by_the_name_it_was_given(tmp_path: Path) -> None:
@@ -217,7 +217,9 @@ def test_a_node_that_starts_again_goes_by_the_name_it_was_given(tmp_path: Path) 
         until(lambda: world.status()["name"] == "till-1", "the new name")
         node.stop()
         world.node(CLIP, *options)
-        until(lambda: shown(*at(site.port)) == {f"{HEAD}/till-1/availability": b"online"}, "the new name alone")
+        until(
+            lambda: retained(f"{HEAD}/#", site.port) == {f"{HEAD}/till-1/availability": b"online"}, "the new name alone"
+        )
 
 
 @pytest.fixture
