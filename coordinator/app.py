@@ -32,6 +32,7 @@ from coordinator.folder import Folder, held, read_signing_key
 from coordinator.parts.identities import Identities
 from coordinator.parts.messaging import Messaging
 from coordinator.parts.publishing import Publishing
+from coordinator.parts.relaying import Relaying
 from coordinator.parts.running import Running
 from coordinator.parts.serving import Served, Serving
 from coordinator.registry.blobs import Blobs
@@ -124,7 +125,8 @@ class Coordinator:
         await asyncio.to_thread(blobs.prepare)
         messaging = self._messaging = Messaging(self._config, self._folder, identities, self._topics)
         await messaging.open(running)
-        controller = self._controller(store, messaging, key)
+        relaying = Relaying(store, hub, messaging, self._topics)
+        controller = self._controller(store, messaging, key, relaying)
         self._connect(identities, messaging, controller)
         collector = self._collector(store, results, identities, messaging, key, hub)
         messaging.subscribe((Kind.DURABLE,), collector.receive)
@@ -132,6 +134,7 @@ class Coordinator:
         messaging.subscribe((Kind.REPLIES,), commands.on_message)
         collector.start()
         running.at_stop_aside(collector.stop)
+        running.background(relaying.relay.run(), "relay")
         await messaging.start(running)
         running.background(controller.run(), "controller")
         publishing = await self._open_publishing(store, blobs, public_bytes(key), identities, controller)
@@ -147,7 +150,7 @@ class Coordinator:
             facts=self._facts(public_bytes(key), messaging),
             link=messaging.link,
             now=utc_now,
-            on_changed=_on_changed(messaging, controller),
+            on_changed=_on_changed(messaging, controller, relaying),
         )
         self._serving = Serving(self._config, served)
         await self._serving.start(running)
@@ -187,13 +190,16 @@ class Coordinator:
         messaging.client.when_connected(controller.on_connected)
         messaging.subscribe(SUBSCRIBED, controller.on_message)
 
-    def _controller(self, store: ControlStore, messaging: Messaging, key: Ed25519PrivateKey) -> Controller:
+    def _controller(
+        self, store: ControlStore, messaging: Messaging, key: Ed25519PrivateKey, relaying: Relaying
+    ) -> Controller:
         return Controller(
             comparison=Comparison(store, self._topics, utc_now),
             reports=ReportService(store, self._topics, utc_now),
             publisher=messaging.client,
             sign=lambda payload: seal(DESIRED, payload, key),
             topics=self._topics,
+            on_said=relaying.places.forget,
         )
 
     def _collector(
@@ -227,11 +233,14 @@ class Coordinator:
         )
 
 
-def _on_changed(messaging: Messaging, controller: Controller) -> Callable[[Collection[NodeId]], None]:
+def _on_changed(
+    messaging: Messaging, controller: Controller, relaying: Relaying
+) -> Callable[[Collection[NodeId]], None]:
     """Whom to tell, from any thread, that the desired state of nodes has changed."""
     loop = asyncio.get_running_loop()
 
     async def tell(nodes: Collection[NodeId]) -> None:
+        relaying.places.forget()
         await messaging.access.settle()  # a node that is renamed may write under its new name before it hears of it
         controller.wake(nodes)
 

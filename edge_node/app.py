@@ -182,7 +182,7 @@ class Agent:
         engines = engine_versions()
         sandbox = sandbox_text(self._config, support())
         log.info("processes that open models: %s", sandbox)
-        facts = self.saying.facts = device_facts(engines, self._config.sources, self._config.egress, sandbox)
+        facts = self.saying.facts = device_facts(engines, self._config, sandbox)
         self.device.open(f"{facts.machine}, {system.cpu_model()}, {facts.cores} cores", engines)
         take_up(self._folder)
         self.outbox.on_committed = self.results.committed

@@ -15,6 +15,7 @@ import msgspec
 from edge_node.errors import BadInput, WrongUsage
 from protos.errors import ContractError
 from protos.identity import checked_name
+from protos.reported import LiveWay
 from protos.strict import convert
 
 MOST_THREADS = 256
@@ -46,13 +47,16 @@ class BrokerLogin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
 
 
 class LiveSink(BrokerLogin, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """Another broker than the uplink for live results: `url` is mqtt://host:port or mqtts://host:port.
+    """Where live results go. `url`, mqtt://host:port or mqtts://host:port, is a broker of the site's own, and the rest
+    but `uplink` is how to use it; `plaintext` lets results and password pass the site's network in the clear.
 
-    `plaintext` lets results and password pass the site's network in the clear: for a broker that has no TLS.
+    Without a `url`, `uplink` says who publishes them at the coordinator's broker: the coordinator, from what it has
+    committed ("relayed": each result leaves once), or the node ("direct": each result leaves twice).
     """
 
-    url: str
+    url: str | None = None
     plaintext: bool = False
+    uplink: Literal["relayed", "direct"] = "relayed"
 
 
 class OutboxLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -74,6 +78,13 @@ class EgressLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     metrics: bool = True
     tensor_bytes: Annotated[int, msgspec.Meta(ge=0)] | None = None
     max_kbit_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
+def live_way(live: LiveSink, egress: EgressLimits) -> LiveWay:
+    """How a node's live results reach their subscribers, as its facts say it. Pure."""
+    if not egress.live:
+        return "off"
+    return live.uplink if live.url is None else "site"
 
 
 class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -103,7 +114,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     uplink: BrokerLogin = BrokerLogin()
     isolation: Literal["process", "thread"] = "process"
     sources: dict[str, Source] = {}
-    live: LiveSink | None = None
+    live: LiveSink = LiveSink()
     outbox: OutboxLimits = OutboxLimits()
     egress: EgressLimits = EgressLimits()
     worker: WorkerSettings = WorkerSettings()
@@ -154,7 +165,15 @@ def _checked(document: dict[str, Any], where: str) -> NodeConfig:
     config = convert(document, NodeConfig, where)
     if config.name:
         checked_name(config.name, "node name")
+    _check_live(config.live, f"{where}: live")
     return config
+
+
+def _check_live(live: LiveSink, where: str) -> None:
+    if live.url is not None and live.uplink == "direct":
+        raise ContractError(f'{where}: a broker of its own and uplink = "direct": leave one of them out')
+    if live.url is None and live != LiveSink(uplink=live.uplink):
+        raise ContractError(f"{where}: a login without a broker: give its url, for example mqtts://broker.local:8883")
 
 
 def _toml(file: Path) -> dict[str, dict[str, object]]:

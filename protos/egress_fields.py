@@ -68,6 +68,7 @@ class Facts(Allowed, frozen=True):
     sources: Annotated[tuple[Name, ...], Meta(max_length=256)] = ()
     sandbox: Line = ""
     egress: EgressPolicy = EgressPolicy()
+    live: Word = ""
 
 
 class Hello(Allowed, frozen=True):

@@ -7,6 +7,10 @@ import msgspec
 from protos.digest import Digest
 from protos.identity import NodeId, StreamId
 
+LiveWay = Literal["relayed", "direct", "site", "off"]
+"""Who publishes a node's live results, and where: the coordinator from the durable ones that it commits; the node at
+the coordinator's broker; the node at the site's own broker; nobody."""
+
 
 class EgressPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the node's own configuration keeps from leaving, beyond the egress contract."""
@@ -32,6 +36,8 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     sandbox: str = ""
     """what confines the processes that open models, and what does not; one line"""
     egress: EgressPolicy = EgressPolicy()
+    live: str = ""
+    """a `LiveWay`; empty of an agent that does not say, and publishes them itself"""
 
 
 class Status(msgspec.Struct, frozen=True):

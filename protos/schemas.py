@@ -127,7 +127,12 @@ def _live_channels() -> dict[str, tuple[dict[str, Any], dict[str, Any]]]:
     presence = {"contentType": "text/plain", "payload": {"enum": ["online", "offline"]}}
     return {
         "live": _channel(
-            "live", pipeline, "Fresh results, one per message; never replayed.", result, "node", (0, False)
+            "live",
+            pipeline,
+            "Fresh results, one per message; never replayed.",
+            result,
+            "coordinator, or by the node itself",
+            (0, False),
         ),
         "liveState": _channel(
             "liveState",

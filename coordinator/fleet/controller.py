@@ -60,7 +60,10 @@ class Controller:
         publisher: Publisher,
         sign: Callable[[bytes], bytes],
         topics: Topics,
+        on_said: Callable[[NodeId], None] = lambda _: None,
     ) -> None:
+        self._on_said = on_said
+        """told whose hello or report is in the database; on the event loop"""
         self._comparison = comparison
         self._reports = reports
         self._publisher = publisher
@@ -126,7 +129,7 @@ class Controller:
     async def _turn(self, now: float) -> None:
         for _ in range(min(len(self._messages), MESSAGES_A_TURN)):
             self._note(await asyncio.to_thread(self._take, *self._messages[0]))
-            self._messages.popleft()  # not before it is in the database
+            self._tell(self._messages.popleft()[0])  # not before it is in the database
         if now >= self._next_comparison:
             self._note(Due(documents=await asyncio.to_thread(self._comparison.outdated)))
             self._next_comparison = now + COMPARE_EVERY_S
@@ -136,6 +139,11 @@ class Controller:
         await self._publish(self._documents, self._signed_documents)
         await self._publish(self._availability, self._said_presence)
         await self._clear_topics()
+
+    def _tell(self, topic: str) -> None:
+        parsed = self._topics.parse(topic)
+        if parsed is not None and parsed.kind in (Kind.HELLO, Kind.REPORTED):
+            self._on_said(parsed.node)
 
     def _take(self, topic: str, payload: bytes) -> Due:
         """Store what a node says; what is due now."""

@@ -35,6 +35,7 @@ from coordinator.link.listening import dialled
 from coordinator.link.reconnect import DEFAULT_BACKOFF, Backoff, reconnect_delay
 from coordinator.link.sweep import Spared, Sweep
 from coordinator.link.tls import TlsFiles, client_context, reload
+from coordinator.link.unwritten import Unwritten
 from protos.broker_url import Broker, parse_broker_url
 from protos.errors import ContractError
 from protos.principal import BROKER_NAME
@@ -48,6 +49,7 @@ FAREWELL_S = 1.0
 SWEEP_S = 10.0
 MAX_IN_FLIGHT = 1000
 MAX_QUEUED = 10_000
+MAX_UNWRITTEN_BYTES = 16 * 1024 * 1024
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,7 @@ class BrokerClient:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._over = threading.Event()
         self._swept: set[str] = set()
+        self._unwritten = Unwritten(MAX_UNWRITTEN_BYTES)
         self._failed = 0
         self._refused = False
         self._ending = False
@@ -112,7 +115,12 @@ class BrokerClient:
         """Hand a message over. Thread-safe, never blocks; False when not connected or too much is under way."""
         if self._client is None or not self._client.is_connected():
             return False
-        return self._client.publish(topic, payload, qos, retain).rc == MQTTErrorCode.MQTT_ERR_SUCCESS
+        if qos == 0 and not self._unwritten.has_room():
+            return False
+        info = self._client.publish(topic, payload, qos, retain)
+        if qos == 0:
+            self._unwritten.add(info, len(payload))
+        return info.rc == MQTTErrorCode.MQTT_ERR_SUCCESS
 
     def sweep(self, topic_filter: str, spared: Spared) -> bool:
         """Begin to clear what is retained on all topics that match, but those in use by then; False when not connected.
@@ -258,6 +266,7 @@ def _client(broker: Broker, context: ssl.SSLContext | None) -> Client:
         clean_session=True,
     )
     client.connect_timeout = CONNECT_TIMEOUT_S
+    client.on_socket_open = _send_at_once
     client.max_inflight_messages_set(MAX_IN_FLIGHT)
     client.max_queued_messages_set(MAX_QUEUED)
     if broker.username is not None:
@@ -265,6 +274,12 @@ def _client(broker: Broker, context: ssl.SSLContext | None) -> Client:
     if context is not None:
         client.tls_set_context(context)
     return client
+
+
+def _send_at_once(_client: Client, _data: Any, transport: Any) -> None:
+    """A small message does not wait for TCP's acknowledgement of the one before (Nagle's algorithm: up to 40 ms)."""
+    if isinstance(transport, socket.socket):
+        transport.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
 
 def _guarded(handler: Handler) -> Callable[[Client, Any, MQTTMessage], None]:

@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -43,6 +43,8 @@ PAUSE_S = 1.0
 """After a database has refused, or after what nobody foresaw."""
 TEND_S = 600.0
 """Between two looks at the retention."""
+LATE_AFTER_S = 5.0
+"""A message that waited so long here, for a database that did not answer, is not news any more."""
 ALARM_S = 60.0
 MAX_ALARMS = 10_000
 
@@ -72,6 +74,14 @@ class Outcome:
     refused: bool = False
     owner: NodeId | None = None
     """of a refused stream: whose it is"""
+
+
+class Message(NamedTuple):
+    """What came on a node's durable topic; `at` is the collector's clock."""
+
+    node: NodeId
+    payload: bytes
+    at: float
 
 
 class ResultStore(Protocol):
@@ -119,7 +129,7 @@ class Collector:
         """since the start: results, dropped, duplicates, beyond_gap, unreadable, shed, failed"""
         self._store, self._publish, self._topics, self._key, self._hub = store, publish, topics, key, hub
         self._admits, self._follows, self._now = admits, follows, now
-        self._queue: deque[tuple[NodeId, bytes]] = deque()
+        self._queue: deque[Message] = deque()
         self._queued_bytes = 0
         self._condition = threading.Condition()
         self._stopping = threading.Event()
@@ -137,7 +147,7 @@ class Collector:
             if self._queued_bytes + len(payload) > MAX_QUEUED_BYTES:
                 self.counts["shed"] += 1
                 return
-            self._queue.append((parsed.node, payload))
+            self._queue.append(Message(parsed.node, payload, time.monotonic()))
             self._queued_bytes += len(payload)
             self._condition.notify()
 
@@ -170,19 +180,19 @@ class Collector:
         self.counts["failed"] += 1
         self._stopping.wait(PAUSE_S)
 
-    def _next_group(self) -> list[tuple[NodeId, bytes]]:
+    def _next_group(self) -> list[Message]:
         """What has come since the last commit, within the bound of one transaction."""
-        group: list[tuple[NodeId, bytes]] = []
+        group: list[Message] = []
         size = 0
         with self._condition:
             self._condition.wait_for(lambda: self._queue or self._stopping.is_set(), timeout=TEND_S)
             while self._queue and size < GROUP_BYTES:
                 group.append(self._queue.popleft())
-                size += len(group[-1][1])
+                size += len(group[-1].payload)
             self._queued_bytes -= size
         return group
 
-    def _collect_or_part(self, messages: Sequence[tuple[NodeId, bytes]]) -> None:
+    def _collect_or_part(self, messages: Sequence[Message]) -> None:
         """Collect a group; where that fails on something in it, each message alone."""
         try:
             self._collect(messages)
@@ -191,23 +201,23 @@ class Collector:
         except Exception:  # whatever it is, it is in one of the messages or it comes again below
             log.exception("%d messages cannot be collected together: trying each alone", len(messages))
             self._count_failure()
-            for node, payload in messages:
+            for message in messages:
                 if not self._stopping.is_set():
-                    self._collect_alone(node, payload)
+                    self._collect_alone(message)
 
-    def _collect_alone(self, node: NodeId, payload: bytes) -> None:
+    def _collect_alone(self, message: Message) -> None:
         try:
-            self._collect([(node, payload)])
+            self._collect([message])
         except NearfieldError:
             raise
         except Exception as error:  # noqa: BLE001 (logged whole with its group; here it is one message's)
             self.counts["unreadable"] += 1
-            self._raise_alarm(Alarm.UNREADABLE, node, "", f"a message that fails: {type(error).__name__}")
+            self._raise_alarm(Alarm.UNREADABLE, message.node, "", f"a message that fails: {type(error).__name__}")
 
-    def _collect(self, messages: Sequence[tuple[NodeId, bytes]]) -> None:
+    def _collect(self, messages: Sequence[Message]) -> None:
         streams: dict[StreamId, list[Arrival]] = {}
-        for node, payload in messages:
-            for arrival in self._read(node, payload):
+        for message in messages:
+            for arrival in self._read(message):
                 streams.setdefault(arrival.stream, []).append(arrival)
         if not streams:
             return
@@ -216,14 +226,15 @@ class Collector:
             self._conclude(outcome)
         self._hub.publish([result for outcome in outcomes for result in outcome.stored])
 
-    def _read(self, node: NodeId, payload: bytes) -> Iterable[Arrival]:
-        if not self._admits(node):
+    def _read(self, message: Message) -> Iterable[Arrival]:
+        if not self._admits(message.node):
             return ()
         try:
-            return read_message(payload, node)
+            late = time.monotonic() - message.at > LATE_AFTER_S
+            return read_message(message.payload, message.node, late=late)
         except Unreadable as error:
             self.counts["unreadable"] += 1
-            self._raise_alarm(Alarm.UNREADABLE, node, "", str(error))
+            self._raise_alarm(Alarm.UNREADABLE, message.node, "", str(error))
             return ()
 
     def _conclude(self, outcome: Outcome) -> None:

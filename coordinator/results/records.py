@@ -51,7 +51,8 @@ class Kind(StrEnum):
 class Arrival(msgspec.Struct, frozen=True, gc=False):
     """One element of a message: a result, or a hole (a tombstone, or what was rejected) from `first` to `seq`.
 
-    `time_us` is the event's time in microseconds since 1970; `event` its JSON, exactly as it came.
+    `time_us` is the event's time in microseconds since 1970; `event` its JSON, exactly as it came; `late` says that it
+    is not news any more.
     """
 
     kind: Kind
@@ -67,6 +68,7 @@ class Arrival(msgspec.Struct, frozen=True, gc=False):
     model: str = ""
     version: int = 0
     reason: str = ""
+    late: bool = False
 
 
 class _ResultData(msgspec.Struct, gc=False):
@@ -78,6 +80,7 @@ class _ResultData(msgspec.Struct, gc=False):
     pipeline: str
     model: str
     version: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    late: bool = False
 
 
 class _Result(msgspec.Struct, gc=False):
@@ -118,8 +121,8 @@ _ids = lru_cache(maxsize=4096)(is_id)
 _names = lru_cache(maxsize=4096)(is_name)
 
 
-def read_message(payload: bytes, node: NodeId) -> list[Arrival]:
-    """The elements of a message on this node's topic, in order.
+def read_message(payload: bytes, node: NodeId, *, late: bool = False) -> list[Arrival]:
+    """The elements of a message on this node's topic, in order; all of them late where the message is.
 
     Raises:
         Unreadable: not an array, an element without a stream and number, or one that speaks for another node.
@@ -128,10 +131,10 @@ def read_message(payload: bytes, node: NodeId) -> list[Arrival]:
         elements = _elements.decode(unpacked(payload))
     except (msgspec.MsgspecError, UnicodeError, RecursionError, ContractError) as error:
         raise Unreadable(f"not an array of events: {error}") from None
-    return [_arrival(bytes(element), node) for element in elements]
+    return [_arrival(bytes(element), node, late) for element in elements]
 
 
-def _arrival(event: bytes, node: NodeId) -> Arrival:
+def _arrival(event: bytes, node: NodeId, late: bool) -> Arrival:
     try:
         read = _result.decode(event)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
@@ -153,6 +156,7 @@ def _arrival(event: bytes, node: NodeId) -> Arrival:
         data.pipeline,
         data.model,
         data.version,
+        late=late or data.late,
     )
 
 

@@ -20,10 +20,15 @@ MAX_WAITING = 10_000
 
 @dataclass(frozen=True)
 class Batch:
-    """Events in the order of their commits, and how many were left out just before them."""
+    """Results in the order of their commits, and how many were left out just before them."""
 
-    events: tuple[bytes, ...]
+    results: tuple[Arrival, ...]
     dropped: int
+
+    @property
+    def events(self) -> tuple[bytes, ...]:
+        """As they came."""
+        return tuple(result.event for result in self.results)
 
 
 class Subscription:
@@ -31,7 +36,7 @@ class Subscription:
 
     def __init__(self, wanted: Filter, max_waiting: int = MAX_WAITING) -> None:
         self._wanted = wanted
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[Arrival] = deque()
         self._max_waiting = max_waiting
         self._dropped = 0
         self._closed = False
@@ -39,7 +44,7 @@ class Subscription:
 
     def offer(self, results: Sequence[Arrival]) -> None:
         """Take what the watcher wants; the oldest go where it does not keep up."""
-        self._waiting.extend(result.event for result in self._wanted.select(results))
+        self._waiting.extend(self._wanted.select(results))
         while len(self._waiting) > self._max_waiting:
             self._waiting.popleft()
             self._dropped += 1
@@ -72,9 +77,9 @@ class TailHub:
         self._lock = threading.Lock()
 
     @contextmanager
-    def subscribe(self, wanted: Filter) -> Iterator[Subscription]:
+    def subscribe(self, wanted: Filter, max_waiting: int = MAX_WAITING) -> Iterator[Subscription]:
         """A subscription for the block."""
-        subscription = Subscription(wanted)
+        subscription = Subscription(wanted, max_waiting)
         with self._lock:
             self._loop = asyncio.get_running_loop()
             self._subscriptions.add(subscription)

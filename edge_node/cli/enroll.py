@@ -87,7 +87,7 @@ async def _enrolled(folder: Path, token: "JoinToken", config: NodeConfig, coordi
     from edge_node.supervisor.control import usable
     from edge_node.telemetry.facts import device_facts
 
-    facts = device_facts(engine_versions(), config.sources, config.egress)
+    facts = device_facts(engine_versions(), config)
     applicant = Applicant(config.name, config.labels, msgspec.json.encode(facts).decode(), coordinator)
     with usable(folder):
         return await enroll(folder, token, applicant)

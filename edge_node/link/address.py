@@ -22,8 +22,7 @@ def check_addresses(config: NodeConfig) -> None:
             coordinator_address(config.coordinator)
         if config.broker is not None:
             uplink_broker(config.broker, config.uplink)
-        if config.live is not None:
-            live_broker(config.live)
+        live_broker(config.live)
     except BadInput as error:
         raise WrongUsage(str(error)) from None
 
@@ -64,12 +63,14 @@ def uplink_broker(url: str, login: BrokerLogin) -> Broker:
         raise BadInput(str(error)) from None
 
 
-def live_broker(sink: LiveSink) -> Broker:
-    """The broker of the live sink; reads the files of the login.
+def live_broker(sink: LiveSink) -> Broker | None:
+    """The site's own broker for live results, None where there is none; reads the files of the login.
 
     Raises:
         BadInput: as `uplink_broker`.
     """
+    if sink.url is None:
+        return None
     try:
         return _broker(sink.url, sink, "live", plaintext=sink.plaintext)
     except ContractError as error:

@@ -1,8 +1,12 @@
 """Live results: fresh ones only, one per message, for people and machines that subscribe.
 
-    live = Live(uplink, topics, site, name)            # over the uplink: call on_connected from its callback
+    live = Live(uplink, topics, site, name, relayed=True)      # call on_connected from the uplink's callback
     live = Live(SiteBroker(broker, …), topics, site, name)     # or over the site's own broker
-    live.publish("shelf", pipeline.live, event, outputs)
+    live.publish("shelf", pipeline.live, event, outputs, stored=True)
+
+Where results are relayed, the coordinator publishes what it has committed, so that each result leaves once; here go
+only those that the outbox could not take. Availability and states are the node's own word in every case: a retained
+message has one writer.
 
 There is no backlog: what cannot leave now is dropped and counted, and a connection's queue dies with it. States are
 published when they change, and again after every connect (a broker may have lost them); what is to be deleted is
@@ -49,8 +53,9 @@ class Nowhere:
 class Live:
     """The live topics of one node under today's names. Used on the event loop."""
 
-    def __init__(self, sink: Sink, topics: Topics, site: str, name: str) -> None:
+    def __init__(self, sink: Sink, topics: Topics, site: str, name: str, *, relayed: bool = False) -> None:
         self._sink = sink
+        self._relayed = relayed
         self._topics = topics
         self._site = site
         self._name = name
@@ -61,15 +66,17 @@ class Live:
         self.dropped = 0
         """Results that were not published: not connected, too much under way, or not to leave."""
 
-    def publish(self, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any]) -> None:
-        """Publish one fresh result and what it changes of the pipeline's states."""
+    def publish(
+        self, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any], stored: bool
+    ) -> None:
+        """Publish one fresh result, where nobody else does, and what it changes of the pipeline's states.
+
+        `stored` is false of a result that the outbox could not take: live is all it gets.
+        """
         if not wanted.enabled:
             return
-        topic = self._topics.live(self._site, self._name, pipeline)
-        if len(event) <= MAX_PAYLOAD and self._sink.publish(topic, event, qos=wanted.qos, retain=False):
-            self.published += 1
-        else:
-            self.dropped += 1
+        if not (self._relayed and stored):
+            self._send(self._topics.live(self._site, self._name, pipeline), event, wanted.qos)
         if wanted.state:
             for state, value in live_states(wanted.state, outputs).items():
                 self._retain(self._topics.live_state(self._site, self._name, pipeline, state), value)
@@ -99,6 +106,12 @@ class Live:
         self._retained = {topic: value for topic, value in self._retained.items() if topic not in gone}
         self._gone += gone
         self._delete_gone()
+
+    def _send(self, topic: str, event: bytes, qos: int) -> None:
+        if len(event) <= MAX_PAYLOAD and self._sink.publish(topic, event, qos=qos, retain=False):
+            self.published += 1
+        else:
+            self.dropped += 1
 
     def _delete_gone(self) -> None:
         self._gone = [topic for topic in self._gone if not self._sink.publish(topic, b"", qos=1, retain=True)]

@@ -1,7 +1,7 @@
 """The node's side of the conversation with its coordinator, under one identity: what is said when, over which link.
 
 hello and reported on every connect, reported whenever it changes, progress while something is under way, durable
-results through the forwarder, live results to the uplink or to the site's own broker. What comes in is handed on.
+results through the forwarder, live ones where the configuration has them go. What comes in is handed on.
 What to believe is decided in `edge_node.store.trust` and `edge_node.outbox.acked`.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from edge_node.config import NodeConfig
+from edge_node.config import NodeConfig, live_way
 from edge_node.link.address import live_broker, uplink_broker
 from edge_node.link.connection import Tls
 from edge_node.link.gate import Gate
@@ -27,6 +27,14 @@ from protos.command import Reply
 from protos.metrics import Metrics
 from protos.reported import Hello, Progress, Reported
 from protos.topics import DELIVERY, Kind, NodeTopic, Topics
+
+LIVE_WORDS = {
+    "relayed": "relayed by the coordinator",
+    "direct": "published over the uplink",
+    "site": "published at the site's own broker",
+    "off": "kept here (egress)",
+}
+"""What becomes of live results, by `LiveWay`."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +87,10 @@ class Contact:
             former=identity.former,
             may_leave=lambda message: gate.refusal(durable, message) is None,
         )
+        self._live_way = live_way(config.live, config.egress)
         self.site_broker = self._site_broker(config)
-        self.live = Live(self._live_sink(config), self._topics, self._site, self._name)
+        relayed = self._live_way == "relayed"
+        self.live = Live(self._live_sink(), self._topics, self._site, self._name, relayed=relayed)
         self._forwarding: asyncio.Task[None] | None = None
 
     def topic(self, pipeline: str) -> str:
@@ -137,13 +147,15 @@ class Contact:
         """Answer a command."""
         self._say(Kind.REPLIES, reply, reply.nonce)
 
-    def publish_live(self, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any]) -> None:
-        """Publish a fresh result under today's names."""
-        self.live.publish(pipeline, wanted, event, outputs)
+    def publish_live(
+        self, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any], stored: bool
+    ) -> None:
+        """Publish a fresh result under today's names, as far as that is the node's to do."""
+        self.live.publish(pipeline, wanted, event, outputs, stored)
 
     def link_report(self, registration: str) -> LinkReport:
         """How the connections stand."""
-        live = "" if self.site_broker is None else self.site_broker.state
+        live = LIVE_WORDS[self._live_way] if self.site_broker is None else self.site_broker.state
         return LinkReport(self.uplink.connected, self.uplink.state, registration, live)
 
     def _say(self, kind: Kind, message: msgspec.Struct, name: str | None = None) -> bool:
@@ -171,16 +183,17 @@ class Contact:
         elif topic.kind is Kind.COMMANDS and topic.name is not None:
             self._ears.command(payload, topic.name)
 
-    def _live_sink(self, config: NodeConfig) -> Sink:
-        if not config.egress.live:
+    def _live_sink(self) -> Sink:
+        if self._live_way == "off":
             return Nowhere()
         return self.uplink if self.site_broker is None else self.site_broker
 
     def _site_broker(self, config: NodeConfig) -> SiteBroker | None:
-        if config.live is None or not config.egress.live:
+        broker = live_broker(config.live) if self._live_way == "site" else None
+        if broker is None:
             return None
         return SiteBroker(
-            live_broker(config.live),
+            broker,
             self._identity.node,
             self._topics.availability(self._site, self._name),
             on_connected=self._on_site_broker_connected,

@@ -20,8 +20,8 @@ RECENT = 512
 """Latencies kept of each pipeline."""
 
 
-PublishLive = Callable[[str, LiveSettings, bytes, Sequence[Any]], None]
-"""Pipeline, what is wanted live of it, event, outputs."""
+PublishLive = Callable[[str, LiveSettings, bytes, Sequence[Any], bool], None]
+"""Pipeline, what is wanted live of it, event, outputs, and whether the outbox has the event."""
 
 
 @dataclass
@@ -75,7 +75,7 @@ class Results:
             tally.latencies_ms.append((now_ns - seen.captured_ns) / 1e6)
             pipeline = self._settings(seen.pipeline)
             if self.live is not None and pipeline is not None:
-                self.live(seen.pipeline, pipeline.live, one.event, seen.outputs)
+                self.live(seen.pipeline, pipeline.live, one.event, seen.outputs, one.stored)
 
 
 def quantile(values: Sequence[float], fraction: float) -> float | None:

@@ -67,7 +67,7 @@ class OutboxReport(msgspec.Struct, frozen=True):
 
 
 class LinkReport(msgspec.Struct, frozen=True):
-    """The connections: whether each stands, and one line about it; `live` is empty where the uplink serves for it."""
+    """The connections: whether each stands, and one line about it; `live` says what becomes of live results."""
 
     connected: bool = False
     broker: str = "no broker known yet"

@@ -50,7 +50,9 @@ def at(seconds: int, number: int, **columns: str) -> Arrival:
     """A result captured so many seconds after 1970."""
     values = {"site": "s", "name": "n", "pipeline": "p", "model": "m"} | columns
     event = json.dumps({"number": number}).encode()
-    return Arrival(Kind.RESULT, NODE, STREAM, number, number, event, seconds * 1_000_000, **values, version=1)
+    return Arrival(
+        Kind.RESULT, NODE, STREAM, number, number, event, seconds * 1_000_000, **values, version=1, late=False
+    )
 
 
 def numbers(database: ResultsDatabase, query: Query, page: int = 2) -> list[int]:

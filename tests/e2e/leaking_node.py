@@ -29,9 +29,11 @@ def leak(frame: bytes) -> None:
     """Bypass the gate and say the frame."""
     publish = Live.publish
 
-    def publish_frame(live: Live, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any]) -> None:
-        del event
-        publish(live, pipeline, wanted, frame, outputs)
+    def publish_frame(
+        live: Live, pipeline: str, wanted: deployment.Live, event: bytes, outputs: Sequence[Any], stored: bool
+    ) -> None:
+        del event, stored
+        publish(live, pipeline, wanted, frame, outputs, stored=False)
 
     Gate.refusal = lambda *_: None  # type: ignore[method-assign]
     Live.publish = publish_frame  # type: ignore[method-assign, assignment]

@@ -39,7 +39,8 @@ def test_a_pushed_model_runs_on_a_node_and_its_results_reach_subscribers_and_the
         assert status["deployments"][0]["proof"]["status"] == "proven"
         assert status["pipelines"][0]["p95_ms"] > 0
         assert status["bytes"]["in"] > 0
-        assert status["bytes"]["out"]["live"] > 0
+        assert status["bytes"]["out"]["durable"] > 0
+        assert "live" not in status["bytes"]["out"], "a result leaves once: the coordinator publishes it live"
         assert "proven" in world.run("edge-node", "status", "--state-dir", str(tmp_path / "cam-3"))
 
         assert node.stop() == 0

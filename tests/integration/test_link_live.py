@@ -83,8 +83,10 @@ class Site:
 
     def __init__(self, sink: LiveSink) -> None:
         self.connected = asyncio.Event()
+        broker = live_broker(sink)
+        assert broker is not None
         self.broker = SiteBroker(
-            live_broker(sink), NODE, AVAILABILITY, on_connected=self.on_connected, backoff=QUICK, gate=OpenGate()
+            broker, NODE, AVAILABILITY, on_connected=self.on_connected, backoff=QUICK, gate=OpenGate()
         )
         self.live = Live(self.broker, Topics(), "store-12", "cam-3")
 
@@ -100,7 +102,7 @@ async def test_results_arrive_over_tls_with_a_password(
     await site.broker.start()
     await asyncio.wait_for(site.connected.wait(), WAIT_S)
     wanted = deployment.Live(qos=1, state=("label",))
-    site.live.publish("shelf", wanted, b'{"seq":1}', [Classified("macaw", 0.9, 1)])
+    site.live.publish("shelf", wanted, b'{"seq":1}', [Classified("macaw", 0.9, 1)], stored=True)
     seen = [await asyncio.to_thread(subscriber.get, timeout=WAIT_S) for _ in range(3)]
     assert [(message.topic, message.payload) for message in seen] == [
         (AVAILABILITY, b"online"),
@@ -137,12 +139,12 @@ async def test_an_outage_leaves_no_backlog(broker: RealMosquitto) -> None:
         while site.broker.connected:  # noqa: ASYNC110 (no event for it)
             await asyncio.sleep(0.01)
     for _ in range(100):
-        site.live.publish("shelf", deployment.Live(qos=1), b"yesterday", [])
+        site.live.publish("shelf", deployment.Live(qos=1), b"yesterday", [], stored=True)
     assert site.live.dropped == 100
     site.connected.clear()
     await asyncio.to_thread(broker.start)
     await asyncio.wait_for(site.connected.wait(), WAIT_S)
-    site.live.publish("shelf", deployment.Live(qos=1), b"today", [])
+    site.live.publish("shelf", deployment.Live(qos=1), b"today", [], stored=True)
     assert site.live.published == 1
     await site.broker.stop()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_node.config import LiveSink, read_config
+from edge_node.config import EgressLimits, LiveSink, live_way, read_config
 from edge_node.errors import BadInput
 
 
@@ -41,9 +41,34 @@ def test_what_the_command_line_says_of_the_live_broker_goes_on_top_of_the_file(t
     assert config.live == LiveSink("mqtt://127.0.0.1:1", username="line")
 
 
-def test_a_user_name_without_a_live_broker_is_refused() -> None:
-    with pytest.raises(BadInput, match="'url' is missing in live"):
-        read_config(None, {"name": "cam", "live": {"username": "line"}})
+@pytest.mark.parametrize(
+    ("live", "complaint"),
+    [
+        ({"username": "line"}, "live: a login without a broker: give its url"),
+        ({"uplink": "direct", "ca_file": "/ca.pem"}, "live: a login without a broker: give its url"),
+        ({"plaintext": True}, "live: a login without a broker: give its url"),
+        ({"url": "mqtt://127.0.0.1", "uplink": "direct"}, 'live: a broker of its own and uplink = "direct"'),
+        ({"uplink": "both"}, "live.uplink"),
+    ],
+)
+def test_what_cannot_be_of_live_results_is_refused(live: dict[str, object], complaint: str) -> None:
+    with pytest.raises(BadInput, match=complaint) as refusal:
+        read_config(None, {"name": "cam", "live": live})
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("live", "egress", "way"),
+    [
+        (LiveSink(), EgressLimits(), "relayed"),
+        (LiveSink(uplink="direct"), EgressLimits(), "direct"),
+        (LiveSink("mqtt://127.0.0.1"), EgressLimits(), "site"),
+        (LiveSink("mqtt://127.0.0.1"), EgressLimits(live=False), "off"),
+        (LiveSink(), EgressLimits(live=False), "off"),
+    ],
+)
+def test_how_live_results_reach_their_subscribers(live: LiveSink, egress: EgressLimits, way: str) -> None:
+    assert live_way(live, egress) == way
 
 
 @pytest.mark.parametrize("threads", [1, 256])

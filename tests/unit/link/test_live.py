@@ -45,27 +45,45 @@ def live(sink: Recorder) -> Live:
 
 
 def test_a_result_is_one_message_and_not_retained(live: Live, sink: Recorder) -> None:
-    live.publish("shelf", deployment.Live(), b"{}", [MACAW])
+    live.publish("shelf", deployment.Live(), b"{}", [MACAW], stored=True)
     assert sink.taken() == [(f"{HEAD}/shelf", b"{}", 0, False)]
     assert (live.published, live.dropped) == (1, 0)
 
 
+def test_a_relayed_result_is_the_coordinators_to_publish_and_its_states_the_nodes(sink: Recorder) -> None:
+    live = Live(sink, Topics(), "store-12", "cam-3", relayed=True)
+    live.on_connected()
+    live.publish("shelf", deployment.Live(state=("label",)), b"1", [MACAW], stored=True)
+    live.publish("shelf", deployment.Live(state=("label",)), b"2", [MACAW], stored=True)
+    assert sink.taken() == [
+        (f"{HEAD}/availability", b"online", 1, True),
+        (f"{HEAD}/shelf/label", b"macaw", 1, True),
+    ]
+    assert (live.published, live.dropped) == (0, 0)
+
+
+def test_a_result_that_the_outbox_could_not_take_is_published_all_the_same(sink: Recorder) -> None:
+    live = Live(sink, Topics(), "store-12", "cam-3", relayed=True)
+    live.publish("shelf", deployment.Live(), b"1", [MACAW], stored=False)
+    assert sink.taken() == [(f"{HEAD}/shelf", b"1", 0, False)]
+
+
 def test_states_are_published_only_when_they_change(live: Live, sink: Recorder) -> None:
-    live.publish("shelf", STATES, b"1", [MACAW])
+    live.publish("shelf", STATES, b"1", [MACAW], stored=True)
     assert sink.taken()[1:] == [
         (f"{HEAD}/shelf/label", b"macaw", 1, True),
         (f"{HEAD}/shelf/count", b"1", 1, True),
         (f"{HEAD}/shelf/present", b"true", 1, True),
     ]
-    live.publish("shelf", STATES, b"2", [MACAW])
-    live.publish("shelf", STATES, b"3", [CAT])
+    live.publish("shelf", STATES, b"2", [MACAW], stored=True)
+    live.publish("shelf", STATES, b"3", [CAT], stored=True)
     assert [topic for topic, *_ in sink.taken()] == [f"{HEAD}/shelf", f"{HEAD}/shelf", f"{HEAD}/shelf/label"]
 
 
 def test_without_a_connection_results_are_dropped_counted_and_never_replayed(live: Live, sink: Recorder) -> None:
     sink.connected = False
     for number in range(5):
-        live.publish("shelf", STATES, b"%d" % number, [MACAW])
+        live.publish("shelf", STATES, b"%d" % number, [MACAW], stored=True)
     sink.connected = True
     live.on_connected()
     assert f"{HEAD}/shelf" not in [topic for topic, *_ in sink.taken()]
@@ -74,15 +92,15 @@ def test_without_a_connection_results_are_dropped_counted_and_never_replayed(liv
 
 def test_a_state_that_did_not_leave_is_said_with_the_next_result(live: Live, sink: Recorder) -> None:
     sink.connected = False
-    live.publish("shelf", deployment.Live(state=("label",)), b"1", [MACAW])
+    live.publish("shelf", deployment.Live(state=("label",)), b"1", [MACAW], stored=True)
     sink.connected = True
-    live.publish("shelf", deployment.Live(state=("label",)), b"2", [MACAW])
+    live.publish("shelf", deployment.Live(state=("label",)), b"2", [MACAW], stored=True)
     assert (f"{HEAD}/shelf/label", b"macaw", 1, True) in sink.taken()
 
 
 def test_after_every_connect_availability_and_states_are_said_again(live: Live, sink: Recorder) -> None:
     live.on_connected()
-    live.publish("shelf", deployment.Live(state=("label",)), b"1", [MACAW])
+    live.publish("shelf", deployment.Live(state=("label",)), b"1", [MACAW], stored=True)
     sink.taken()
     live.on_connected()
     assert sorted(sink.taken()) == [
@@ -92,21 +110,21 @@ def test_after_every_connect_availability_and_states_are_said_again(live: Live, 
 
 
 def test_a_disabled_pipeline_is_silent(live: Live, sink: Recorder) -> None:
-    live.publish("shelf", deployment.Live(enabled=False, state=("label",)), b"1", [MACAW])
+    live.publish("shelf", deployment.Live(enabled=False, state=("label",)), b"1", [MACAW], stored=True)
     assert sink.taken() == []
     assert live.dropped == 0
 
 
 def test_a_result_larger_than_a_message_may_be_is_dropped(live: Live, sink: Recorder) -> None:
-    live.publish("shelf", deployment.Live(), bytes(MAX_PAYLOAD + 1), [MACAW])
+    live.publish("shelf", deployment.Live(), bytes(MAX_PAYLOAD + 1), [MACAW], stored=True)
     assert sink.taken() == []
     assert live.dropped == 1
 
 
 def test_a_pipeline_that_is_no_more_leaves_nothing_behind(live: Live, sink: Recorder) -> None:
     live.on_connected()
-    live.publish("shelf", STATES, b"1", [MACAW])
-    live.publish("shelf-2", STATES, b"1", [MACAW])
+    live.publish("shelf", STATES, b"1", [MACAW], stored=True)
+    live.publish("shelf-2", STATES, b"1", [MACAW], stored=True)
     sink.taken()
     live.clear("shelf")
     assert [(topic, payload) for topic, payload, *_ in sink.taken()] == [
@@ -118,7 +136,7 @@ def test_a_pipeline_that_is_no_more_leaves_nothing_behind(live: Live, sink: Reco
 
 def test_what_could_not_be_deleted_is_deleted_on_the_next_connect(live: Live, sink: Recorder) -> None:
     live.on_connected()
-    live.publish("shelf", STATES, b"1", [MACAW])
+    live.publish("shelf", STATES, b"1", [MACAW], stored=True)
     sink.connected = False
     live.clear("shelf")
     live.call("store-12", "till-1")

@@ -201,5 +201,5 @@ def test_memory_is_bounded_and_what_is_shed_is_counted(collector: Collector, mon
     monkeypatch.setattr(ingest, "MAX_QUEUED_BYTES", 10_000)
     for seq in range(1, 101):
         collector.receive(DURABLE, message(result(seq)), False)
-    assert sum(len(payload) for _, payload in collector._queue) <= 10_000
+    assert sum(len(waiting.payload) for waiting in collector._queue) <= 10_000
     assert collector.counts["shed"] == 100 - len(collector._queue)

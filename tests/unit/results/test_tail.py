@@ -29,7 +29,7 @@ async def test_a_slow_watcher_loses_the_oldest_and_is_told_how_many() -> None:
     subscription = Subscription(Filter(), max_waiting=3)
     subscription.offer(results(*range(1, 11)))
     subscription.close()
-    assert [batch async for batch in subscription] == [Batch((b"8", b"9", b"10"), dropped=7)]
+    assert [batch async for batch in subscription] == [Batch(tuple(results(8, 9, 10)), dropped=7)]
 
 
 async def test_without_watchers_nothing_is_kept() -> None:

@@ -49,16 +49,16 @@ def test_without_a_contact_or_for_a_stranger_there_is_no_context() -> None:
 
 def test_results_go_to_the_outbox_first_and_live_once_they_are_committed() -> None:
     submitted: list[Draft] = []
-    live: list[tuple[str, bytes]] = []
+    live: list[tuple[str, bytes, bool]] = []
 
-    def publish(pipeline: str, wanted: Live, event: bytes, outputs: Sequence[object]) -> None:
-        live.append((pipeline, event))
+    def publish(pipeline: str, wanted: Live, event: bytes, outputs: Sequence[object], stored: bool) -> None:
+        live.append((pipeline, event, stored))
 
     results = Results(submitted.extend, contexts().of, lambda _: deployment().pipelines[0], wall_ns=lambda: 6_000_000)
     results.live = publish
     results.observed([SEEN, Observation("shelf", "stranger", 0, SEEN.latency_ms, "classification", ())])
     assert (len(submitted), results.unknown, live) == (1, 1, [])
     results.committed([Committed(submitted[0], 1, b"event", stored=True)])
-    assert live == [("shelf", b"event")]
+    assert live == [("shelf", b"event", True)]
     assert results.tallies["shelf"].results == 1
     assert list(results.tallies["shelf"].latencies_ms) == [5.0]

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from edge_node.config import EgressLimits
+from edge_node.config import EgressLimits, NodeConfig, Source
 from edge_node.telemetry import system
 from edge_node.telemetry.facts import device_facts
 from protos.reported import EgressPolicy
@@ -47,9 +47,11 @@ def test_the_free_space_of_a_folder_to_be_made_is_that_of_its_parents(tmp_path: 
 
 
 def test_facts_have_the_engines_and_sources_that_are_handed_in() -> None:
-    facts = device_facts({"litert": "2.3.0", "stub": "0.1.0"}, ["b", "a"], EgressLimits(live=False))
+    config = NodeConfig("/state", sources={"b": Source("/b"), "a": Source("/a")}, egress=EgressLimits(live=False))
+    facts = device_facts({"litert": "2.3.0", "stub": "0.1.0"}, config)
     assert facts.engines == {"litert": "2.3.0"}
     assert facts.sources == ("a", "b")
     assert facts.memory_mb > 0
     assert facts.egress == EgressPolicy(live=False)
+    assert facts.live == "off"
     assert facts.agent_version
