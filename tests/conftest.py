@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests import sizes
+
 settings.register_profile("quick", max_examples=30, deadline=None)
 settings.register_profile("thorough", max_examples=1000, deadline=None)
-settings.load_profile("quick")  # another one: --hypothesis-profile thorough
+settings.register_profile("soak", max_examples=sizes.times(30), deadline=None)
+settings.load_profile("quick" if sizes.N == 1 else "soak")  # another one: --hypothesis-profile thorough
 
 ROOT = Path(__file__).parent.parent
 
@@ -33,12 +36,25 @@ def _is_pytests(handler: logging.Handler) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A test marked `needs(program)` is skipped, by name, where the program is absent; with CI=true it fails."""
+    """A test marked `needs(program)` is skipped, by name, where the program is absent; with CI=true it fails.
+
+    One marked `soak` takes as long as its size needs.
+    """
     for item in items:
+        if sizes.N > 1 and item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.timeout(0), append=False)
         for mark in item.iter_markers("needs"):
             absent = [program for program in mark.args if _program(program) is None]
             if absent and os.environ.get("CI") != "true":
                 item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(absent)}: not installed here"))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """At the end of `make soak`: what was tried."""
+    if sizes.N > 1:
+        terminalreporter.section("soak")
+        for line in sizes.report():
+            terminalreporter.line(line)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

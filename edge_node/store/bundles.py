@@ -43,9 +43,9 @@ class Bundles:
         self._folders.mkdir(exist_ok=True)
 
     def known(self) -> frozenset[Digest]:
-        """The bundles of which at least the manifest is here."""
+        """The bundles of which at least the manifest is here, as it was."""
         named = (checked_digest(manifest.digest) for manifest in self._read_index().manifests)
-        return frozenset(digest for digest in named if self.blobs.has(digest))
+        return frozenset(digest for digest in named if self.blobs.intact(digest))
 
     def complete(self) -> frozenset[Digest]:
         """The bundles of which everything is here."""
@@ -78,12 +78,12 @@ class Bundles:
         Raises:
             BadInput: a blob has changed on the disk or is gone; it was deleted, so that it is fetched again.
         """
-        damaged = [file for file in self.files(digest) if not self.blobs.intact(file.digest)]
-        for file in damaged:
-            self.blobs.remove(file.digest)
-        if damaged or not self.blobs.intact(digest):
+        damaged = self._damaged(digest)
+        for blob in damaged:
+            self.blobs.remove(blob)
+        if damaged:
             shutil.rmtree(self.folder(digest), ignore_errors=True)
-            names = ", ".join(file.path for file in damaged) or "the manifest"
+            names = ", ".join(damaged.values())
             raise BadInput(f"bundle {short(digest)}: {names} changed on this disk; it will be fetched again")
         return self._linked(digest)
 
@@ -102,6 +102,12 @@ class Bundles:
         shutil.rmtree(self.folder(digest), ignore_errors=True)
         for blob in (*own, digest):
             self.blobs.remove(blob)
+
+    def _damaged(self, digest: Digest) -> dict[Digest, str]:
+        """What of a bundle is not as it was, by what people call it; a changed manifest says nothing of the rest."""
+        if not self.blobs.intact(digest):
+            return {digest: "the manifest"}
+        return {file.digest: file.path for file in self.files(digest) if not self.blobs.intact(file.digest)}
 
     def _linked(self, digest: Digest) -> Path:
         """The folder made of links to the blobs, made anew so that it holds these files and no others."""

@@ -1,6 +1,7 @@
 """The store: what gets in is what was asked for, what lies there is checked again, what nobody needs goes."""
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -10,6 +11,7 @@ from edge_node.store.bundles import Bundles
 from protos.digest import Digest, digest_of
 from protos.errors import ContractError
 from protos.oci import BundleFile, write_manifest
+from tests.sizes import random_of, times, tried
 
 
 @pytest.fixture
@@ -79,6 +81,50 @@ def test_a_file_that_changed_on_the_disk_is_found_and_thrown_away(bundles: Bundl
     assert bundles.complete() == frozenset()
     assert [missing.path for missing in bundles.missing(digest)] == ["model"]
     assert not bundles.folder(digest).exists()
+
+
+@pytest.mark.soak
+def test_whatever_changes_on_the_disk_is_found_before_a_bundle_is_used(bundles: Bundles) -> None:
+    """Flips, cuts, growth, and one file in the place of another, in blobs and in the manifest."""
+    chance = random_of("bundle")
+    files = {"model": chance.randbytes(3000), "weights": chance.randbytes(3000), "labels": b"cat\ndog\n"}
+    for _ in range(times(100)):
+        digest = put(bundles, **files)
+        blob = chance.choice([digest, *map(digest_of, files.values())])
+        changed = mutated(bundles.blobs.path(blob).read_bytes(), files["model"], chance)
+        bundles.blobs.path(blob).chmod(0o644)
+        bundles.blobs.path(blob).write_bytes(changed)
+        if digest_of(changed) != blob:
+            with pytest.raises(BadInput, match="changed on this disk"):
+                bundles.verify(digest)
+        tried["mutations of a bundle on the disk (U5)"] += 1
+    assert bundles.verify(put(bundles, **files)).is_dir()
+
+
+def mutated(content: bytes, other: bytes, chance: Random) -> bytes:
+    """A bit flipped, an end cut off, something added, or other content."""
+    place = chance.randrange(len(content))
+    match chance.choice(("flip", "cut", "grow", "other")):
+        case "flip":
+            return content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :]
+        case "cut":
+            return content[:place]
+        case "grow":
+            return content[:place] + chance.randbytes(4) + content[place:]
+    return other
+
+
+def test_a_manifest_that_changed_on_the_disk_is_fetched_again_and_stops_nothing_else(bundles: Bundles) -> None:
+    digest, other = put(bundles, model=b"weights"), put(bundles, model=b"other")
+    manifest = bundles.blobs.path(digest)
+    whole = manifest.read_bytes()
+    manifest.chmod(0o644)
+    manifest.write_bytes(b"\xb6" + whole[1:])
+    assert bundles.known() == bundles.complete() == {other}
+    with pytest.raises(BadInput, match="the manifest changed on this disk"):
+        bundles.verify(digest)
+    bundles.add(digest, whole)
+    assert bundles.verify(digest).is_dir()
 
 
 def test_a_manifest_with_another_digest_is_refused(bundles: Bundles) -> None:
