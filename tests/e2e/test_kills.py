@@ -16,6 +16,7 @@ import pytest
 from tests.e2e.fleet import CLIP, Child, Fleet, fleet, serving_node, until
 from tests.e2e.recorder import Observer, PlainSubscriber, Verdict, id_of, stored, verdict
 from tests.integration.brokers import RealMosquitto, free_port, mosquitto
+from tests.sizes import times, tried
 
 pytestmark = [pytest.mark.needs("mosquitto", "mosquitto_sub"), pytest.mark.timeout(120)]
 
@@ -113,12 +114,15 @@ def kill_the_coordinator(scene: Scene) -> None:
     scene.stores(300)
 
 
+@pytest.mark.soak
 def test_whoever_dies_what_the_agent_accepted_is_stored_once_and_as_it_was(tmp_path: Path) -> None:
     with scene(tmp_path) as running:
         control = PlainSubscriber(running.broker.port, "edge/v1/live/store-12/cam-3/shelf")
-        kill_the_agent(running)
-        kill_the_broker(running)
-        kill_the_coordinator(running)
+        for _ in range(times(1)):
+            kill_the_agent(running)
+            kill_the_broker(running)
+            kill_the_coordinator(running)
+            tried["kills of agent, broker and coordinator of a whole system, each"] += 1
         running.settle()
         control.stop()
         found, missed = running.verdict(), running.observer.accepted.keys() - control.heard

@@ -15,6 +15,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 
 from tests.durable.node import DURABLE
 from tests.durable.world import Child, Verdict, World, until
+from tests.sizes import random_of, times, tried
 
 pytestmark = [pytest.mark.needs("mosquitto"), pytest.mark.timeout(180)]
 
@@ -48,41 +49,48 @@ def has_written(node: Child, count: int) -> None:
 
 
 def kill_nodes(world: World) -> None:
-    """The node dies three times in mid-stream, with its broker unreachable for part of the time."""
-    for life in range(3):
+    """The node dies in mid-stream, over and over, with its broker unreachable for part of the time."""
+    chance = random_of("node")
+    for life in range(times(3)):
         node = world.start_node(f"life{life}", 100_000, RATE)
-        has_written(node, 300)
+        has_written(node, chance.randrange(200, 400))
         world.kill_and_wipe_broker()
-        has_written(node, 600)
+        has_written(node, chance.randrange(500, 700))
         node.kill()
         world.start_broker()
+        tried["kills of a node (R1)"] += 1
     has_written(world.start_node("last", 50, RATE), 50)
 
 
 def kill_brokers(world: World) -> None:
-    """The broker dies three times and forgets everything, each time full of what a slow collector has not taken."""
-    node = world.start_node("steady", 3000, RATE)
-    for death in range(3):
-        has_written(node, 600 * (death + 1))
+    """The broker dies and forgets everything, over and over, each time full of what a slow collector has not taken."""
+    deaths, chance = times(3), random_of("broker")
+    node = world.start_node("steady", 600 * (deaths + 2), RATE)
+    for death in range(deaths):
+        has_written(node, 600 * (death + 1) + chance.randrange(100))
         world.pause_collector()
-        has_written(node, 600 * (death + 1) + 500)
+        has_written(node, 600 * (death + 1) + chance.randrange(400, 600))
         world.kill_and_wipe_broker()
         world.resume_collector()
         world.start_broker()
-    has_written(node, 3000)
+        tried["kills of a broker, wiped (R3)"] += 1
+    has_written(node, 600 * (deaths + 2))
 
 
 def kill_collectors(world: World) -> None:
-    """The collector dies three times in mid-stream."""
-    node = world.start_node("steady", 3000, RATE)
-    for death in range(3):
-        has_written(node, 600 * (death + 1))
+    """The collector dies in mid-stream, over and over."""
+    deaths, chance = times(3), random_of("collector")
+    node = world.start_node("steady", 600 * (deaths + 2), RATE)
+    for death in range(deaths):
+        has_written(node, 600 * (death + 1) + chance.randrange(100))
         world.kill_collector()
-        has_written(node, 600 * (death + 1) + 200)
+        has_written(node, 600 * (death + 1) + chance.randrange(150, 250))
         world.start_collector()
-    has_written(node, 3000)
+        tried["kills of a collector (R10)"] += 1
+    has_written(node, 600 * (deaths + 2))
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("schedule", [kill_nodes, kill_brokers, kill_collectors])
 def test_whoever_is_killed_what_was_accepted_is_stored_exactly_once(
     schedule: Schedule, tmp_path: Path, program: Program
@@ -94,8 +102,10 @@ def test_whoever_is_killed_what_was_accepted_is_stored_exactly_once(
     assert verdict.accepted >= 1800
 
 
+@pytest.mark.soak
 def test_repeating_and_reordering_every_message_changes_nothing(tmp_path: Path, program: Program) -> None:
-    """A second client plays everything it hears back, many times and backwards, while the node still sends."""
+    """A second client plays what it hears back, over and over, backwards and shuffled, while the node sends."""
+    chance, rounds = random_of("echo"), times(3)
     with World(tmp_path, program("mosquitto")) as world:
         heard: list[bytes] = []
         echo = Client(CallbackAPIVersion.VERSION2, "echo")
@@ -104,18 +114,20 @@ def test_repeating_and_reordering_every_message_changes_nothing(tmp_path: Path, 
         echo.connect("127.0.0.1", world.port)
         echo.subscribe(DURABLE, 1)
         echo.loop_start()
-        node = world.start_node("echoed", 1500, RATE)
-        for wanted in (200, 700, 1500):
-            has_written(node, wanted)
-            for payload in (*reversed(heard[:300]), *heard[-100:], *heard[-100:]):
+        node = world.start_node("echoed", 500 * rounds, RATE)
+        for part in range(rounds):
+            has_written(node, 500 * part + chance.randrange(100, 500))
+            known = heard[-2000:]
+            for payload in (*reversed(known[:300]), *known[-100:], *chance.sample(known, min(300, len(known)))):
                 echo.publish(DURABLE, payload, 1)
+                tried["messages repeated out of their order (R2, R7)"] += 1
         world.await_all_stored()
         echo.disconnect()
         echo.loop_stop()
         verdict = world.verdict()
-    assert (verdict.accepted, verdict.lost, verdict.twice, verdict.changed) == (1500, 0, 0, 0)
+    assert (verdict.accepted, verdict.lost, verdict.twice, verdict.changed) == (500 * rounds, 0, 0, 0)
 
 
 def _keep(heard: list[bytes], message: MQTTMessage) -> None:
-    if len(heard) < 5000:
-        heard.append(bytes(message.payload))
+    heard.append(bytes(message.payload))
+    del heard[:-5000]

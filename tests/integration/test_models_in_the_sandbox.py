@@ -1,11 +1,9 @@
 """Models that want to take the node down, in real workers with the real engines: the worker pays, nobody else.
 
-NEARFIELD_MUTATIONS says how many damaged copies of each real model are tried (8); NEARFIELD_HOSTILE=all opens the
-whole corpus in bare engines, without the admission that would refuse most of it.
+`make soak` opens the whole corpus in bare engines, without the admission that would refuse most of it.
 """
 
 import asyncio
-import os
 import random
 import subprocess
 import sys
@@ -21,9 +19,10 @@ from edge_node.worker.liveness import Limits
 from tests.conformance.worker_world import stub_bundle
 from tests.hostile.corpus import build, bundle_around
 from tests.hostile.kinds import Hostile
+from tests.sizes import N, random_of, times, tried
 
-MUTATIONS = int(os.environ.get("NEARFIELD_MUTATIONS", "8"))
-EVERYTHING = os.environ.get("NEARFIELD_HOSTILE") == "all"
+MUTATIONS = 8
+"""of each real model"""
 HASTY = Limits(load_s=4.0)
 MEMORY_MB = 1024
 MODEL_SUFFIXES = (".onnx", ".tflite")
@@ -100,10 +99,12 @@ async def test_models_that_admission_lets_pass_cost_their_own_worker_and_no_othe
 BARE = ("function_chain.onnx", "endless_loop.onnx", "constant_of_shape.onnx", "weights_in_passwd.onnx", "tile.tflite")
 
 
+@pytest.mark.soak
 def test_engines_that_are_given_what_admission_refuses_take_only_their_process(corpus: dict[str, Hostile]) -> None:
     """The second line of defence alone: killed after a few seconds, or refused by a limit; nothing is read."""
-    names = [name for name, one in corpus.items() if one.path.suffix in MODEL_SUFFIXES] if EVERYTHING else BARE
+    names = [name for name, one in corpus.items() if one.path.suffix in MODEL_SUFFIXES] if N > 1 else BARE
     for name in names:
+        tried["hostile files in a bare engine"] += 1
         command = [sys.executable, "-c", BARE_ENGINE, str(corpus[name].path)]
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=3, check=False)
@@ -136,16 +137,17 @@ def test_without_the_sandbox_an_engine_takes_the_memory_that_a_model_asks_for(tm
     assert outcomes[1] != 0
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("file", REAL_MODELS)
 async def test_damaged_copies_of_a_real_model_never_cost_more_than_their_worker(
     file: str, data: Path, tmp_path: Path
 ) -> None:
     content = (data / "models" / file).read_bytes()
-    chance = random.Random(file)
-    bundles = [damaged(content, Path(file), tmp_path / str(number), chance) for number in range(MUTATIONS)]
-    for bundle in bundles:
-        line = await proved(bundle)
+    chance = random_of(file)
+    for number in range(times(MUTATIONS)):
+        line = await proved(damaged(content, Path(file), tmp_path / str(number), chance))
         assert "\n" not in line, line
+        tried["mutated models in a worker (S6)"] += 1
     whole = bundle_around(Hostile(data / "models" / file, "worker", "it is not"), tmp_path / "whole")
     assert await proved(whole, Limits()) == ""
 

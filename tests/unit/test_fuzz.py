@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.fuzz.targets import CORPUS, TARGETS
+from tests.sizes import times, tried
 
 FILES = [(name, file) for name in TARGETS for file in sorted((CORPUS / name).iterdir())]
 SLOW = {"video": 5, "image": 20, "golden_vector": 20}
@@ -36,12 +37,14 @@ def test_the_first_file_of_a_corpus_is_a_valid_document(name: str) -> None:
     TARGETS[name].run((CORPUS / name / "seed").read_bytes())
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("name", TARGETS)
 def test_what_is_mutated_is_parsed_or_refused(name: str) -> None:
-    @settings(max_examples=SLOW.get(name, 60), deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=times(SLOW.get(name, 60)), deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.sampled_from([file for target, file in FILES if target == name]), st.lists(EDIT, min_size=1, max_size=4))
     def run(file: Path, edits: list[tuple[int, int, bytes]]) -> None:
         TARGETS[name](edited(file.read_bytes(), edits))
+        tried["mutated documents (S8)"] += 1
 
     run()
 

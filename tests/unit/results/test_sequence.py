@@ -2,6 +2,7 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +11,8 @@ from coordinator.results.sequence import Taken, same_content, take
 from edge_node.outbox.events import marked_late
 from tests.durable.node import NODE
 from tests.unit.results.arrivals import STREAM, result
+
+pytestmark = pytest.mark.soak
 
 
 def arrival(first: int, last: int | None = None) -> Arrival:
