@@ -87,6 +87,8 @@ lock:  ## resolve the requirement locks again (needs uv)
 	$(LOCK) requirements/proto.in -o requirements/proto.txt
 	$(LOCK) requirements/fuzz.in -o requirements/fuzz.txt
 	$(LOCK) requirements/audit.in -o requirements/audit.txt
+	$(LOCK) requirements/tritonclient.in -o requirements/tritonclient.txt
+	$(LOCK) --no-deps requirements/perf-analyzer.in -o requirements/perf-analyzer.txt
 
 clean:  ## remove what make made
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -18,7 +18,7 @@ settings.load_profile("quick" if sizes.N == 1 else "soak")  # another one: --hyp
 
 ROOT = Path(__file__).parent.parent
 
-pytest_plugins = ["tests.postgres"]
+pytest_plugins = ["tests.postgres", "tests.triton"]
 
 
 @pytest.fixture(autouse=True)

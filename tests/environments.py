@@ -1,5 +1,6 @@
 """Virtual environments with one requirement lock each, made once under build/ and kept until the lock changes."""
 
+import fcntl
 import subprocess
 import sys
 from pathlib import Path
@@ -8,21 +9,33 @@ from protos.digest import digest_of, hex_of
 from tests.conftest import ROOT
 
 
+PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+
+
 def environment(name: str) -> Path:
     """The programs of an environment with `requirements/<name>.txt` and this project, as a wheel of today's files."""
-    requirements = ROOT / "requirements" / f"{name}.txt"
-    place = ROOT / "build" / "environments" / name
-    programs = place / "venv" / "bin"
-    key = hex_of(digest_of(requirements.read_bytes() + sys.version.encode()))[:12]
-    pip = (programs / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
-    if not (place / f"ready-{key}").exists():
-        said(sys.executable, "-m", "venv", "--clear", place / "venv")
-        said(*pip, "--require-hashes", "-r", requirements)
-        (place / f"ready-{key}").touch()
+    programs = packages(name)
+    place = programs.parent.parent
     for old in place.glob("*.whl"):
         old.unlink()
     said(sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", place)
-    said(*pip, "--no-deps", "--force-reinstall", *place.glob("*.whl"))
+    said(programs / "python", *PIP, "--no-deps", "--force-reinstall", *place.glob("*.whl"))
+    return programs
+
+
+def packages(name: str, *options: str) -> Path:
+    """The programs of an environment with `requirements/<name>.txt` alone; `options` are pip's."""
+    requirements = ROOT / "requirements" / f"{name}.txt"
+    place = ROOT / "build" / "environments" / name
+    programs = place / "venv" / "bin"
+    ready = place / f"ready-{hex_of(digest_of(requirements.read_bytes() + sys.version.encode()))[:12]}"
+    place.mkdir(parents=True, exist_ok=True)
+    with (place / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # whoever else wants it waits until it is there
+        if not ready.exists():
+            said(sys.executable, "-m", "venv", "--clear", place / "venv")
+            said(programs / "python", *PIP, "--require-hashes", *options, "-r", requirements)
+            ready.touch()
     return programs
 
 
