@@ -50,8 +50,9 @@ class Ask(msgspec.Struct, frozen=True, array_like=True):
     sequence: Sequence | None = None
 
 
-Failure = Literal["", "invalid", "deadline", "failed"]
-"""Why an ask has no tensors: it does not fit the model, its time was over, or the engine gave up."""
+Failure = Literal["", "invalid", "deadline", "busy", "failed"]
+"""Why an ask has no tensors: it does not fit the model, its time was over, too many sequences are open, or the engine
+gave up."""
 
 
 class Answer(msgspec.Struct, frozen=True, array_like=True):
