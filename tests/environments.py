@@ -8,7 +8,6 @@ from pathlib import Path
 from protos.digest import digest_of, hex_of
 from tests.conftest import ROOT
 
-
 PIP = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check")
 
 
