@@ -4,7 +4,7 @@ A row is a result (`first == seq`, no reason) or a hole (`first` to `seq` are go
 more row holds the stream's id, its last number and how far it was acknowledged, so that numbers are never given twice.
 Write-ahead log, full synchronization: what a commit has returned for survives a power cut.
 
-Every method is one transaction or one query. Which results go is `policy`'s decision; the thread is `queue`'s.
+Every method is one transaction or one query. Which results go is `policy`'s decision; when, the `ledger`'s.
 """
 
 import sqlite3

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from edge_node.outbox.events import Draft, PipelineContext
-from edge_node.outbox.queue import Committed
+from edge_node.outbox.ledger import Committed
 from edge_node.pipeline.observation import Observation
 from protos.deployment import Live as LiveSettings
 from protos.deployment import Pipeline

@@ -22,7 +22,8 @@ from edge_node.link.validity import UNKNOWN
 from edge_node.outbox.acked import accept_acked
 from edge_node.outbox.events import Draft, PipelineContext, encode_result
 from edge_node.outbox.forwarder import BACKLOG, Forwarder
-from edge_node.outbox.queue import Committed, Outbox
+from edge_node.outbox.ledger import Committed
+from edge_node.outbox.queue import Outbox
 from edge_node.pipeline.observation import Observation
 from protos.broker_url import Broker
 from protos.digest import digest_of

@@ -16,8 +16,9 @@ from edge_node.config import OutboxLimits
 from edge_node.errors import BadInput
 from edge_node.outbox import queue
 from edge_node.outbox.events import Draft
+from edge_node.outbox.ledger import Committed
 from edge_node.outbox.policy import OVERHEAD_BYTES, Hole, Reason
-from edge_node.outbox.queue import Committed, Outbox
+from edge_node.outbox.queue import Outbox
 from edge_node.outbox.records import NewResult, Records
 from tests.durable.node import CONTEXT, draft
 from tests.waiting import until
@@ -182,12 +183,13 @@ async def test_a_disk_that_refuses_costs_counted_results_and_nothing_else(
     monkeypatch.setattr(queue, "TICK_S", 0.01)
     async with Watched(tmp_path / "o.db") as watched:
         await watched.take(drafts(2))
-        watched.outbox._table._sql.execute("PRAGMA max_page_count = 1")  # the file may not grow: SQLite's own disk full
+        # the file may not grow: SQLite's own disk full
+        watched.outbox._ledger._table._sql.execute("PRAGMA max_page_count = 1")
         while not watched.outbox.dropped[Reason.DISK_FULL]:
             await watched.take(drafts(1))
         lost = watched.committed[-1]
         assert not lost.stored
-        watched.outbox._table._sql.execute("PRAGMA max_page_count = 100000")
+        watched.outbox._ledger._table._sql.execute("PRAGMA max_page_count = 100000")
         await until(lambda: watched.gone().get(Reason.DISK_FULL, 0) > 0)
         await watched.take(drafts(1))
         dropped = watched.outbox.dropped[Reason.DISK_FULL]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edge_node.outbox.events import Draft
-from edge_node.outbox.queue import Committed
+from edge_node.outbox.ledger import Committed
 from edge_node.pipeline.observation import Observation
 from edge_node.supervisor.contexts import Contexts
 from edge_node.supervisor.device import Loaded
