@@ -9,7 +9,6 @@ identity and a desired document on the disk it needs neither coordinator nor bro
 
 import asyncio
 import logging
-import os
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -18,7 +17,6 @@ from pathlib import Path
 
 import msgspec
 
-from edge_node import __version__
 from edge_node.capture.handle import Capture, open_capture
 from edge_node.capture.kinds import check_urls
 from edge_node.config import EgressLimits, NodeConfig
@@ -51,15 +49,8 @@ from edge_node.supervisor.reconciler import Reconciler
 from edge_node.supervisor.releases import Releases
 from edge_node.supervisor.results import Results
 from edge_node.supervisor.saying import Saying
-from edge_node.supervisor.status import (
-    StatusDocument,
-    clock_report,
-    outbox_report,
-    pipeline_reports,
-    plan_report,
-    source_reports,
-    worker_report,
-)
+from edge_node.supervisor.showing import Showing
+from edge_node.supervisor.status import StatusDocument
 from edge_node.telemetry import system
 from edge_node.telemetry.facts import device_facts
 from edge_node.worker.handle import new_worker
@@ -93,6 +84,17 @@ class Agent:
         self.results = Results(self.outbox.submit, self._contexts.of, self.following.settings)
         self.device.on_observed = self.results.observed
         self.saying = Saying(self.belonging, self.following, self.device, self.reconciler, self.outbox)
+        self.showing = Showing(
+            belonging=self.belonging,
+            following=self.following,
+            device=self.device,
+            reconciler=self.reconciler,
+            outbox=self.outbox,
+            results=self.results,
+            meter=self.meter,
+            clock=self.clock,
+            saying=self.saying,
+        )
         self.hearing = Hearing(
             self.belonging,
             self.following,
@@ -103,7 +105,6 @@ class Agent:
             self._on_desired,
         )
         self.on_ready: Callable[[], None] = lambda: None
-        self._started_at = time.monotonic()
         self._stopping = asyncio.Event()
 
     @property
@@ -144,39 +145,11 @@ class Agent:
 
     def summary(self) -> str:
         """What the node does now, in a few words that cost nothing."""
-        link = "connected" if self.belonging.connected else "not connected"
-        return f"{len(self.device.pipelines)} pipelines, {link}, {self.outbox.last_seq} results"
+        return self.showing.summary()
 
     def status(self) -> StatusDocument:
         """What the node does now."""
-        worker = self.device.worker
-        worker_status = None if worker is None else worker.status
-        report = self.saying.reported()
-        known = self.following.desired or self.identity
-        return StatusDocument(
-            node="" if self.identity is None else self.identity.node,
-            name="" if known is None else known.name,
-            site="" if known is None else known.site,
-            agent_version=__version__,
-            pid=os.getpid(),
-            uptime_s=round(time.monotonic() - self._started_at, 3),
-            memory_kb=system.pss_kb() or 0,
-            epoch=report.epoch,
-            revision=report.revision,
-            refusal=self.following.refusal,
-            deployments=report.deployments,
-            plan=plan_report(self.reconciler.plan, self.reconciler.under_way),
-            pipelines=pipeline_reports(self.device.pipelines, worker_status, self.results.tallies),
-            sources=source_reports({name: capture.report for name, capture in self.device.captures.items()}),
-            worker=worker_report(
-                worker is not None, worker_status, self.device.worker_deaths, self.saying.facts.sandbox
-            ),
-            outbox=outbox_report(self.outbox),
-            link=self.belonging.link_report(),
-            bytes=self.meter.report(),
-            identity=self.belonging.upkeep.report(),
-            clock=clock_report(self.clock),
-        )
+        return self.showing.status()
 
     async def _open(self) -> None:
         engines = engine_versions()
