@@ -22,18 +22,28 @@ def instance() -> Callable[..., Any]:
     return infer
 
 
-shape, dtype = shape_and_type()
-host = "127.0.0.1"
-config = TritonConfig(
-    http_port=int(sys.argv[1]), grpc_port=int(sys.argv[2]), http_address=host, grpc_address=host, allow_metrics=False
-)
-with Triton(config=config) as server:
-    server.bind(
-        model_name="m",
-        infer_func=[instance(), instance()],
-        inputs=[Tensor(name="input", dtype=dtype, shape=tuple(shape))],
-        outputs=[Tensor(name="output", dtype=np.float32, shape=(-1,))],
-        config=ModelConfig(max_batch_size=16, batcher=DynamicBatcher(max_queue_delay_microseconds=0)),
-        strict=False,
+def main() -> None:
+    """Serve."""
+    shape, dtype = shape_and_type()
+    host = "127.0.0.1"
+    config = TritonConfig(
+        http_port=int(sys.argv[1]),
+        grpc_port=int(sys.argv[2]),
+        http_address=host,
+        grpc_address=host,
+        allow_metrics=False,
     )
-    server.serve()
+    with Triton(config=config) as server:
+        server.bind(
+            model_name="m",
+            infer_func=[instance(), instance()],
+            inputs=[Tensor(name="input", dtype=dtype, shape=tuple(shape))],
+            outputs=[Tensor(name="output", dtype=np.float32, shape=(-1,))],
+            config=ModelConfig(max_batch_size=16, batcher=DynamicBatcher(max_queue_delay_microseconds=0)),
+            strict=False,
+        )
+        server.serve()
+
+
+if __name__ == "__main__":
+    main()
