@@ -20,7 +20,8 @@ class TensorSpec:
     """A tensor of a model.
 
     `dtype` is numpy's name of the type, `shape` has None for dynamic axes. A quantized tensor has its affine
-    parameters: real = scale * (q - zero_point).
+    parameters: real = scale * (q - zero_point). `axes` are the names that the file has for dynamic axes, empty for
+    others; none where it names none.
     """
 
     name: str
@@ -28,14 +29,16 @@ class TensorSpec:
     shape: tuple[int | None, ...]
     scale: float | None = None
     zero_point: int | None = None
+    axes: tuple[str, ...] = ()
 
 
 class Session(Protocol):
-    """A loaded variant. Not thread-safe: one caller at a time."""
+    """A loaded variant. Not thread-safe: one caller at a time, unless `concurrent` says that `run` takes several."""
 
     engine: str
     engine_version: str
     accelerator: str
+    concurrent: bool
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
@@ -62,8 +65,8 @@ class Engine(Protocol):
     suffix: str
     """of the files that it runs: `.onnx`, `.tflite`"""
 
-    def open(self, path: Path, *, threads: int) -> Session:
-        """Load a model file.
+    def open(self, path: Path, *, threads: int, strings: bool = False) -> Session:
+        """Load a model file. `strings`: tensors of text are taken too (dtype `object`), which pipelines cannot feed.
 
         Raises:
             BadInput: not a model, truncated, or it needs an operator that this engine does not have.

@@ -31,6 +31,7 @@ class LiteRtSession:
 
     engine = "litert"
     accelerator = "cpu"
+    concurrent = False
 
     def __init__(self, native: Any, version: str) -> None:
         """Describe an interpreter whose tensors are allocated."""
@@ -69,8 +70,9 @@ class LiteRtEngine:
         self._interpreter = interpreter
         self.version = version
 
-    def open(self, path: Path, *, threads: int) -> LiteRtSession:
-        """See `base.Engine.open`."""
+    def open(self, path: Path, *, threads: int, strings: bool = False) -> LiteRtSession:
+        """See `base.Engine.open`; the library has no tensors of text for us."""
+        del strings
         admit(path, self.name)
         try:
             with without_chatter():

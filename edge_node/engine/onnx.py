@@ -36,8 +36,10 @@ DTYPES: dict[str, str] = {
     "float16": "float16",
     "double": "float64",
     "bool": "bool",
+    "string": "object",
     **{f"{sign}int{bits}": f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
 }
+STRING = "string"
 FATAL = 4
 _UNKNOWN_OPERATOR = re.compile(
     r"No Op registered for (\S+)|error: (\S+?)\(-?\d+\) is not a registered"
@@ -49,6 +51,7 @@ class OnnxSession:
     """A loaded `.onnx` file."""
 
     engine = "onnxruntime"
+    concurrent = True
 
     def __init__(self, native: Any, facts: Quantization, version: str) -> None:
         """Describe a session of the library."""
@@ -85,7 +88,7 @@ class OnnxEngine:
         self.version = version_text(packages[0]) if packages else onnxruntime.__version__
         self._providers = _usable(onnxruntime.get_available_providers())
 
-    def open(self, path: Path, *, threads: int) -> OnnxSession:
+    def open(self, path: Path, *, threads: int, strings: bool = False) -> OnnxSession:
         """See `base.Engine.open`."""
         admit(path, self.name)
         facts = read_quantization(path)
@@ -93,7 +96,7 @@ class OnnxEngine:
             native = onnxruntime.InferenceSession(str(path), _options(threads), providers=self._providers)
         except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
             raise BadInput(_load_complaint(path, _line(error))) from None
-        _check_types(path, [*native.get_inputs(), *native.get_outputs()])
+        _check_types(path, [*native.get_inputs(), *native.get_outputs()], strings)
         return OnnxSession(native, facts, self.version)
 
     def accelerators(self) -> tuple[str, ...]:
@@ -123,7 +126,8 @@ def _spec(node: Any, facts: Quantization) -> TensorSpec:
     shape = tuple(axis if isinstance(axis, int) and axis > 0 else None for axis in node.shape)
     dtype = DTYPES[_element(node)]
     scale, zero_point = facts.get(node.name, (None, None)) if "int" in dtype else (None, None)
-    return TensorSpec(node.name, dtype, shape, scale, zero_point)
+    axes = tuple(axis if isinstance(axis, str) else "" for axis in node.shape)
+    return TensorSpec(node.name, dtype, shape, scale, zero_point, axes if any(axes) else ())
 
 
 def _element(node: Any) -> str:
@@ -131,10 +135,10 @@ def _element(node: Any) -> str:
     return str(node.type).removeprefix("tensor(").removesuffix(")")
 
 
-def _check_types(path: Path, nodes: list[Any]) -> None:
+def _check_types(path: Path, nodes: list[Any], strings: bool) -> None:
     """Classifiers of scikit-learn, for one, give sequences of maps unless they are exported without."""
     for node in nodes:
-        if _element(node) not in DTYPES:
+        if _element(node) not in DTYPES or (_element(node) == STRING and not strings):
             raise BadInput(f"{path}: {node.name!r} is a {node.type}, no tensor of numbers: export it without such ends")
 
 

@@ -50,6 +50,7 @@ class StubSession:
     engine = "stub"
     engine_version = __version__
     accelerator = "cpu"
+    concurrent = False
 
     def __init__(self, model: StubModel) -> None:
         """Hold the model; nothing is loaded."""
@@ -81,9 +82,9 @@ class StubEngine:
     version = __version__
     suffix = ".stub"
 
-    def open(self, path: Path, *, threads: int) -> StubSession:
-        """See `base.Engine.open`; threads make no difference."""
-        del threads
+    def open(self, path: Path, *, threads: int, strings: bool = False) -> StubSession:
+        """See `base.Engine.open`; threads and strings make no difference."""
+        del threads, strings
         try:
             return StubSession(msgspec.json.decode(path.read_bytes(), type=StubModel))
         except OSError as error:
