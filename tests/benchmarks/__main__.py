@@ -24,7 +24,7 @@ from tests.benchmarks.figures import Figure
 ROOT = Path(__file__).parent.parent.parent
 WIDTH = 130
 """columns at least, also where the output is not a terminal"""
-BENCHMARKS = ("pipeline", "latency", "idle", "footprint", "start", "download", "admission", "durable")
+BENCHMARKS = ("pipeline", "latency", "idle", "footprint", "start", "download", "admission", "durable", "serving")
 
 PACKAGES = ("edge_node", "coordinator", "protos")
 
