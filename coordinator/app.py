@@ -32,13 +32,15 @@ from coordinator.folder import Folder, held, read_signing_key
 from coordinator.parts.identities import Identities
 from coordinator.parts.messaging import Messaging
 from coordinator.parts.publishing import Publishing
-from coordinator.parts.relaying import Relaying
+from coordinator.parts.relaying import relayed_place
 from coordinator.parts.running import Running
 from coordinator.parts.serving import Served, Serving
 from coordinator.registry.blobs import Blobs
 from coordinator.registry.roots import TrustRoots
 from coordinator.registry.tidying import tidy_daily
 from coordinator.results.ingest import Collector
+from coordinator.results.live_places import LivePlaces
+from coordinator.results.relay import Relay
 from coordinator.results.tail import TailHub
 from coordinator.trust.first_root import read_first_root
 from protos.envelope import COMMAND, DESIRED, public_bytes, seal
@@ -125,16 +127,16 @@ class Coordinator:
         await asyncio.to_thread(blobs.prepare)
         messaging = self._messaging = Messaging(self._config, self._folder, identities, self._topics)
         await messaging.open(running)
-        relaying = Relaying(store, hub, messaging, self._topics)
-        controller = self._controller(store, messaging, key, relaying)
+        places = LivePlaces(partial(relayed_place, store))
+        relay = Relay(messaging.client.publish, self._topics, places.of)
+        controller = self._controller(store, messaging, key, places)
         self._connect(identities, messaging, controller)
-        collector = self._collector(store, results, identities, messaging, key, hub)
+        collector = self._collector(store, results, identities, messaging, key, hub, relay)
         messaging.subscribe((Kind.DURABLE,), collector.receive)
         commands = Commands(store, messaging.client, partial(_commanded, key), self._topics, utc_now, os.urandom)
         messaging.subscribe((Kind.REPLIES,), commands.on_message)
         collector.start()
         running.at_stop_aside(collector.stop)
-        running.background(relaying.relay.run(), "relay")
         await messaging.start(running)
         running.background(controller.run(), "controller")
         publishing = await self._open_publishing(store, blobs, public_bytes(key), identities, controller)
@@ -150,7 +152,7 @@ class Coordinator:
             facts=self._facts(public_bytes(key), messaging),
             link=messaging.link,
             now=utc_now,
-            on_changed=_on_changed(messaging, controller, relaying),
+            on_changed=_on_changed(messaging, controller, places),
         )
         self._serving = Serving(self._config, served)
         await self._serving.start(running)
@@ -191,7 +193,7 @@ class Coordinator:
         messaging.subscribe(SUBSCRIBED, controller.on_message)
 
     def _controller(
-        self, store: ControlStore, messaging: Messaging, key: Ed25519PrivateKey, relaying: Relaying
+        self, store: ControlStore, messaging: Messaging, key: Ed25519PrivateKey, places: LivePlaces
     ) -> Controller:
         return Controller(
             comparison=Comparison(store, self._topics, utc_now),
@@ -199,7 +201,7 @@ class Coordinator:
             publisher=messaging.client,
             sign=lambda payload: seal(DESIRED, payload, key),
             topics=self._topics,
-            on_said=relaying.places.forget,
+            on_said=places.forget,
         )
 
     def _collector(
@@ -210,6 +212,7 @@ class Coordinator:
         messaging: Messaging,
         key: Ed25519PrivateKey,
         hub: TailHub,
+        relay: Relay,
     ) -> Collector:
         return Collector(
             results.repository,
@@ -217,6 +220,7 @@ class Coordinator:
             self._topics,
             key,
             hub,
+            relay=relay,
             admits=AdmittedNodes(store, identities.revocations.is_revoked),
             follows=Succession(store),
             now=utc_now,
@@ -234,13 +238,13 @@ class Coordinator:
 
 
 def _on_changed(
-    messaging: Messaging, controller: Controller, relaying: Relaying
+    messaging: Messaging, controller: Controller, places: LivePlaces
 ) -> Callable[[Collection[NodeId]], None]:
     """Whom to tell, from any thread, that the desired state of nodes has changed."""
     loop = asyncio.get_running_loop()
 
     async def tell(nodes: Collection[NodeId]) -> None:
-        relaying.places.forget()
+        places.forget()
         await messaging.access.settle()  # a node that is renamed may write under its new name before it hears of it
         controller.wake(nodes)
 

@@ -60,10 +60,10 @@ class Controller:
         publisher: Publisher,
         sign: Callable[[bytes], bytes],
         topics: Topics,
-        on_said: Callable[[NodeId], None] = lambda _: None,
+        on_said: Callable[[], None] = lambda: None,
     ) -> None:
         self._on_said = on_said
-        """told whose hello or report is in the database; on the event loop"""
+        """told that a node's hello or report is in the database; on the event loop"""
         self._comparison = comparison
         self._reports = reports
         self._publisher = publisher
@@ -129,7 +129,7 @@ class Controller:
     async def _turn(self, now: float) -> None:
         for _ in range(min(len(self._messages), MESSAGES_A_TURN)):
             self._note(await asyncio.to_thread(self._take, *self._messages[0]))
-            self._tell(self._messages.popleft()[0])  # not before it is in the database
+            self._tell_of(self._messages.popleft()[0])  # not before it is in the database
         if now >= self._next_comparison:
             self._note(Due(documents=await asyncio.to_thread(self._comparison.outdated)))
             self._next_comparison = now + COMPARE_EVERY_S
@@ -140,10 +140,10 @@ class Controller:
         await self._publish(self._availability, self._said_presence)
         await self._clear_topics()
 
-    def _tell(self, topic: str) -> None:
+    def _tell_of(self, topic: str) -> None:
         parsed = self._topics.parse(topic)
         if parsed is not None and parsed.kind in (Kind.HELLO, Kind.REPORTED):
-            self._on_said(parsed.node)
+            self._on_said()
 
     def _take(self, topic: str, payload: bytes) -> Due:
         """Store what a node says; what is due now."""

@@ -121,6 +121,7 @@ class Collector:
         key: Ed25519PrivateKey,
         hub: TailHub,
         *,
+        relay: Callable[[Sequence[Arrival]], None] = lambda _: None,
         admits: Callable[[NodeId], bool] = lambda _: True,
         follows: Callable[[NodeId, NodeId], bool] = lambda _new, _old: False,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -128,7 +129,7 @@ class Collector:
         self.counts: Counter[str] = Counter()
         """since the start: results, dropped, duplicates, beyond_gap, unreadable, shed, failed"""
         self._store, self._publish, self._topics, self._key, self._hub = store, publish, topics, key, hub
-        self._admits, self._follows, self._now = admits, follows, now
+        self._relay, self._admits, self._follows, self._now = relay, admits, follows, now
         self._queue: deque[Message] = deque()
         self._queued_bytes = 0
         self._condition = threading.Condition()
@@ -224,7 +225,9 @@ class Collector:
         outcomes = self._store.commit(streams, self._now())
         for outcome in outcomes:
             self._conclude(outcome)
-        self._hub.publish([result for outcome in outcomes for result in outcome.stored])
+        stored = [result for outcome in outcomes for result in outcome.stored]
+        self._relay(stored)
+        self._hub.publish(stored)
 
     def _read(self, message: Message) -> Iterable[Arrival]:
         if not self._admits(message.node):

@@ -1,36 +1,32 @@
 """Publishes fresh results live in their nodes' place, so that each of them crosses a node's uplink once.
 
-    relay = Relay(hub, broker.publish, topics, places)
-    await relay.run()           # until hub.close()
+    relay = Relay(broker.publish, topics, places.of)
+    relay(stored)           # what the collector has just committed
 
-It watches what the collector has committed, as `edgectl results tail` does: what was not taken is not relayed, what is
-stored is relayed by whoever stored it, once, and a slow relay loses results, counted, and never holds a commit up. What
-is late, because it waited on the node or here, is not news any more. The topic is of the node's place as the database
-has it, whatever the event says.
+What was not taken is not relayed, and what is stored is relayed by whoever stored it, once. What is late, because it
+waited on the node or here, is not news any more. The topic is of the node's place as the database has it, whatever the
+event says. There is a bound on how much is relayed, so that the collector keeps its processor; what is beyond it is
+counted and gone.
 
 States and availability are not relayed: they are retained, and a retained message has one writer, the node.
 """
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from coordinator.errors import Unreachable
-from coordinator.results.live_places import LivePlaces
+from coordinator.results.live_places import LivePlace
 from coordinator.results.pace import Pace
-from coordinator.results.query import Filter
 from coordinator.results.records import Arrival
-from coordinator.results.tail import TailHub
 from protos.identity import NodeId
 from protos.topics import Topics
 
-MAX_WAITING = 1_000
-"""Results that wait to be relayed."""
 NODE_A_SECOND = 100.0
 """Relayed of one node; as many at once. A node that gives more publishes them itself (`live.uplink = "direct"`)."""
 ALL_A_SECOND = 1_000.0
-"""Relayed of all nodes: what this costs must leave the collector its processor."""
+"""Relayed of all nodes."""
 
 
 class Publish(Protocol):
@@ -40,43 +36,41 @@ class Publish(Protocol):
 
 
 class Relay:
-    """Everything on the event loop."""
+    """Belongs to the collector's thread; `counts` may be read on any.
+
+    `place_of` a node: None where nothing of it is relayed. It may raise Unreachable.
+    """
 
     def __init__(
         self,
-        hub: TailHub,
         publish: Publish,
         topics: Topics,
-        places: LivePlaces,
+        place_of: Callable[[NodeId], LivePlace | None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.counts: Counter[str] = Counter()
-        """since the start: relayed; dropped: too many, or the broker took none"""
-        self._hub, self._publish, self._topics, self._places = hub, publish, topics, places
-        self._monotonic = monotonic
+        """since the start: relayed; dropped: beyond the bound, or not taken by the broker"""
+        self._publish, self._topics, self._place_of, self._monotonic = publish, topics, place_of, monotonic
         self._paces: dict[NodeId, Pace] = {}
         self._all = Pace(ALL_A_SECOND, ALL_A_SECOND, monotonic())
 
-    async def run(self) -> None:
-        """Relay until the hub is closed."""
-        with self._hub.subscribe(Filter(), MAX_WAITING) as subscription:
-            async for batch in subscription:
-                self.counts["dropped"] += batch.dropped
-                await self._relay([result for result in batch.results if not result.late])
+    def __call__(self, stored: Iterable[Arrival]) -> None:
+        """Relay what is fresh of results that have just been committed, in their order."""
+        for result in stored:
+            if not result.late:
+                self._relay(result)
 
-    async def _relay(self, fresh: Sequence[Arrival]) -> None:
+    def _relay(self, result: Arrival) -> None:
         try:
-            places = await self._places.of({result.node for result in fresh})
-        except Unreachable:  # the controller says it
-            self.counts["dropped"] += len(fresh)
+            place = self._place_of(result.node)
+        except Unreachable:  # the controller says so
+            place = None
+        qos = None if place is None else place.pipelines.get(result.pipeline)
+        if place is None or qos is None:
             return
-        for result in fresh:
-            place = places.get(result.node)
-            qos = None if place is None else place.pipelines.get(result.pipeline)
-            if place is not None and qos is not None:
-                topic = self._topics.live(place.site, place.name, result.pipeline)
-                relayed = self._may_go(result.node) and self._publish(topic, result.event, qos=qos, retain=False)
-                self.counts["relayed" if relayed else "dropped"] += 1
+        topic = self._topics.live(place.site, place.name, result.pipeline)
+        relayed = self._may_go(result.node) and self._publish(topic, result.event, qos=qos, retain=False)
+        self.counts["relayed" if relayed else "dropped"] += 1
 
     def _may_go(self, node: NodeId) -> bool:
         now = self._monotonic()

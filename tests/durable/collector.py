@@ -1,4 +1,4 @@
-"""A coordinator reduced to its collector, until it is killed.
+"""A coordinator reduced to its collector, with the relay of live results, until it is killed.
 
     python -m tests.durable.collector DATABASE_URL PORT SIGNING_KEY_HEX --tls CA CERTIFICATE KEY
 
@@ -16,12 +16,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from coordinator.db.results_database import open_results
 from coordinator.link.broker import BrokerClient
 from coordinator.results.ingest import Collector
+from coordinator.results.live_places import LivePlace
+from coordinator.results.relay import Relay
 from coordinator.results.tail import TailHub
 from protos.broker_url import Broker
 from protos.principal import BROKER_NAME
 from protos.topics import Kind, Topics
 
 TOPICS = Topics()
+PLACE = LivePlace("store-12", "cam-3", {"shelf": 0})
 
 
 async def run(arguments: argparse.Namespace) -> None:
@@ -29,7 +32,8 @@ async def run(arguments: argparse.Namespace) -> None:
     database = open_results(arguments.database, keep_days=30)
     key = Ed25519PrivateKey.from_private_bytes(bytes.fromhex(arguments.key))
     client = BrokerClient(broker_of(arguments), on_connected=ready)
-    collector = Collector(database.repository, client.publish, TOPICS, key, TailHub())
+    relay = Relay(client.publish, TOPICS, lambda _: PLACE)
+    collector = Collector(database.repository, client.publish, TOPICS, key, TailHub(), relay=relay)
     client.subscribe(TOPICS.from_all_nodes(Kind.DURABLE), 1, collector.receive)
     collector.start()
     await client.start()
