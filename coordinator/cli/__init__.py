@@ -1,4 +1,4 @@
-"""`edgectl`: speaks only the coordinator's gRPC API. One file per noun; this one puts them together.
+"""`edgectl`: speaks only the coordinator's gRPC API. One file per noun; this one is the program around them.
 
 The one boundary where an error becomes one line on standard error and an exit code is `main`.
 """
@@ -12,25 +12,10 @@ from typing import Annotated
 import typer
 
 from coordinator import __version__
-from coordinator.cli import (
-    audit,
-    broker,
-    client,
-    commanding,
-    credential,
-    deployment,
-    key,
-    model,
-    model_init,
-    node,
-    results,
-    signing,
-    trust,
-)
+from coordinator.cli import client
 from coordinator.cli.credentials import OPTION
 from coordinator.cli.credentials import VARIABLE as CREDENTIALS
-from coordinator.cli.demo import demo
-from coordinator.cli.status import status
+from coordinator.cli.nouns import ALL, mount, named_by
 from coordinator.errors import Exit, NearfieldError
 
 USAGE_ERROR: type[Exception] = typer.BadParameter.__mro__[1]
@@ -41,22 +26,6 @@ PYDANTICS_PREFIX = "Value error, "
 """Stands in some of Typer's complaints, which come from there."""
 STDOUT = 1
 
-app = typer.Typer(name="edgectl", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-model_init.mount(model.app)
-signing.mount(model.app)
-commanding.mount(node.app)
-app.add_typer(model.app, name="model")
-app.add_typer(deployment.app, name="deployment")
-app.add_typer(node.app, name="node")
-app.add_typer(credential.app, name="credential")
-app.add_typer(broker.app, name="broker")
-app.add_typer(key.app, name="key")
-app.add_typer(trust.app, name="trust")
-app.add_typer(results.app, name="results")
-app.add_typer(audit.app, name="audit")
-app.command("status")(status)
-app.command("demo")(demo)
-
 
 def _print_version(wanted: bool) -> None:
     if wanted:
@@ -64,7 +33,6 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def edgectl(
     context: typer.Context,
     coordinator: Annotated[
@@ -84,11 +52,20 @@ def edgectl(
     client.credentials.set(credentials)
 
 
+def program(names: Sequence[str] = ALL) -> typer.Typer:
+    """`edgectl` with these of its nouns and verbs."""
+    made = typer.Typer(name="edgectl", no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+    made.callback()(edgectl)
+    mount(made, names)
+    return made
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code. What a person did wrong is one line on standard error."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    given = hoisted(sys.argv[1:] if arguments is None else arguments)
     try:
-        code = app(args=hoisted(given), prog_name="edgectl", standalone_mode=False)
+        app = program(named_by(given, (COORDINATOR, OPTION)))
+        code = app(args=given, prog_name="edgectl", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else Exit.DONE
     except NearfieldError as error:

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
+from coordinator.cli import model_init, signing
 from coordinator.cli.bundle_folder import LocalBundle, read_bundle
 from coordinator.cli.client import LONG_CALL_S, call, connect
 from coordinator.cli.documents import version_document
@@ -26,6 +27,8 @@ from protos.fleet.v1.model_pb2 import GetVersionRequest, ListModelsRequest
 from protos.fleet.v1.model_pb2_grpc import ModelServiceStub
 
 app = typer.Typer(help="Models and their versions.", no_args_is_help=True, rich_markup_mode=None)
+model_init.mount(app)
+signing.mount(app)
 
 Reference = Annotated[str, typer.Argument(metavar="MODEL[@VERSION]", help="without @VERSION: the newest")]
 

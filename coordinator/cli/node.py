@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from coordinator.cli import tokens
+from coordinator.cli import commanding, tokens
 from coordinator.cli.client import call, connect
 from coordinator.cli.documents import Document, node_document
 from coordinator.cli.options import AsJson
@@ -16,6 +16,7 @@ from protos.fleet.v1.node_pb2_grpc import NodeServiceStub
 
 app = typer.Typer(help="Nodes.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(tokens.app, name="token")
+commanding.mount(app)
 
 Reference = Annotated[str, typer.Argument(metavar="NODE", help="id, SITE/NAME, or NAME where only one site has it")]
 Selector = Annotated[str, typer.Option("--selector", "-l", help="Label selector, for example site=store-12,!test.")]

@@ -1,14 +1,18 @@
 """The edges of `edgectl`: its arguments, its exit codes, what it prints."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from coordinator.authority.files import make_identity
-from coordinator.cli import hoisted, main
+from coordinator.cli import COORDINATOR, hoisted, main
+from coordinator.cli.credentials import OPTION
 from coordinator.cli.model_init import as_ours
 from coordinator.cli.node import fact_text
+from coordinator.cli.nouns import ALL, named_by
 from coordinator.cli.output import age_text, print_fields, print_table, size_text
 from coordinator.folder import Folder
 
@@ -147,3 +151,26 @@ def test_tables_have_no_blanks_at_the_end_of_a_line(capsys: pytest.CaptureFixtur
         "a  short",
         "b  a longer value",
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "about"),
+    [
+        ("node list", ("node",)),
+        ("--coordinator h:1 --credentials=x.pem status --json", ("status",)),
+        ("", ALL),
+        ("--help", ALL),
+        ("--help node", ALL),
+        ("nod list", ALL),
+        ("--coordinator", ALL),
+    ],
+)
+def test_only_what_a_command_line_names_is_made(line: str, about: tuple[str, ...]) -> None:
+    assert named_by(line.split(), (COORDINATOR, OPTION)) == about
+
+
+def test_a_command_does_not_wait_for_the_modules_of_others() -> None:
+    code = "import sys; from coordinator.cli import main; main(['node', '--help']); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert "coordinator.cli.node" in loaded
+    assert not {"coordinator.cli.demo", "coordinator.cli.results", "yaml"} & set(loaded)

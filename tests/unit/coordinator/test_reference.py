@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from coordinator.__main__ import LISTS, OPTIONS
-from coordinator.cli import app, documents
+from coordinator.cli import documents, program
 from coordinator.cli.result_rows import COLUMNS, INTEGER, REAL, TEXT, TIME, TRUTH
 from coordinator.config import CoordinatorConfig
 from protos.deployment import Deployment, Egress, Live, Pipeline
@@ -89,7 +89,7 @@ def test_every_column_of_an_export_is_documented_with_its_kind() -> None:
 
 def test_every_command_of_edgectl_is_documented() -> None:
     text = (REFERENCE / "edgectl.md").read_text(encoding="utf-8")
-    root = typer.main.get_command(app)
+    root = typer.main.get_command(program())
     for name, command in root.commands.items():  # type: ignore[attr-defined]
         inner = () if name == "results" else getattr(command, "commands", {})
         for path in (f"{name} {verb}" for verb in inner):
