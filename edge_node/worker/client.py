@@ -26,10 +26,13 @@ from edge_node.worker.doorkeeper import Doorkeeper
 from edge_node.worker.framing import LENGTH, pack, reply_in
 from edge_node.worker.liveness import Limits, Pending, death, doing, hang, overgrown
 from edge_node.worker.messages import (
+    CloseLane,
     Done,
     Failed,
+    LaneOptions,
     Load,
     Observed,
+    OpenLane,
     PipelineRun,
     Prove,
     Reply,
@@ -64,6 +67,7 @@ class ProcessWorker:
         self._numbers = count(1)
         self._pending: dict[int, tuple[Pending, asyncio.Future[Done]]] = {}
         self._running: dict[str, str] = {}
+        self._serving: set[str] = set()
         self._process: Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -107,6 +111,7 @@ class ProcessWorker:
     async def unload(self, session: str) -> None:
         """Close a session."""
         await self._ask(Unload(next(self._numbers), session))
+        self._serving.discard(session)
 
     async def start(self, run: PipelineRun) -> None:
         """Start a pipeline."""
@@ -125,6 +130,17 @@ class ProcessWorker:
         """Stop a pipeline."""
         await self._ask(Stop(next(self._numbers), pipeline))
         self._running.pop(pipeline, None)
+
+    async def open_lane(self, session: str, lane: str, options: LaneOptions) -> None:
+        """Let a session answer on a lane of the serving process that listens at the path `lane`."""
+        self._doorkeeper.sources.add(lane)
+        await self._ask(OpenLane(next(self._numbers), session, lane, options))
+        self._serving.add(session)
+
+    async def close_lane(self, session: str) -> None:
+        """Hang up a session's lane."""
+        await self._ask(CloseLane(next(self._numbers), session))
+        self._serving.discard(session)
 
     async def close(self) -> None:
         """Close the socket, which ends the process; kill it where it hangs. Idempotent."""
@@ -201,7 +217,7 @@ class ProcessWorker:
     def _died(self, returncode: int) -> None:
         if self._ended is not None:
             return
-        self._ended = death(returncode, self._killed_for, self._running, self._requests())
+        self._ended = death(returncode, self._killed_for, self._running, self._requests(), sorted(self._serving))
         self._fail_pending(self._ended)
         self.on_exit(self._ended)
 

@@ -12,9 +12,12 @@ from edge_node.engine.proof import VariantProof
 from edge_node.errors import WorkerFailed
 from edge_node.pipeline.observation import Observation
 from edge_node.worker.messages import (
+    CloseLane,
     Done,
     Failed,
+    LaneOptions,
     Load,
+    OpenLane,
     PipelineRun,
     Prove,
     Request,
@@ -71,6 +74,14 @@ class ThreadWorker:
     async def stop(self, pipeline: str) -> None:
         """Stop a pipeline."""
         await self._ask(Stop(0, pipeline))
+
+    async def open_lane(self, session: str, lane: str, options: LaneOptions) -> None:
+        """Let a session answer on a lane of the serving process that listens at the path `lane`."""
+        await self._ask(OpenLane(0, session, lane, options))
+
+    async def close_lane(self, session: str) -> None:
+        """Hang up a session's lane."""
+        await self._ask(CloseLane(0, session))
 
     async def close(self) -> None:
         """Drain the pipelines and close the sessions. Idempotent."""

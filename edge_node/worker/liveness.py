@@ -4,7 +4,7 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edge_node.worker.messages import Load, Prove, Request, Start, Status, Stop, Switch
+from edge_node.worker.messages import CloseLane, Load, OpenLane, Prove, Request, Start, Status, Stop, Switch
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,9 @@ def hang(now_s: float, heard_s: float, status: Status | None, pending: Sequence[
     for pipeline in () if status is None else status.pipelines:
         if pipeline.busy_ms > limits.busy_s * 1e3:
             return f"it hung (an inference of pipeline {pipeline.name} runs for {pipeline.busy_ms / 1e3:.1f} s)"
+    for lane in () if status is None else status.lanes:
+        if lane.busy_ms > limits.busy_s * 1e3:
+            return f"it hung (an inference of session {lane.session} runs for {lane.busy_ms / 1e3:.1f} s)"
     return None
 
 
@@ -69,7 +72,11 @@ def overgrown(held_kb: int | None, limits: Limits) -> str | None:
 
 
 def death(
-    returncode: int | None, killed_for: str | None, running: Mapping[str, str], pending: Sequence[Pending]
+    returncode: int | None,
+    killed_for: str | None,
+    running: Mapping[str, str],
+    pending: Sequence[Pending],
+    serving: Sequence[str] = (),
 ) -> str:
     """One line: how the worker ended, and what it was doing.
 
@@ -78,8 +85,9 @@ def death(
         killed_for: why we killed it, if we did.
         running: the session of each pipeline.
         pending: what it owed an answer to.
+        serving: the sessions with a lane.
     """
-    return f"the worker {_end(returncode, killed_for)} while {_doing(running, pending)}"
+    return f"the worker {_end(returncode, killed_for)} while {_doing(running, pending, serving)}"
 
 
 def doing(request: Request) -> str:
@@ -95,6 +103,10 @@ def doing(request: Request) -> str:
             return f"switching pipeline {run.name} to session {run.session}"
         case Stop(_, pipeline):
             return f"stopping pipeline {pipeline}"
+        case OpenLane(_, session):
+            return f"opening the lane of session {session}"
+        case CloseLane(_, session):
+            return f"closing the lane of session {session}"
         case _:
             return f"unloading session {request.session}"
 
@@ -111,9 +123,9 @@ def _end(returncode: int | None, killed_for: str | None) -> str:
     return f"ended with exit code {returncode}"
 
 
-def _doing(running: Mapping[str, str], pending: Sequence[Pending]) -> str:
+def _doing(running: Mapping[str, str], pending: Sequence[Pending], serving: Sequence[str]) -> str:
     if pending:
         return doing(pending[0].request)
-    if not running:
-        return "idle"
-    return "running " + ", ".join(f"pipeline {name} on session {session}" for name, session in running.items())
+    pipelines = ", ".join(f"pipeline {name} on session {session}" for name, session in running.items())
+    parts = [f"running {pipelines}" if running else "", f"serving session {', '.join(serving)}" if serving else ""]
+    return " and ".join(filter(None, parts)) or "idle"

@@ -26,7 +26,10 @@ class Prove(msgspec.Struct, frozen=True, tag=True):
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
-    """Load and warm a variant under a session key, beside what is loaded."""
+    """Load and warm a variant under a session key, beside what is loaded.
+
+    `bundle` is the folder of a bundle, or a model file, which can only be served: then `variant` is empty.
+    """
 
     request: int
     session: str
@@ -76,7 +79,39 @@ class Stop(msgspec.Struct, frozen=True, tag=True):
     pipeline: str
 
 
-Request = Prove | Load | Unload | Start | Switch | Stop
+class LaneOptions(msgspec.Struct, frozen=True):
+    """How a session answers on its lane.
+
+    `max_batch` is the most samples that the engine is given at once, where the model takes several. `check_values`:
+    inputs that are not finite or out of their declared range are refused. `padded` are the names of open axes (as the
+    model file has them) that asks may have of different lengths in one batch; the shorter are filled with zeros.
+    At most `sequences` are open at once; one without an ask for `sequence_idle_s` is forgotten.
+    """
+
+    max_batch: int = 8
+    check_values: bool = True
+    padded: tuple[str, ...] = ()
+    sequence_idle_s: float = 60.0
+    sequences: int = 1000
+
+
+class OpenLane(msgspec.Struct, frozen=True, tag=True):
+    """Answer on a lane of the serving process that listens at the path `lane`, instead of the session's lane before."""
+
+    request: int
+    session: str
+    lane: str
+    options: LaneOptions = LaneOptions()
+
+
+class CloseLane(msgspec.Struct, frozen=True, tag=True):
+    """Hang up a session's lane; a session without one is fine."""
+
+    request: int
+    session: str
+
+
+Request = Prove | Load | Unload | Start | Switch | Stop | OpenLane | CloseLane
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -118,14 +153,28 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     """failures since this session's last answer"""
 
 
+class LaneStatus(msgspec.Struct, frozen=True):
+    """Counters since the lane was opened. `busy_ms` is how long the run in work has been going on."""
+
+    session: str
+    open: bool
+    """false: the serving process hung up"""
+    answered: int
+    failed: int
+    busy_ms: float = 0.0
+    error: str = ""
+    """the newest failure of the engine, one line"""
+
+
 class Status(msgspec.Struct, frozen=True, tag=True):
-    """Each second: that the worker lives, and what its pipelines do."""
+    """Each second: that the worker lives, and what its pipelines and lanes do."""
 
     pipelines: tuple[PipelineStatus, ...]
     sessions: tuple[str, ...]
     memory_kb: int
     sandbox: str = ""
     """what confines the worker, and what does not; one line"""
+    lanes: tuple[LaneStatus, ...] = ()
 
 
 Reply = Done | Failed | Observed | Status
@@ -165,6 +214,12 @@ class Worker(Protocol):
 
     async def stop(self, pipeline: str) -> None:
         """Stop a pipeline."""
+
+    async def open_lane(self, session: str, lane: str, options: LaneOptions) -> None:
+        """Let a session answer on a lane of the serving process that listens at the path `lane`."""
+
+    async def close_lane(self, session: str) -> None:
+        """Hang up a session's lane."""
 
     async def close(self) -> None:
         """End the worker: ask, then kill. Idempotent."""

@@ -9,13 +9,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from edge_node.capture.connecting import Connect, connect_to
-from edge_node.errors import BadInput, NearfieldError
+from edge_node.errors import BadInput, NearfieldError, Unreachable
 from edge_node.pipeline.bundle import read_bundle
 from edge_node.pipeline.observation import Observation
 from edge_node.sandbox.confinement import THREADS, Confined
 from edge_node.telemetry.system import pss_kb
 from edge_node.worker import messages
-from edge_node.worker.messages import Done, Failed, PipelineRun, Request, Status
+from edge_node.worker.lane import Lane
+from edge_node.worker.messages import Done, Failed, OpenLane, PipelineRun, Request, Status
 from edge_node.worker.pipeline import Pipeline
 from edge_node.worker.sessions import Sessions
 
@@ -32,6 +33,7 @@ class Runtime:
         self._sandbox = THREADS if confined is None else confined.text
         self._sessions = Sessions()
         self._pipelines: dict[str, Pipeline] = {}
+        self._lanes: dict[str, Lane] = {}
 
     def handle(self, request: Request) -> Done | Failed:
         """Carry out a request. Whatever goes wrong is the answer, so that the worker lives on."""
@@ -43,12 +45,15 @@ class Runtime:
             return Failed(request.request, f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
 
     def status(self) -> Status:
-        """What the pipelines do now."""
+        """What the pipelines and lanes do now."""
         pipelines = tuple(pipeline.status() for pipeline in list(self._pipelines.values()))
-        return Status(pipelines, self._sessions.keys, pss_kb() or 0, self._sandbox)
+        lanes = tuple(lane.status() for lane in list(self._lanes.values()))
+        return Status(pipelines, self._sessions.keys, pss_kb() or 0, self._sandbox, lanes)
 
     def close(self) -> None:
-        """Drain the pipelines and close the sessions."""
+        """Drain the pipelines, hang up the lanes and close the sessions."""
+        for session in list(self._lanes):
+            self._close_lane(session)
         for name in list(self._pipelines):
             self._stop(name)
         self._sessions.close()
@@ -76,11 +81,18 @@ class Runtime:
             case messages.Stop(number, name):
                 self._stop(name)
                 return Done(number)
+            case messages.OpenLane(number):
+                self._open_lane(request)
+                return Done(number)
+            case messages.CloseLane(number, session):
+                self._close_lane(session)
+                return Done(number)
 
     def _unload(self, session: str) -> None:
         users = [pipeline.run.name for pipeline in self._pipelines.values() if pipeline.run.session == session]
         if users:
             raise BadInput(f"session {session} is in use by {', '.join(users)}: stop or switch it first")
+        self._close_lane(session)
         self._sessions.unload(session)
 
     def _start(self, run: PipelineRun) -> None:
@@ -108,6 +120,19 @@ class Runtime:
         self._stop(run.name)
         self._start(run)
         return (time.perf_counter() - begun) * 1e3
+
+    def _open_lane(self, opened: OpenLane) -> None:
+        loaded = self._sessions.loaded(opened.session)
+        self._close_lane(opened.session)
+        connection = self._connect(opened.lane)
+        if connection is None:
+            raise Unreachable(f"the serving process takes no lane at {opened.lane}")
+        self._lanes[opened.session] = Lane(loaded, opened.options, connection)
+
+    def _close_lane(self, session: str) -> None:
+        lane = self._lanes.pop(session, None)
+        if lane is not None:
+            lane.close()
 
     def _stop(self, name: str) -> None:
         pipeline = self._pipelines.pop(name, None)

@@ -10,15 +10,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from edge_node.engine.base import Session
-from edge_node.errors import BadInput
+from edge_node.engine.catalog import for_file
+from edge_node.errors import BadInput, EngineFailed
 from edge_node.pipeline.bundle import Bundle, open_variant, read_bundle
 from edge_node.pipeline.postprocess import Options
 from edge_node.pipeline.runner import Runner
+from edge_node.worker.ends import ends_of, example
 from edge_node.worker.messages import Load, PipelineRun
+from protos.bundle import Manifest
+
+_WARM_RUNS = 2
 
 
 class LoadedSession:
-    """A variant in memory, `instances` times."""
+    """A variant or a model file in memory, `instances` times. A file by itself has no `bundle`: it is only served."""
 
     def __init__(self, load: Load) -> None:
         """Load and warm.
@@ -28,16 +33,45 @@ class LoadedSession:
             EngineFailed: it cannot answer its own example.
         """
         self.load = load
-        self.bundle: Bundle = read_bundle(Path(load.bundle))
+        path = Path(load.bundle)
+        self.bundle: Bundle | None = None if path.is_file() else read_bundle(path)
         self.instances: list[tuple[Session, threading.Lock]] = []
         try:
-            for _ in range(max(1, load.instances)):
-                runner = open_variant(self.bundle, load.variant, threads=load.threads)
-                self.instances.append((runner.session, threading.Lock()))
-                runner.warm()
+            while len(self.instances) < max(1, load.instances):
+                self.instances.append((self._shared() or self._opened(), threading.Lock()))
         except Exception:
             self.close()
             raise
+
+    @property
+    def manifest(self) -> Manifest | None:
+        """The bundle's."""
+        return None if self.bundle is None else self.bundle.manifest
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The bundle's."""
+        return () if self.bundle is None else self.bundle.labels
+
+    def _shared(self) -> Session | None:
+        """The first instance's session, where others can run on it: they then share its weights.
+
+        Not with several threads each: a session has one pool of them, whoever runs.
+        """
+        first = self.instances[0][0] if self.instances else None
+        return first if first is not None and first.concurrent and self.load.threads == 1 else None
+
+    def _opened(self) -> Session:
+        """One more session, warm."""
+        if self.bundle is None:
+            return _open_file(Path(self.load.bundle), self.load.threads)
+        runner = open_variant(self.bundle, self.load.variant, threads=self.load.threads)
+        try:
+            runner.warm()
+        except Exception:
+            runner.close()
+            raise
+        return runner.session
 
     def close(self) -> None:
         """Close every instance. Idempotent; no pipeline may use it any more."""
@@ -60,6 +94,8 @@ class Binding:
         """
         options = Options(top_k=run.top_k, score_threshold=run.score_threshold, threshold=run.threshold)
         bundle = loaded.bundle
+        if bundle is None:
+            raise BadInput(f"session {run.session} is a model file, which can only be served: pipelines need a bundle")
         self.key = loaded.load.session
         self.task = str(bundle.manifest.task)
         self._locks = [lock for _, lock in loaded.instances]
@@ -127,6 +163,16 @@ class Sessions:
         elif _what(present.load) != _what(load):
             raise BadInput(f"session {load.session} holds {present.load.variant} already: unload it first")
 
+    def loaded(self, key: str) -> LoadedSession:
+        """A session to be served.
+
+        Raises:
+            BadInput: it is not loaded.
+        """
+        if key not in self._loaded:
+            raise BadInput(f"session {key} is not loaded: load it first")
+        return self._loaded[key]
+
     def unload(self, key: str) -> None:
         """Close a session; one that is not loaded is fine."""
         loaded = self._loaded.pop(key, None)
@@ -147,6 +193,25 @@ class Sessions:
         """Close them all."""
         for key in self.keys:
             self.unload(key)
+
+
+def _open_file(path: Path, threads: int) -> Session:
+    """A model file's session, warm. Zeros need not fit open axes: then it warms at its first ask.
+
+    Raises:
+        BadInput: no model, or no engine for it here.
+        EngineFailed: it cannot answer zeros of its own shapes.
+    """
+    session = for_file(path).open(path, threads=threads, strings=True)
+    ends = ends_of(session.inputs, session.outputs, None)
+    try:
+        for _ in range(_WARM_RUNS):
+            session.run(example(ends, 1))
+    except EngineFailed:
+        if all(None not in spec.shape for spec in session.inputs):
+            session.close()
+            raise
+    return session
 
 
 def _what(load: Load) -> tuple[object, ...]:

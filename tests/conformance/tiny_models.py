@@ -66,6 +66,18 @@ def onnx_reshape_model(path: Path) -> Path:
     return path
 
 
+def onnx_open_model(path: Path, *axes: str | int, operator: str = "Add", element: int = 1) -> Path:
+    """An ONNX file with one node and these axes: "Add" gives x + x, "Identity" what it is given (8: texts)."""
+    from onnx import helper
+
+    ends = [helper.make_tensor_value_info(name, element, axes) for name in NAMES]
+    taken = ["x", "x"] if operator == "Add" else ["x"]
+    graph = helper.make_graph([helper.make_node(operator, taken, ["y"])], "tiny", ends[:1], ends[1:])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path.write_bytes(model.SerializeToString())
+    return path
+
+
 def tflite_model(path: Path, custom_operator: str | None = None) -> Path:
     """A .tflite file with one node, written with the schema that LiteRT ships."""
     import flatbuffers  # type: ignore[import-untyped]

@@ -13,7 +13,7 @@ from edge_node.config import Source
 from edge_node.pipeline.observation import Observation
 from edge_node.sandbox.confinement import Confinement
 from edge_node.worker.handle import new_worker
-from edge_node.worker.messages import PipelineRun, PipelineStatus, Worker
+from edge_node.worker.messages import LaneStatus, PipelineRun, PipelineStatus, Worker
 
 Isolation = Literal["process", "thread"]
 
@@ -137,6 +137,11 @@ class World:
         """A pipeline's newest status."""
         found = () if self.worker.status is None else self.worker.status.pipelines
         return next((one for one in found if one.name == pipeline), None)
+
+    def lane_status(self, session: str) -> LaneStatus:
+        """The newest status of a session's lane."""
+        found = () if self.worker.status is None else self.worker.status.lanes
+        return next((one for one in found if one.session == session), LaneStatus(session, True, 0, 0))
 
     async def close(self) -> None:
         """End everything."""

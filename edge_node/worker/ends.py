@@ -1,0 +1,79 @@
+"""What clients fill and get of a loaded model: the ports of its lane, and what the worker fills itself. Pure.
+
+A bundle's inputs of kind `constant` and `state` are no ports, nor are the outputs that states come from. A raw model
+file has no manifest: all of its tensors are ports.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edge_node.engine.base import Array, TensorSpec
+from edge_node.lane.messages import Port
+from edge_node.pipeline.inputs import constant_feed, match_inputs
+from edge_node.pipeline.postprocess import output_named
+from edge_node.pipeline.tensors import static_shape
+from protos.bundle import Manifest
+from protos.inference.datatypes import DATATYPES, NUMPY
+
+
+@dataclass(frozen=True)
+class Ends:
+    """A model as its lane shows it, by the names of tensors.
+
+    `states` are inputs with the output that each comes from; `zeros` is the state that a sequence begins with.
+    `labelled` is the output that has classes with names.
+    """
+
+    inputs: Mapping[str, Port]
+    outputs: Mapping[str, Port]
+    constants: Mapping[str, Array] = field(default_factory=dict)
+    states: Mapping[str, str] = field(default_factory=dict)
+    zeros: Mapping[str, Array] = field(default_factory=dict)
+    labelled: str = ""
+
+    @property
+    def open_batch(self) -> bool:
+        """Whether the first axis of everything is open, so that it may be a batch's."""
+        ports = (*self.inputs.values(), *self.outputs.values())
+        return not self.states and all(port.shape[:1] == (-1,) for port in ports)
+
+
+def ends_of(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], manifest: Manifest | None) -> Ends:
+    """The ends of a model with these tensors.
+
+    Raises:
+        BadInput: the manifest does not fit them.
+    """
+    matched = match_inputs(() if manifest is None else manifest.inputs, inputs)
+    states = {spec.name: output_named(given.source, outputs).name for given, spec in matched if given.kind == "state"}
+    answers = [spec for spec in outputs if spec.name not in states.values()]
+    return Ends(
+        inputs={spec.name: _port(spec) for given, spec in matched if given.kind not in ("state", "constant")},
+        outputs={spec.name: _port(spec) for spec in answers},
+        constants={spec.name: constant_feed(given, spec) for given, spec in matched if given.kind == "constant"},
+        states=states,
+        zeros={spec.name: np.zeros(static_shape(spec), spec.dtype) for spec in inputs if spec.name in states},
+        labelled="" if manifest is None else _labelled(manifest, answers),
+    )
+
+
+def example(ends: Ends, batch: int) -> dict[str, Array]:
+    """Feeds that fit the ports: zeros and empty texts; open axes are 1, the first `batch`."""
+    feeds: dict[str, Array] = {}
+    for name, port in ends.inputs.items():
+        shape = [1 if axis < 0 else axis for axis in port.shape]
+        if port.shape[:1] == (-1,):
+            shape[0] = batch
+        feeds[name] = np.full(shape, "", object) if port.datatype == "BYTES" else np.zeros(shape, NUMPY[port.datatype])
+    return {**feeds, **ends.constants, **ends.zeros}
+
+
+def _labelled(manifest: Manifest, answers: Sequence[TensorSpec]) -> str:
+    given = next((one for one in manifest.outputs if one.labels is not None and one.decode == "classification"), None)
+    return "" if given is None else output_named(given.name, answers).name
+
+
+def _port(spec: TensorSpec) -> Port:
+    return Port(spec.name, DATATYPES[spec.dtype], tuple(-1 if axis is None else axis for axis in spec.shape))
