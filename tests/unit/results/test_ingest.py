@@ -203,3 +203,26 @@ def test_memory_is_bounded_and_what_is_shed_is_counted(collector: Collector, mon
         collector.receive(DURABLE, message(result(seq)), False)
     assert sum(len(waiting.payload) for waiting in collector._queue) <= 10_000
     assert collector.counts["shed"] == 100 - len(collector._queue)
+
+
+def test_what_was_committed_is_relayed_once_and_late_where_it_waited_here(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    relayed: list[tuple[int, bool]] = []
+    made = Collector(
+        world,
+        world.publish,
+        Topics(),
+        KEY,
+        TailHub(),
+        relay=lambda stored: relayed.extend((r.seq, r.late) for r in stored),
+    )
+    for _ in range(2):
+        made.receive(DURABLE, message(result(1)), False)
+    made.start()
+    world.await_that(lambda: bool(world.acked))
+    monkeypatch.setattr(ingest, "LATE_AFTER_S", -1.0)
+    made.receive(DURABLE, message(result(2)), False)
+    world.await_that(lambda: world.acked[-1].through == 2)
+    made.stop()
+    assert relayed == [(1, False), (2, True)]
