@@ -117,7 +117,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """A request failed; `reason` is one line."""
+    """A request failed; `reason` is one line. Request 0: the serving process itself cannot start."""
 
     request: int
     reason: str

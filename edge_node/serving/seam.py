@@ -45,6 +45,9 @@ class Serving(Protocol):
     async def infer(self, inference: Inference, caller: Caller) -> Answered:
         """Check, queue, have it answered."""
 
+    def refused(self, reason: str) -> None:
+        """Count a request that was refused before `infer`, by a word for its reason (`edge_rejected_total`)."""
+
     def index(self) -> Sequence[ModelState]:
         """The repository's index."""
 

@@ -1,23 +1,16 @@
-"""The messages of the worker's socket as bytes: a 4-byte big-endian length, then MessagePack."""
+"""The messages of the worker's socket as bytes: a length, then MessagePack; see `edge_node.framing`."""
 
-import struct
 from collections.abc import Callable
 
 import msgspec
 
+from edge_node.framing import LENGTH, pack
 from edge_node.worker.messages import Reply, Request
 
-LENGTH = struct.Struct(">I")
+__all__ = ["LENGTH", "pack", "read_request", "reply_in"]
 
-_encoder = msgspec.msgpack.Encoder()
 _requests: msgspec.msgpack.Decoder[Request] = msgspec.msgpack.Decoder(Request)
 _replies: msgspec.msgpack.Decoder[Reply] = msgspec.msgpack.Decoder(Reply)
-
-
-def pack(message: Request | Reply) -> bytes:
-    """A message with its length before it."""
-    body = _encoder.encode(message)
-    return LENGTH.pack(len(body)) + body
 
 
 def read_request(read: Callable[[int], bytes]) -> Request | None:

@@ -1,0 +1,28 @@
+"""Messages on a socket between a process and its child: a 4-byte big-endian length, then MessagePack.
+
+What the messages are is not decided here: see `worker.messages` and `serving.control`.
+"""
+
+import struct
+from asyncio import IncompleteReadError, StreamReader
+
+import msgspec
+
+LENGTH = struct.Struct(">I")
+
+_encoder = msgspec.msgpack.Encoder()
+
+
+def pack(message: msgspec.Struct) -> bytes:
+    """A message with its length before it."""
+    body = _encoder.encode(message)
+    return LENGTH.pack(len(body)) + body
+
+
+async def next_body(reader: StreamReader) -> bytes | None:
+    """The next message's body; None at the end of the stream, also where it ends within a message."""
+    try:
+        (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
+        return await reader.readexactly(size)
+    except (IncompleteReadError, OSError):
+        return None

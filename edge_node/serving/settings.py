@@ -1,0 +1,59 @@
+"""What the serving process is told when it starts."""
+
+import msgspec
+
+MIB = 2**20
+
+
+class Tls(msgspec.Struct, frozen=True):
+    """PEM files: key and certificate chain of the node, and the authorities of clients' certificates if they show any."""
+
+    key: str
+    certificate: str
+    clients: str | None = None
+
+
+class ServingSettings(msgspec.Struct, frozen=True):
+    """Addresses and limits. An empty address switches that port off.
+
+    `lanes` is the path of the socket that workers reach their lanes by, in a folder that only this user enters.
+    Nothing secret: this is on a command line. What `queue_bytes` are of is each model's waiting asks.
+    """
+
+    lanes: str
+    grpc: str = "127.0.0.1:8001"
+    http: str = "127.0.0.1:8000"
+    metrics: str = "127.0.0.1:8002"
+    request_bytes: int = 64 * MIB
+    """the largest request"""
+    open_bytes: int = 64 * MIB
+    """what inputs without a fixed size may take together, and outputs again"""
+    queue_bytes: int = 64 * MIB
+    regions: int = 128
+    """shared memory that clients may register"""
+    json_bytes: int = 16 * MIB
+    """the largest JSON of a request over HTTP; tensors behind it are not counted"""
+    bodies_bytes: int = 128 * MIB
+    """what requests over HTTP may hold at the same time"""
+    connections: int = 512
+    """over HTTP at the same time; where there are more, the one that idles longest is closed"""
+    idle_s: float = 75.0
+    """until a connection over HTTP without requests is closed"""
+    header_s: float = 10.0
+    """how long the head of a request over HTTP may take to come"""
+    body_s: float = 30.0
+    """how long the rest of it may take, and a request over gRPC"""
+    write_s: float = 30.0
+    """how long a client may take to read an answer over HTTP"""
+    calls: int = 1024
+    """over gRPC at the same time"""
+    connection_calls: int = 256
+    """of one connection"""
+    stream_requests: int = 64
+    """of one ModelStreamInfer; more are not read"""
+    tls: Tls | None = None
+    """of gRPC"""
+    resume_s: float = 5.0
+    """how long asks wait for a session whose worker has died to be there again"""
+    drain_s: float = 5.0
+    """how long a stop waits for what has begun"""
