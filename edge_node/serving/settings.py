@@ -6,7 +6,7 @@ MIB = 2**20
 
 
 class Tls(msgspec.Struct, frozen=True):
-    """PEM files: key and certificate chain of the node, and the authorities of clients' certificates if they show any."""
+    """PEM files: the node's key and certificate chain; the authorities of clients, if these must show a certificate."""
 
     key: str
     certificate: str

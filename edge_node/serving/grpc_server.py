@@ -1,0 +1,113 @@
+"""The gRPC server of the serving process: bind, serve, stop. What calls do is in `rpc/`."""
+
+import errno
+from collections.abc import Awaitable
+from pathlib import Path
+
+import grpc
+from google.protobuf.message import DecodeError
+from grpc_health.v1 import health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from edge_node.serving.inference import Kind, ServingError
+from edge_node.serving.rpc.edge import Context, Edge, answered
+from edge_node.serving.rpc.health import INFERENCE, Health
+from edge_node.serving.rpc.infer import Inferring
+from edge_node.serving.rpc.methods import METHODS, Method
+from edge_node.serving.seam import Serving
+from edge_node.serving.settings import ServingSettings, Tls
+
+IDLE_MS = 600_000
+"""A connection without calls is closed then; clients connect again by themselves."""
+SERVICES = (INFERENCE, "grpc.health.v1.Health", reflection.SERVICE_NAME)
+
+
+class GrpcServer:
+    """A server that takes calls until it is closed. `address` is host:port as bound, or unix:PATH."""
+
+    def __init__(self, server: grpc.aio.Server, address: str, drain_s: float) -> None:
+        self.address = address
+        self._server = server
+        self._drain_s = drain_s
+
+    async def close(self) -> None:
+        """Take no more calls, give those under way a moment, end."""
+        await self._server.stop(self._drain_s)
+
+
+async def start_grpc(serving: Serving, settings: ServingSettings) -> GrpcServer:
+    """Bind and serve.
+
+    Raises:
+        OSError: the address can't be bound, or a file of TLS not read.
+    """
+    server = grpc.aio.server(options=_options(settings), maximum_concurrent_rpcs=settings.calls)
+    edge = Edge(named=settings.tls is not None and settings.tls.clients is not None)
+    server.add_generic_rpc_handlers((_inference(serving, edge, settings),))
+    health_pb2_grpc.add_HealthServicer_to_server(Health(serving), server)
+    reflection.enable_server_reflection(SERVICES, server)
+    address = _bind(server, settings)
+    await server.start()
+    return GrpcServer(server, address, settings.drain_s)
+
+
+def _options(settings: ServingSettings) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", settings.request_bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_concurrent_streams", settings.connection_calls),
+        ("grpc.max_connection_idle_ms", IDLE_MS),
+        ("grpc.server_handshake_timeout_ms", 10_000),
+        ("grpc.keepalive_time_ms", 60_000),  # finds clients whose machine is gone
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 2),
+        ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not share it
+    ]
+
+
+def _bind(server: grpc.aio.Server, settings: ServingSettings) -> str:
+    """Bind, and the address with the port that it became."""
+    try:
+        if settings.tls is None:
+            port = server.add_insecure_port(settings.grpc)
+        else:
+            port = server.add_secure_port(settings.grpc, _credentials(settings.tls))
+    except RuntimeError:
+        reason = f"{settings.grpc} is in use or cannot be bound: choose another address for gRPC"
+        raise OSError(errno.EADDRINUSE, reason) from None
+    if settings.grpc.startswith("unix:"):
+        return settings.grpc
+    return f"{settings.grpc.rpartition(':')[0]}:{port}"
+
+
+def _credentials(tls: Tls) -> grpc.ServerCredentials:
+    key, chain = Path(tls.key).read_bytes(), Path(tls.certificate).read_bytes()
+    clients = None if tls.clients is None else Path(tls.clients).read_bytes()
+    return grpc.ssl_server_credentials([(key, chain)], clients, require_client_auth=clients is not None)
+
+
+def _inference(serving: Serving, edge: Edge, settings: ServingSettings) -> grpc.GenericRpcHandler:
+    """The inference service: bytes in, bytes out, so that a call is admitted before it is read."""
+    inferring = Inferring(serving, edge, settings)
+    handlers = {name: _unary(serving, edge, method) for name, method in METHODS.items()}
+    handlers["ModelInfer"] = grpc.stream_unary_rpc_method_handler(inferring.infer)
+    handlers["ModelStreamInfer"] = grpc.stream_stream_rpc_method_handler(inferring.stream)
+    return grpc.method_handlers_generic_handler(INFERENCE, handlers)
+
+
+def _unary(serving: Serving, edge: Edge, method: Method) -> grpc.RpcMethodHandler[bytes, bytes]:
+    async def answer(message: bytes, context: Context) -> bytes:
+        caller = edge.admit(context, method.scope)
+        try:
+            request = method.request.FromString(message)
+        except DecodeError:
+            raise ServingError(Kind.INVALID, f"the request is no {method.request.DESCRIPTOR.name}") from None
+        given = method.answer(serving, request, caller)
+        return (await given if isinstance(given, Awaitable) else given).SerializeToString()
+
+    async def call(message: bytes, context: Context) -> bytes:
+        return await answered(context, answer(message, context))
+
+    return grpc.unary_unary_rpc_method_handler(call)

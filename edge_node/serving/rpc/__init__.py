@@ -1,0 +1,1 @@
+"""gRPC: the protocol's messages, turned into what `Serving` takes and gives."""

@@ -1,0 +1,78 @@
+"""The edge of gRPC: who calls, whether they may, what becomes of errors. Every call passes here before it is read."""
+
+import logging
+from collections.abc import Awaitable
+from functools import lru_cache
+from typing import Any, TypeVar
+from urllib.parse import unquote
+
+import grpc
+
+from edge_node.serving.inference import Caller, Kind, ServingError
+from edge_node.serving.rpc.status import CODES, retry_after
+
+Context = grpc.aio.ServicerContext[Any, Any]
+T = TypeVar("T")
+
+log = logging.getLogger(__name__)
+
+
+class Edge:
+    """The one place that knows callers.
+
+    Args:
+        named: whether clients show certificates, whose names count.
+    """
+
+    def __init__(self, *, named: bool = False) -> None:
+        self._named = named
+
+    def admit(self, context: Context, scope: str) -> Caller:
+        """Who calls, if they may.
+
+        Raises:
+            ServingError: DENIED.
+        """
+        caller = _caller(context.peer() or "", _name(context) if self._named else "")
+        if scope and scope not in caller.scopes:
+            raise ServingError(Kind.DENIED, f"this needs the scope '{scope}'")
+        return caller
+
+
+async def answered(context: Context, answer: Awaitable[T]) -> T:
+    """The answer, or its error as a status in one line."""
+    try:
+        return await answer
+    except ServingError as error:
+        refusal = error
+    except Exception as error:  # noqa: BLE001 - the boundary to clients, which reports
+        refusal = unexpected(error)
+    return await context.abort(CODES[refusal.kind], refusal.reason, retry_after(refusal))
+
+
+def unexpected(error: Exception) -> ServingError:
+    """What a client hears of a defect of this process; the rest is in the log."""
+    log.error("a call failed", exc_info=error)
+    return ServingError(Kind.FAILED, "internal error: see the node's log")
+
+
+@lru_cache(1024)
+def _caller(peer: str, name: str) -> Caller:
+    return Caller(host_of(peer), name)
+
+
+def host_of(peer: str) -> str:
+    """The address of the other end as gRPC names it, without the port: `ipv4:127.0.0.1:4711` is `127.0.0.1`.
+
+    Of a Unix socket it is `unix:`.
+    """
+    family, _, place = unquote(peer).partition(":")
+    if family == "unix":
+        return "unix:"
+    return place.rpartition(":")[0].strip("[]")
+
+
+def _name(context: Context) -> str:
+    """The common name of the client's certificate."""
+    names = context.auth_context().get("x509_common_name", ())
+    return next(iter(names), b"").decode(errors="replace")

@@ -1,0 +1,111 @@
+"""ModelInfer and ModelStreamInfer: bytes in, bytes out.
+
+ModelInfer is a stream of one request here (the wire is the same), for its message to have a time limit: a call whose
+message never comes holds nothing for long.
+"""
+
+import asyncio
+import time
+
+import grpc
+
+from edge_node.serving.inference import Caller, Inference, Kind, ServingError
+from edge_node.serving.rpc.answer import answer, streamed_answer, streamed_failure
+from edge_node.serving.rpc.edge import Context, Edge, answered, unexpected
+from edge_node.serving.rpc.question import inference_of
+from edge_node.serving.seam import Serving
+from edge_node.serving.settings import ServingSettings
+
+EOF = grpc.aio.EOF
+
+
+class Inferring:
+    """Answers both calls."""
+
+    def __init__(self, serving: Serving, edge: Edge, settings: ServingSettings) -> None:
+        self._serving = serving
+        self._edge = edge
+        self._settings = settings
+
+    async def infer(self, _: object, context: Context) -> bytes:
+        """ModelInfer."""
+        return await answered(context, self._infer(context))
+
+    async def _infer(self, context: Context) -> bytes:
+        caller = self._edge.admit(context, "infer")
+        try:
+            async with asyncio.timeout(self._settings.body_s):
+                message = await context.read()
+        except TimeoutError:
+            raise self._counted(Kind.DEADLINE, f"no request came within {self._settings.body_s:g} s") from None
+        if message is EOF:
+            raise self._counted(Kind.INVALID, "the call ended without a request, or with one that is too large")
+        return answer(await self._serving.infer(self._question(message, context), caller))
+
+    def _question(self, message: bytes, context: Context) -> Inference:
+        try:
+            return inference_of(message, time.monotonic_ns(), context.time_remaining())
+        except ServingError as error:
+            raise self._counted(error.kind, error.reason) from None
+
+    def _counted(self, kind: Kind, reason: str) -> ServingError:
+        """A refusal that `Serving.infer` does not see."""
+        self._serving.refused(kind.value)
+        return ServingError(kind, reason)
+
+    async def stream(self, _: object, context: Context) -> None:
+        """ModelStreamInfer."""
+        await answered(context, self._stream(context))
+
+    async def _stream(self, context: Context) -> None:
+        """Requests are answered at the same time, each as soon as it can be; more than a bound are not read."""
+        caller = self._edge.admit(context, "infer")
+        turn = Turn(context)
+        room = asyncio.Semaphore(self._settings.stream_requests)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                await room.acquire()
+                while (message := await context.read()) is not EOF:
+                    task = tasks.create_task(self._answer_one(message, caller, turn))
+                    task.add_done_callback(lambda _: room.release())
+                    await room.acquire()
+        except* ServingError as errors:
+            refusal = errors.exceptions[0]
+        else:
+            return
+        raise refusal
+
+    async def _answer_one(self, message: bytes, caller: Caller, turn: "Turn") -> None:
+        """One request of a stream. It may fail, the others go on."""
+        asked = ""
+        try:
+            inference = self._question(message, turn.context)
+            asked = inference.id
+            await turn.write(streamed_answer(await self._serving.infer(inference, caller)))
+        except ServingError as error:
+            await turn.fail(error, asked)
+        except Exception as error:  # noqa: BLE001 - the boundary to clients, which reports
+            await turn.fail(unexpected(error), asked)
+
+
+class Turn:
+    """Writes to a stream, one message after the other."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self._lock = asyncio.Lock()
+        self._status = ("triton_grpc_error", "true") in (context.invocation_metadata() or ())
+
+    async def write(self, message: bytes) -> None:
+        """Send an answer."""
+        async with self._lock:
+            await self.context.write(message)
+
+    async def fail(self, error: ServingError, asked: str) -> None:
+        """Say that a request has no answer: as a message, or as the stream's end where the client wants that.
+
+        Source: Triton's `triton_grpc_error` metadata.
+        """
+        if self._status:
+            raise error
+        await self.write(streamed_failure(error.reason, asked))
