@@ -137,10 +137,12 @@ def _serve(parsed: argparse.Namespace) -> int:
 
 async def _run(config: CoordinatorConfig, folder: Path) -> None:
     from coordinator.app import Coordinator
+    from coordinator.link.addresses import machine_addresses, reached
 
     stopping = asyncio.get_running_loop().create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _settle, stopping)
+    service = notifier(os.environ)  # before anything starts: the broker, a child, would speak to systemd too
     coordinator = Coordinator(config, folder)
     starting = asyncio.create_task(coordinator.start())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -149,12 +151,15 @@ async def _run(config: CoordinatorConfig, folder: Path) -> None:
         await asyncio.wait((starting,))
         return
     await starting
-    service = notifier(os.environ)
-    service.ready(lambda: f"gRPC {coordinator.address}, broker {coordinator.broker_url} ({coordinator.broker_words})")
+    addresses = machine_addresses()
+    api, enrolling, broker = (
+        reached(place, addresses)
+        for place in (coordinator.address, coordinator.enrollment_address, coordinator.broker_url)
+    )
+    service.ready(lambda: f"gRPC {api}, broker {broker} ({coordinator.broker_words})")
     try:
         print(
-            f"coordinator {coordinator.address} · enrollment {coordinator.enrollment_address} · "
-            f"broker {coordinator.broker_url} ({coordinator.broker_words})",
+            f"coordinator {api} · enrollment {enrolling} · broker {broker} ({coordinator.broker_words})",
             flush=True,
         )
         assert coordinator.failed is not None  # it has started

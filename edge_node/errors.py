@@ -35,6 +35,10 @@ class Unreachable(NearfieldError):
     exit_code = Exit.UNREACHABLE
 
 
+class Unanswered(Unreachable):
+    """Somebody was told a thing and did not answer: it may have been done."""
+
+
 class Refused(NearfieldError):
     """Understood and not permitted: untrusted, not allowed, in use."""
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import ifaddr
 
@@ -39,6 +39,18 @@ def advertised(configured: Iterable[str], host: str, port: int, addresses: Itera
     """
     hosts = tuple(configured) or ((host,) if host not in UNSPECIFIED else tuple(addresses) or ("127.0.0.1",))
     return tuple(dict.fromkeys(_with_port(one, port) for one in hosts))[:MAX_ADDRESSES]
+
+
+def reached(place: str, addresses: Sequence[str]) -> str:
+    """How to dial a `host:port` or URL that listens on every interface: at this machine's first address.
+
+    `reached("mqtts://0.0.0.0:8883", ("10.0.0.5",))` is `mqtts://10.0.0.5:8883`. Others are what they are.
+    """
+    head, slashes, authority = place.rpartition("//")
+    host, _, port = authority.rpartition(":")
+    if host.strip("[]") not in UNSPECIFIED or not port:
+        return place
+    return f"{head}{slashes}{_with_port(addresses[0] if addresses else '127.0.0.1', int(port))}"
 
 
 def hosts_in_certificate(configured: Iterable[str], host: str, addresses: Iterable[str]) -> tuple[str, ...]:

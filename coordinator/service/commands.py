@@ -41,7 +41,7 @@ def run_install(parsed: argparse.Namespace) -> int:
     new = not Path(unit.STATE, "coordinator.toml").exists()
     commands = unit.activation(str(program), new=new, now=parsed.now)
     if root != SYSTEM:
-        print(f"after the first boot of the image: {program} install --now")
+        print(f"nothing is started below --root: after the first boot of the image: {program} install --now")
     elif systemd.booted():
         systemd.run_all(commands)
         print(f"{unit.STATE} is the coordinator's folder, {unit.NAME}.service its service")

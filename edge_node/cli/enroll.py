@@ -96,6 +96,8 @@ async def _enrolled(folder: Path, token: "JoinToken", config: NodeConfig, coordi
 def _what_now(folder: Path, config: Path | None) -> str:
     """Put the identity into place, unless an agent runs there: that one does it itself."""
     from edge_node.membership.enrolling import other_node, take_up
+    from edge_node.service.unit import CONFIG as SERVICE_CONFIG
+    from edge_node.service.unit import NAME as SERVICE
     from edge_node.supervisor.control import state_lock
 
     try:
@@ -103,6 +105,8 @@ def _what_now(folder: Path, config: Path | None) -> str:
             take_up(folder)
     except Refused:
         return "stop and start the agent that runs" if other_node(folder) else "the agent that runs takes it up"
+    if config == Path(SERVICE_CONFIG):
+        return f"start it with sudo systemctl start {SERVICE}"
     return f"start it with edge-node run{_which(folder, config)}"
 
 

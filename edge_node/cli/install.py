@@ -42,12 +42,17 @@ def run_install(arguments: argparse.Namespace) -> int:
             files.check_seen(program)
         written = files.install(root, program, usb=arguments.usb, config=unit.first_config(_name(arguments, root)))
         _say("wrote", written, "all files are there already")
+        if not arguments.usb:
+            _say("removed", files.forbid_usb(root))
     commands = unit.activation(now=arguments.now)
     if root != SYSTEM:
-        print(f"the image makes the user and the folders when it boots; systemctl --root={root} enable edge-node")
+        print(
+            "nothing is started below --root: the image makes the user and the folders when it boots, and starts the "
+            f"service after systemctl --root={root} enable edge-node"
+        )
     elif systemd.booted():
         systemd.run_all(commands)
-        print(f"next: sudo -u {unit.USER} {program} enroll --config {unit.CONFIG} TOKEN")
+        print(f"next: {unit.next_step(program, enrolled=Path(unit.IDENTITY).exists(), now=arguments.now)}")
     else:
         print("systemd does not run here; where it does: " + " && ".join(" ".join(command) for command in commands))
     return Exit.DONE
@@ -91,5 +96,6 @@ def _name(arguments: argparse.Namespace, root: Path) -> str:
     return given or (host if root == SYSTEM and is_name(host) else "")
 
 
-def _say(did: str, places: Iterable[Path], nothing: str) -> None:
-    print("\n".join(f"{did} {place}" for place in places) or nothing)
+def _say(did: str, places: Iterable[Path], nothing: str = "") -> None:
+    if said := "\n".join(f"{did} {place}" for place in places) or nothing:
+        print(said)

@@ -1,7 +1,9 @@
 """The status document as text for people. Pure."""
 
+from datetime import UTC, datetime, timedelta
+
 from edge_node.cli.table import table
-from edge_node.supervisor.status import PipelineReport, StatusDocument
+from edge_node.supervisor.status import ClockReport, PipelineReport, StatusDocument
 from protos.reported import Proof
 
 
@@ -37,8 +39,17 @@ def _identity(status: StatusDocument) -> list[str]:
     if identity.trouble:
         lines.append(identity.trouble)
     if abs(clock.system_off_s) >= 1:
-        lines.append(f"the system's clock is wrong by {clock.system_off_s:.0f} s; it is {clock.time} ({clock.source})")
+        lines.append(f"the system's clock says {system_time(clock)}; it is {clock.time} ({clock.source})")
     return lines
+
+
+def system_time(clock: ClockReport) -> str:
+    """What the system's clock said when the agent was asked; how far it is off where that is no year we can write."""
+    try:
+        said = datetime.fromisoformat(clock.time) + timedelta(seconds=clock.system_off_s)
+    except OverflowError:
+        return f"{clock.system_off_s:.0f} s more"
+    return said.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _deployments(status: StatusDocument) -> str:

@@ -27,15 +27,15 @@ def check_addresses(config: NodeConfig) -> None:
         raise WrongUsage(str(error)) from None
 
 
-def coordinator_address(text: str) -> str:
-    """The `host:port` of a coordinator, checked.
+def coordinator_address(text: str, example: int = 7070) -> str:
+    """The `host:port` of a coordinator, checked; `example` is the port that people usually mean.
 
     Raises:
         BadInput: not host:port.
     """
     host, colon, port = text.rpartition(":")
     if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise BadInput(f"coordinator {text!r} is not an address: give HOST:PORT, for example 127.0.0.1:7070")
+        raise BadInput(f"coordinator {text!r} is not an address: give HOST:PORT, for example 127.0.0.1:{example}")
     return text
 
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from edge_node.errors import NearfieldError, Refused, Stranger, Unreachable
+from edge_node.errors import NearfieldError, Refused, Stranger, Unanswered, Unreachable
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ MAX_LINE = 8 * 1024 * 1024
 class Failed(msgspec.Struct, frozen=True, tag=True):
     """Why the child could not answer: one line."""
 
-    kind: Literal["unreachable", "refused", "stranger", "failed"]
+    kind: Literal["unreachable", "unanswered", "refused", "stranger", "failed"]
     line: str
 
 
@@ -35,6 +35,7 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
 
 ERRORS: dict[str, type[NearfieldError]] = {
     "unreachable": Unreachable,
+    "unanswered": Unanswered,
     "refused": Refused,
     "stranger": Stranger,
     "failed": NearfieldError,

@@ -4,11 +4,12 @@ Each question runs in the child process of `grpc.py` (its answers there: `grpc_e
 of the token, or pinned; secrets and keys go through pipes and files, never through a command line.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from edge_node.errors import Unreachable
+from edge_node.errors import NearfieldError, Unanswered, Unreachable
 from edge_node.link.child import ask
 from edge_node.link.coordinator import CALL_S, MODULE
 from protos.identity import NodeId
@@ -150,8 +151,10 @@ async def renew(address: str, authorities: Path, certificate: Path, key: Path, n
     return await ask(MODULE, Renew(address, str(authorities), str(certificate), str(key), nonce), Renewed)
 
 
-def nobody(reasons: list[str]) -> Unreachable:
+def nobody(failures: Sequence[NearfieldError]) -> NearfieldError:
     """One line for a token none of whose addresses led to its coordinator."""
-    return Unreachable(
-        f"the token's coordinator was not found ({'; '.join(reasons)}): say where it is with --coordinator HOST:PORT"
-    )
+    if len(failures) == 1:
+        return failures[0]
+    kind = Unanswered if any(isinstance(failure, Unanswered) for failure in failures) else Unreachable
+    reasons = "; ".join(str(failure) for failure in failures)
+    return kind(f"the token's coordinator was not found ({reasons}): say where it is with --coordinator HOST:PORT")

@@ -55,8 +55,13 @@ def enroll(request: Enroll) -> Enrolled:
         labels=request.labels,
         facts_json=request.facts_json,
     )
-    with channel_to(request.address, server_context(authority)) as channel:
-        reply = _service(channel).Enroll(message, timeout=request.deadline_s)
+    try:
+        with channel_to(request.address, server_context(authority)) as channel:
+            reply = _service(channel).Enroll(message, timeout=request.deadline_s)
+    except CallFailed as error:
+        if error.failed.kind == "unreachable":  # it was reached a moment ago, and may have heard the token
+            raise CallFailed(Failed("unanswered", error.failed.line)) from None
+        raise
     return enrolled_from_wire(reply, request.address)
 
 

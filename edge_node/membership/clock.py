@@ -82,6 +82,10 @@ class Clock:
             return KnownTime(earliest=self.floor)
         return KnownTime(earliest=self.now(), latest=self.now())
 
+    def system(self) -> float:
+        """What the system's clock says, which may be anything."""
+        return self._system()
+
     def system_off_s(self) -> float:
         """How many seconds the system's clock is ahead of what is known; negative: behind. 0 where nobody knows."""
         return 0.0 if self.source == "system" else self._system() - self.now()

@@ -5,13 +5,14 @@ then `take_up` moves it into place. So a crash at any moment leaves the old iden
 is repeated uses the same key and gets the same answer, and a running agent takes up what `edge-node enroll` brought.
 """
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
-from edge_node.errors import BadInput, NearfieldError, Stranger, Unreachable
+from edge_node.errors import BadInput, NearfieldError, Refused, Stranger, Unanswered, Unreachable
 from edge_node.link import discovery
 from edge_node.link import enrollment as link
 from edge_node.link.address import coordinator_address
@@ -54,9 +55,10 @@ async def enroll(folder: Path, token: JoinToken, applicant: Applicant) -> Identi
         OSError: the folder cannot be written.
     """
     pending = folder / PENDING
-    pending.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _ensure_key(pending / KEY)
-    enrolled = await _answered(token, applicant, pending / KEY)
+    with _withdrawn(folder):
+        pending.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _ensure_key(pending / KEY)
+        enrolled = await _answered(token, applicant, pending / KEY)
     identity = _identity(enrolled, _former(_held(folder), enrolled))
     authorities = authorities_of(identity.roots, enrolled.certified.authorities)
     write_durably(pending / CERTIFICATE, certificate_text(enrolled.certified, authorities))
@@ -95,6 +97,28 @@ def other_node(folder: Path) -> NodeId | None:
     return held.node
 
 
+@contextlib.contextmanager
+def _withdrawn(folder: Path) -> Iterator[None]:
+    """Where nothing came of an enrollment, nothing stays of it.
+
+    Unless the token may have been used up for the key: then the key stays, and doing it again gets the same answer.
+    """
+    made = [place for place in (folder / PENDING / KEY, folder / PENDING, folder) if not place.exists()]
+    try:
+        yield
+    except (Unreachable, Refused) as error:
+        if not isinstance(error, Unanswered):
+            _remove(made)
+        raise
+
+
+def _remove(places: Iterable[Path]) -> None:
+    """Remove a key and folders; a folder that something else lies in stays."""
+    for place in places:
+        with contextlib.suppress(OSError):
+            place.unlink() if place.name == KEY else place.rmdir()
+
+
 def _ensure_key(file: Path) -> None:
     """The key is on the disk before anybody hears of it: an enrollment that is repeated is then the same one."""
     if not file.exists():
@@ -105,28 +129,43 @@ def _ensure_key(file: Path) -> None:
 
 async def _answered(token: JoinToken, applicant: Applicant, key_file: Path) -> link.Enrolled:
     """The answer of the first address at which the token's coordinator answers."""
-    addresses = token.addresses if applicant.coordinator is None else (applicant.coordinator,)
+    if applicant.coordinator is not None:
+        return await _at_given(applicant.coordinator, token, applicant, key_file)
     failures: list[NearfieldError] = []
-    for address in addresses:
+    for address in token.addresses:
         try:
             return await _at(address, token, applicant, key_file)
         except (Unreachable, Stranger) as error:
             failures.append(error)
-    if applicant.coordinator is None:
-        for address in await _announced(failures):
-            try:
-                return await _at(address, token, applicant, key_file)
-            except (Unreachable, Stranger) as error:
-                failures.append(error)
-    if len(failures) == 1:
-        raise failures[0]
-    raise link.nobody([str(failure) for failure in failures])
+    for address in await _announced(failures):
+        try:
+            return await _at(address, token, applicant, key_file)
+        except (Unreachable, Stranger) as error:
+            failures.append(error)
+    raise link.nobody(failures)
+
+
+async def _at_given(address: str, token: JoinToken, applicant: Applicant, key_file: Path) -> link.Enrolled:
+    """The answer at the address that a person gave; the API's port, a likely mistake, refuses strangers."""
+    try:
+        return await _at(address, token, applicant, key_file)
+    except (Unreachable, Refused) as error:
+        raise type(error)(f"{error}{wrong_port(address, token.addresses)}") from None
+
+
+def wrong_port(given: str, told: Iterable[str]) -> str:
+    """What to add where a person said a port at which the token's coordinator enrolls nobody; else nothing."""
+    ports = {address.rpartition(":")[2] for address in told}
+    host, _, port = given.rpartition(":")
+    if not ports or port in ports:
+        return ""
+    return f"; devices enroll at another port: --coordinator {host}:{min(ports)}"
 
 
 async def _at(address: str, token: JoinToken, applicant: Applicant, key_file: Path) -> link.Enrolled:
     return await link.enroll(
         token,
-        coordinator_address(address),
+        coordinator_address(address, example=7071),
         key_file,
         name=applicant.name,
         labels=dict(applicant.labels),

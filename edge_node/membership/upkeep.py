@@ -193,7 +193,7 @@ class Upkeep:
         statement = read_time_statement(open_sealed(sealed, TIME, identity.trusted), nonce)
         self._clock.told(statement.time.timestamp())
         if self._clock.system_is_wrong():
-            log.warning("the system's clock is wrong by %.0f s: going by the coordinator's", self._clock.system_off_s())
+            log.warning("the system's clock says %s: going by the coordinator's", _day(self._clock.system()))
 
     def _failed(self, identity: Identity | None, error: Exception) -> None:
         self._attempts += 1

@@ -65,12 +65,19 @@ def install(root: Path, program: Path, *, usb: bool, config: str) -> list[Path]:
     for place in TEMPLATES:
         _check_ours(root / place)
     written = [root / place for place in places if _write(root / place, file_text(place, program))]
-    if not usb:
-        (root / USB).unlink(missing_ok=True)
     configuration = root / CONFIG.lstrip("/")
     if not configuration.exists() and _write(configuration, config, mode=0o640):
         written.append(configuration)
     return written
+
+
+def forbid_usb(root: Path) -> list[Path]:
+    """Remove what an earlier `install --usb` wrote, after `install` has seen that it is ours; what was removed."""
+    if not (root / USB).exists():
+        return []
+    (root / USB).unlink()
+    _remove_empty((root / USB).parent)
+    return [root / USB]
 
 
 def uninstall(root: Path, *, purge: bool) -> list[Path]:

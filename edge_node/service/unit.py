@@ -8,6 +8,9 @@ from collections.abc import Iterable
 NAME = "edge-node"
 USER = "nearfield"
 STATE = "/var/lib/nearfield"
+IDENTITY = f"{STATE}/node/identity.json"
+"""There where the configuration that `install` writes is kept, and the device is enrolled."""
+
 CONFIG = "/etc/nearfield/edge-node.toml"
 MARK = "# Written by edge-node install"
 """How every file begins that is ours to overwrite and to remove."""
@@ -64,6 +67,13 @@ state_dir = "{STATE}/node"
 def hidden(paths: Iterable[str]) -> str | None:
     """The first path that the service would not see."""
     return next((path for path in paths if any(path.startswith(f"{place}/") for place in HIDDEN)), None)
+
+
+def next_step(program: object, *, enrolled: bool, now: bool) -> str:
+    """What a person does after `install`: the service needs an identity once, and an update a restart."""
+    if enrolled:
+        return f"systemctl status {NAME}" if now else f"sudo systemctl restart {NAME}"
+    return f"sudo -u {USER} {program} enroll --config {CONFIG} TOKEN"
 
 
 def activation(*, now: bool) -> tuple[Command, ...]:

@@ -79,6 +79,7 @@ def test_a_model_serves_under_the_restrictions_of_the_units(
 def _spoke_and_ends(manager: Manager, child: Child) -> None:
     until(lambda: manager.listen().count("WATCHDOG=1") >= 3, "pulses")
     assert manager.heard[0] == "READY=1"
+    assert manager.heard.count("READY=1") == 1, "its broker speaks to nobody"
     assert child.stop() == 0, child.output()
     assert "STOPPING=1" in manager.listen()
     manager.close()

@@ -152,3 +152,24 @@ async def test_a_damaged_token_is_not_repeated(tmp_path: Path, capsys: pytest.Ca
     said = capsys.readouterr().err
     assert "the join token is damaged" in said
     assert text not in said
+
+
+async def test_an_enrollment_that_came_to_nothing_leaves_nothing(service: Enrolling, tmp_path: Path) -> None:
+    async with enrollment(service) as token:
+        service.refusal = (grpc.StatusCode.PERMISSION_DENIED, "the token was used")
+        assert await enroll(tmp_path / "refused", token.text) == 4
+        assert await enroll(tmp_path / "nobody", token.text, "--coordinator", "127.0.0.1:1") == 3
+        assert [(tmp_path / name).exists() for name in ("refused", "nobody")] == [False, False]
+        service.refusal = (grpc.StatusCode.UNAVAILABLE, "killed in the middle")
+        assert await enroll(tmp_path / "perhaps", token.text) == 3
+        assert (tmp_path / "perhaps" / "enrolling" / KEY).exists(), "its identity may be waiting there"
+
+
+async def test_the_wrong_port_of_the_coordinator_is_answered_by_the_right_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = JoinToken(SECRET, bytes(32), ("10.0.0.5:7071",))
+    assert await enroll(tmp_path / "node", token.text, "--coordinator", "127.0.0.1:1") == 3
+    assert "; devices enroll at another port: --coordinator 127.0.0.1:7071\n" in capsys.readouterr().err
+    assert await enroll(tmp_path / "node", token.text, "--coordinator", "127.0.0.1") == 1
+    assert "for example 127.0.0.1:7071" in capsys.readouterr().err

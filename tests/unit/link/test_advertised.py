@@ -2,7 +2,7 @@
 
 import pytest
 
-from coordinator.link.addresses import advertised, hosts_in_certificate, machine_addresses
+from coordinator.link.addresses import advertised, hosts_in_certificate, machine_addresses, reached
 from coordinator.link.discovery import Announced, announced_addresses
 
 MACHINE = ("10.0.0.4", "fd00::4")
@@ -50,3 +50,17 @@ def test_two_machines_with_equal_ports_are_told_apart() -> None:
 
 def test_this_machines_addresses_can_be_dialled_by_others() -> None:
     assert not [address for address in machine_addresses() if address.startswith(("127.", "169.254.", "fe80:"))]
+
+
+@pytest.mark.parametrize(
+    ("place", "addresses", "expected"),
+    [
+        ("0.0.0.0:7070", MACHINE, "10.0.0.4:7070"),
+        ("[::]:7070", MACHINE[1:], "[fd00::4]:7070"),
+        ("mqtts://0.0.0.0:8883", (), "mqtts://127.0.0.1:8883"),
+        ("mqtts://broker.example:8883", MACHINE, "mqtts://broker.example:8883"),
+        ("127.0.0.1:7070", MACHINE, "127.0.0.1:7070"),
+    ],
+)
+def test_what_a_person_is_shown_can_be_dialled(place: str, addresses: tuple[str, ...], expected: str) -> None:
+    assert reached(place, addresses) == expected

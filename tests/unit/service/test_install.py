@@ -1,6 +1,7 @@
 """`install` and `uninstall` below a root: what they write, leave and refuse; as `edge-node` and `edge-coordinator`."""
 
 import argparse
+import functools
 import os
 import tomllib
 from collections.abc import Callable
@@ -129,13 +130,29 @@ def test_a_name_that_is_none_is_wrong_usage(tmp_path: Path, capsys: pytest.Captu
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_accelerators_on_the_usb_are_an_option_that_can_be_taken_back(tmp_path: Path) -> None:
+def test_accelerators_on_the_usb_are_an_option_that_can_be_taken_back(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     drop_in = tmp_path / "etc/systemd/system/edge-node.service.d/usb.conf"
     install = ("install", "--root", str(tmp_path), *PROGRAM)
     node_main([*install, "--usb"])
     assert "DeviceAllow=char-usb_device rw" in drop_in.read_text()
     node_main(install)
     assert not drop_in.exists()
+    assert f"removed {drop_in}\n" in capsys.readouterr().out
+
+
+def test_nothing_is_started_in_an_image_and_that_is_said(
+    command: Command, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command("install", "--now", *PROGRAM) == 0
+    assert "nothing is started below --root: " in capsys.readouterr().out
+
+
+def test_who_installs_again_need_not_enroll_again() -> None:
+    step = functools.partial(node_unit.next_step, "/opt/nearfield/bin/edge-node")
+    assert "edge-node enroll --config /etc/nearfield/edge-node.toml TOKEN" in step(enrolled=False, now=True)
+    assert step(enrolled=True, now=False) == "sudo systemctl restart edge-node"
 
 
 @pytest.mark.parametrize("hidden", [node_unit.hidden, coordinator_unit.hidden], ids=["node", "coordinator"])
