@@ -1,0 +1,107 @@
+"""REST: the composition of port 8000. What paths and bodies mean, and what goes back, is decided in `rest`."""
+
+import asyncio
+from collections.abc import Coroutine
+from time import monotonic_ns
+
+from aiohttp import web
+
+from edge_node.serving.http_listener import Listener, connection_of, listen
+from edge_node.serving.inference import Caller, Inference, ServingError
+from edge_node.serving.rest.answer import answer
+from edge_node.serving.rest.coding import compressed, decompressed, too_large, wanted_coding
+from edge_node.serving.rest.errors import JSON, refused
+from edge_node.serving.rest.incoming import Bodies, Share, body_of
+from edge_node.serving.rest.operations import HANDLERS, Ask
+from edge_node.serving.rest.question import Forms, json_length, question, raw_question
+from edge_node.serving.rest.routes import Names, route
+from edge_node.serving.seam import Serving
+from edge_node.serving.settings import ServingSettings
+from protos.inference.rest import HEADER_LENGTH, Operation
+
+BINARY = "application/octet-stream"
+LARGE_JSON = 1 << 18
+"""From here on, JSON is read beside the event loop, and one at a time; so are compressed bodies."""
+LARGE_ANSWER = 1 << 16
+
+
+class Rest:
+    """Answers requests over HTTP."""
+
+    def __init__(self, serving: Serving, settings: ServingSettings) -> None:
+        self._serving = serving
+        self._settings = settings
+        self._bodies = Bodies(settings.bodies_bytes)
+        self._heavy = asyncio.Semaphore(1)
+
+    async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer to any request: refusals are answers too."""
+        with self._bodies.share() as share:
+            try:
+                answer_of = await self._heard(request, share)
+            except ServingError as error:
+                self._serving.refused(error.kind.value)
+                return refused(error)
+            try:
+                return await answer_of
+            except ServingError as error:
+                return refused(error)
+
+    async def _heard(self, request: web.BaseRequest, share: Share) -> Coroutine[None, None, web.Response]:
+        """The answer that a request asks for, not begun yet."""
+        path = request.raw_path.partition("?")[0]
+        operation, names = route(request.method, path if path.startswith("/") else request.rel_url.raw_path)
+        caller = connection_of(request).caller
+        body = await self._body(request, share)
+        if operation.id != "infer":
+            return self._told(operation, Ask(names, body, caller))
+        coding = wanted_coding(request.headers.get("Accept-Encoding", ""))
+        return self._inferred(*await self._question(request, names, body), caller, coding)
+
+    async def _told(self, operation: Operation, ask: Ask) -> web.Response:
+        content = await HANDLERS[operation.id](self._serving, ask)
+        return web.Response(body=content, headers={"Content-Type": JSON})
+
+    async def _inferred(self, inference: Inference, forms: Forms, caller: Caller, coding: str) -> web.Response:
+        answered = await self._serving.infer(inference, caller)
+        content, length = answer(answered, forms)
+        headers = {"Content-Type": JSON} if length is None else {"Content-Type": BINARY, HEADER_LENGTH: str(length)}
+        if coding:
+            headers["Content-Encoding"] = coding
+            content = await _compressed(content, coding)
+        return web.Response(body=content, headers=headers)
+
+    async def _body(self, request: web.BaseRequest, share: Share) -> bytes:
+        cap = self._settings.request_bytes
+        body = await body_of(request, share, cap, self._settings.body_s)
+        coding = request.headers.get("Content-Encoding", "identity").lower()
+        if coding == "identity":
+            return body
+        async with self._heavy:
+            content = await asyncio.to_thread(decompressed, body, coding, cap)
+        share.grow(len(content))
+        return content
+
+    async def _question(self, request: web.BaseRequest, names: Names, body: bytes) -> tuple[Inference, Forms]:
+        model, version = names["model"], names.get("version", "")
+        length = json_length(request.headers.get(HEADER_LENGTH), body)
+        if length == 0:
+            return raw_question(self._serving.model(model, version), body)
+        json = len(body) if length is None else length
+        if json > self._settings.json_bytes:
+            raise too_large(json, self._settings.json_bytes)
+        if json < LARGE_JSON:
+            return question(model, version, body, length, monotonic_ns())
+        async with self._heavy:
+            return await asyncio.to_thread(question, model, version, body, length, monotonic_ns())
+
+
+async def _compressed(content: bytes, coding: str) -> bytes:
+    if len(content) < LARGE_ANSWER:
+        return compressed(content, coding)
+    return await asyncio.to_thread(compressed, content, coding)
+
+
+async def start_http(serving: Serving, settings: ServingSettings) -> Listener:
+    """Answer REST at `settings.http`: `address` says where, `close` ends it. Raises OSError where it cannot bind."""
+    return await listen(Rest(serving, settings).respond, settings.http, settings)

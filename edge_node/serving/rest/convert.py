@@ -1,0 +1,138 @@
+"""Tensors between JSON and bytes (little-endian, row-major), without numpy.
+
+How lists are nested says nothing that the shape doesn't, so only the number of elements is held against the shape. FP16
+has no JSON form. JSON has no NaN and no infinity: they leave as null, and don't come in.
+"""
+
+import struct
+from collections.abc import Iterator
+from itertools import chain
+from math import isfinite, prod
+from typing import Any
+
+import msgspec
+
+from edge_node.serving.inference import Kind, ServingError
+
+FORMATS = {
+    "UINT8": "B",
+    "UINT16": "H",
+    "UINT32": "I",
+    "UINT64": "Q",
+    "INT8": "b",
+    "INT16": "h",
+    "INT32": "i",
+    "INT64": "q",
+    "FP32": "f",
+    "FP64": "d",
+}
+"""Letters of `struct` for the numbers that JSON carries."""
+FLOATS = ("FP32", "FP64")
+PIECE = 1 << 16
+"""Characters of numbers that are Python objects at the same time."""
+LENGTH = struct.Struct("<I")
+
+
+def from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgspec.Raw) -> bytes:
+    """The bytes of an input. Raises `ServingError` where they are not what datatype and shape say."""
+    try:
+        content = _read(datatype, data)
+    except (msgspec.MsgspecError, UnicodeDecodeError, struct.error, OverflowError, RecursionError, TypeError) as error:
+        raise _invalid(f"unable to parse 'data' of input '{name}' as {datatype}: {_first_line(error)}") from None
+    except KeyError:
+        raise _invalid(_unknown(name, datatype)) from None
+    elements, expected = content[0], prod(shape)
+    if elements != expected:
+        raise _invalid(f"input '{name}' has {elements} elements in 'data', its shape {list(shape)} has {expected}")
+    return content[1]
+
+
+def _read(datatype: str, data: msgspec.Raw) -> tuple[int, bytes]:
+    """Elements and their bytes."""
+    text = bytes(data)
+    if not text.lstrip().startswith(b"["):
+        raise TypeError("it is not an array")
+    if datatype == "BYTES":
+        return _texts(msgspec.json.decode(text))
+    flat = text.translate(None, b"[] \t\r\n")
+    if datatype == "BOOL":
+        values = b"".join(map(bytes, _pieces(flat, list[bool])))
+        return len(values), values
+    letter = FORMATS[datatype]
+    kind = list[float] if datatype in FLOATS else list[int]
+    content = b"".join(struct.pack(f"<{len(values)}{letter}", *values) for values in _pieces(flat, kind))
+    return len(content) // struct.calcsize(letter), content
+
+
+def _pieces(flat: bytes, kind: type[list[Any]]) -> Iterator[list[Any]]:
+    """The values of a list without its brackets, some at a time: as objects they take many times their text."""
+    start = 0
+    while start < len(flat):
+        end = len(flat)
+        if end - start > PIECE and (end := flat.rfind(b",", start, start + PIECE)) < 0:
+            raise TypeError("a value is too long")
+        yield msgspec.json.decode(b"[%b]" % flat[start:end], type=kind)
+        start = end + 1
+
+
+def _texts(values: list[Any]) -> tuple[int, bytes]:
+    """Strings of any nesting, each with its length before it."""
+    while values and isinstance(values[0], list):
+        values = list(chain.from_iterable(values))
+    texts = [value.encode() if isinstance(value, str) else _no_text(value) for value in values]
+    return len(texts), b"".join(chain.from_iterable((LENGTH.pack(len(text)), text) for text in texts))
+
+
+def _no_text(value: object) -> bytes:
+    raise TypeError(f"{type(value).__name__} where a string belongs")
+
+
+def to_json(name: str, datatype: str, data: bytes | memoryview) -> list[Any]:
+    """The elements of an output. Raises `ServingError` where JSON has no form for them."""
+    if datatype == "BYTES":
+        return [_text(name, element) for element in elements(data)]
+    view = memoryview(data).cast("B")
+    if datatype == "BOOL":
+        return view.cast("?").tolist()
+    letter = FORMATS.get(datatype)
+    if letter is None:
+        raise _invalid(
+            f"output '{name}' is {datatype}, which has no JSON form: ask for binary data (parameter binary_data)"
+        )
+    values = list(struct.unpack(f"<{len(view) // struct.calcsize(letter)}{letter}", view))
+    if datatype in FLOATS:
+        return [value if isfinite(value) else None for value in values]
+    return values
+
+
+def elements(data: bytes | memoryview) -> Iterator[bytes]:
+    """The elements of a BYTES tensor. Raises `ServingError` where a length leads beyond the tensor."""
+    view = memoryview(data).cast("B")
+    position = 0
+    while position < len(view):
+        start = position + LENGTH.size
+        if start > len(view) or start + LENGTH.unpack_from(view, position)[0] > len(view):
+            raise ServingError(Kind.FAILED, "an element of a BYTES tensor is longer than the tensor")
+        position = start + LENGTH.unpack_from(view, position)[0]
+        yield bytes(view[start:position])
+
+
+def _text(name: str, element: bytes) -> str:
+    try:
+        return element.decode()
+    except UnicodeDecodeError:
+        raise _invalid(f"output '{name}' is not UTF-8: ask for binary data (parameter binary_data)") from None
+
+
+def _unknown(name: str, datatype: str) -> str:
+    if datatype == "FP16":
+        return f"receiving FP16 data via JSON is not supported: use the binary data format for input '{name}'"
+    return f"invalid datatype '{datatype[:20]}' for input '{name}'"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or ["out of range"])[0]
+
+
+def _invalid(reason: str) -> ServingError:
+    return ServingError(Kind.INVALID, reason)

@@ -1,0 +1,85 @@
+"""Takes the body of a request from the network, within limits of size and time."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from aiohttp import StreamReader, web
+
+from edge_node.serving.inference import Kind, ServingError
+from edge_node.serving.rest.coding import announced, too_large
+from edge_node.serving.rest.errors import HttpError
+from edge_node.serving.rest.reading import invalid
+
+SMALL = 1 << 16
+"""Bodies up to here count for nothing: the bound on connections bounds them."""
+
+
+class Bodies:
+    """What is held of all bodies together."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    @contextmanager
+    def share(self) -> Iterator["Share"]:
+        """One request's part, given back at the end."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self._held -= share.held
+
+    def take(self, size: int) -> None:
+        """Hold more. Raises `ServingError` (BUSY) where that is too much."""
+        if self._held + size > self._most:
+            raise ServingError(Kind.BUSY, "too many large requests at the same time: try again", 1.0)
+        self._held += size
+
+
+class Share:
+    """The part of one request."""
+
+    def __init__(self, bodies: Bodies) -> None:
+        self._bodies = bodies
+        self.held = 0
+
+    def grow(self, size: int) -> None:
+        """So large it is now. Raises `ServingError` (BUSY)."""
+        if size > SMALL and size > self.held:
+            self._bodies.take(size - self.held)
+            self.held = size
+
+
+async def body_of(request: web.BaseRequest, share: Share, cap: int, patience_s: float) -> bytes:
+    """The body as it came. Raises `ServingError` where it is too large, too slow, or breaks off."""
+    announced(request.content_length, cap)
+    try:
+        if request.content.is_eof():
+            return await _collected(request.content, share, cap)
+        _invite(request)
+        async with asyncio.timeout(patience_s):
+            return await _collected(request.content, share, cap)
+    except TimeoutError:
+        raise HttpError(408, f"the request did not come within {patience_s:g} s") from None
+    except web.RequestPayloadError:
+        raise invalid("the request broke off, or its chunks are not what HTTP says") from None
+
+
+async def _collected(content: StreamReader, share: Share, cap: int) -> bytes:
+    chunks = []
+    size = 0
+    while chunk := await content.readany():
+        size += len(chunk)
+        if size > cap:
+            raise too_large(size, cap)
+        share.grow(size)
+        chunks.append(chunk)
+    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+def _invite(request: web.BaseRequest) -> None:
+    """Answer `Expect: 100-continue`, with which curl begins larger requests."""
+    if request.headers.get("Expect", "").lower() == "100-continue" and request.transport is not None:
+        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
