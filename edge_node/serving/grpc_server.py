@@ -97,7 +97,7 @@ def _inference(serving: Serving, edge: Edge, settings: ServingSettings) -> grpc.
     return grpc.method_handlers_generic_handler(INFERENCE, handlers)
 
 
-def _unary(serving: Serving, edge: Edge, method: Method) -> grpc.RpcMethodHandler[bytes, bytes]:
+def _unary(serving: Serving, edge: Edge, method: Method) -> "grpc.RpcMethodHandler[bytes, bytes]":
     async def answer(message: bytes, context: Context) -> bytes:
         caller = edge.admit(context, method.scope)
         try:
