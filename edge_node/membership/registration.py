@@ -146,6 +146,8 @@ class Registration:
         try:
             identity = await self._joined(before, facts_json)
             await self._on_registered(identity)
+            if identity.roots != before.roots:
+                self._not_before = 0.0  # what made it ask was true: the next news need not wait
         except (NearfieldError, OSError) as error:
             self._looks = self._looks or looks
             self._say(f"not registered: {error} (running what this node has)", logging.WARNING)

@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge_node.config import NodeConfig
@@ -29,13 +30,14 @@ class World:
         for name, value in (("FIRST_S", 0.01), ("LONGEST_S", 0.02), ("LOOK_S", 0.01), ("PATIENCE_S", 0.05)):
             monkeypatch.setattr(registration, name, value)
         config = NodeConfig(state_dir=str(tmp_path))
+        self.answer = FOUND
         self.registration = registration.Registration(
             config, lambda: FOUND, lambda: self.connected, self._take, lambda address: Dial(address, NOBODY)
         )
 
     async def _join(self, *_: object) -> Identity:
         self.asked += 1
-        return FOUND
+        return self.answer
 
     async def _take(self, _: Identity) -> None:
         self.taken += 1
@@ -91,6 +93,17 @@ async def test_news_of_a_root_right_after_another_are_not_forgotten(
     await world.asks(3)
     await asyncio.sleep(0.4)
     assert world.asked == 3
+    task.cancel()
+
+
+async def test_news_of_a_root_right_after_one_that_was_there_are_looked_for_at_once(world: World) -> None:
+    task = asyncio.create_task(world.registration.run("{}"))
+    await world.asks(1)
+    world.answer = msgspec.structs.replace(FOUND, roots=(b"a newer one",))
+    world.registration.look_again()
+    await world.asks(2)
+    world.registration.look_again()
+    await world.asks(3)
     task.cancel()
 
 
