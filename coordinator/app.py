@@ -150,7 +150,7 @@ class Coordinator:
             publishing=publishing,
             commands=commands,
             facts=self._facts(public_bytes(key), messaging),
-            link=messaging.link,
+            link=lambda: messaging.link(relay.counts),
             now=utc_now,
             on_changed=_on_changed(messaging, controller, places),
         )

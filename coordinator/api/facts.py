@@ -19,7 +19,11 @@ class CoordinatorFacts:
 
 @dataclass(frozen=True)
 class BrokerLink:
-    """The coordinator's own connection to the broker; `state` says in one line why there is none."""
+    """The coordinator's own connection to the broker; `state` says in one line why there is none. `live_relayed` and
+    `live_dropped` count live results since it started.
+    """
 
     connected: bool
     state: str
+    live_relayed: int = 0
+    live_dropped: int = 0

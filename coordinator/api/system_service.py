@@ -53,4 +53,6 @@ class SystemService(SystemServiceServicer):
             deployments=census.deployments,
             results=counted.results,
             started_at=rfc3339(self._facts.started_at),
+            live_relayed=link.live_relayed,
+            live_dropped=link.live_dropped,
         )

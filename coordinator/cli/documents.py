@@ -109,5 +109,7 @@ def status_document(status: system_pb2.SystemStatus) -> Document:
         "nodes_online": status.nodes_online,
         "deployments": status.deployments,
         "results": status.results,
+        "live_relayed": status.live_relayed,
+        "live_dropped": status.live_dropped,
         "started_at": status.started_at,
     }

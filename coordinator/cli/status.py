@@ -27,6 +27,7 @@ def status(as_json: AsJson = False) -> None:
             ("nodes", f"{document['nodes_online']} of {document['nodes']} online"),
             ("deployments", document["deployments"]),
             ("results", document["results"]),
+            ("live", f"{document['live_relayed']} relayed, {document['live_dropped']} dropped"),
             ("epoch", document["epoch"]),
         )
     )

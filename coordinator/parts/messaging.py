@@ -7,7 +7,7 @@ await messaging.start(running)            # the client connects
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from coordinator.api.facts import BrokerLink
@@ -66,9 +66,10 @@ class Messaging:
         for kind in kinds:
             self.client.subscribe(self._topics.from_all_nodes(kind), DELIVERY[kind].qos, handler)
 
-    def link(self) -> BrokerLink:
-        """How the connection stands."""
-        return BrokerLink(self.client.connected, self.client.state)
+    def link(self, live: Mapping[str, int]) -> BrokerLink:
+        """How the connection stands, with what the relay of live results has counted."""
+        relayed, dropped = live.get("relayed", 0), live.get("dropped", 0)
+        return BrokerLink(self.client.connected, self.client.state, relayed, dropped)
 
     async def _start_own(self, running: Running) -> OwnBroker:
         table = await asyncio.to_thread(self._identities.access)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_node.config import EgressLimits
+from edge_node.config import EgressLimits, NodeConfig, live_way
 from edge_node.errors import BadInput, Exit
 
 if TYPE_CHECKING:
     from edge_node.link.gate import Gate
+    from protos.reported import LiveWay
 
 
 class Allowed(msgspec.Struct, frozen=True):
@@ -33,9 +34,10 @@ class Trial(msgspec.Struct, frozen=True):
 
 
 class EgressReport(msgspec.Struct, frozen=True):
-    """Everything that `edge-node egress test --json` prints."""
+    """Everything that `edge-node egress test --json` prints; `live` is a `LiveWay`: what becomes of live results."""
 
     policy: EgressLimits
+    live: str
     allowed: tuple[Allowed, ...]
     trials: tuple[Trial, ...]
     passed: bool
@@ -60,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
     from edge_node.cli.egress_text import egress_text
 
     logging.getLogger("edge_node").addHandler(logging.NullHandler())  # refusals are what is printed here
-    report = report_of(_limits(arguments.config))
+    report = report_of(*_egress(arguments.config))
     print(msgspec.json.encode(report).decode() if arguments.json else egress_text(report))
     wrong = [trial.message for trial in report.trials if not trial.as_it_should]
     if wrong:
@@ -68,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def report_of(limits: EgressLimits) -> EgressReport:
+def report_of(limits: EgressLimits, live: "LiveWay") -> EgressReport:
     """What may leave under a node's configuration, and what became of each canary."""
     from edge_node.link.gate import Gate
     from edge_node.outbox.canaries import canaries, ordinary
@@ -77,7 +79,7 @@ def report_of(limits: EgressLimits) -> EgressReport:
     topics, gate = Topics(), Gate(Topics(), msgspec.structs.replace(limits, max_kbit_s=None))
     pushed = [*canaries(topics), *ordinary(topics)]
     trials = tuple(_trial(gate, one.name, one.topic, one.payload, one.may_leave) for one in pushed)
-    return EgressReport(limits, _allowed(limits), trials, all(trial.as_it_should for trial in trials))
+    return EgressReport(limits, live, _allowed(limits), trials, all(trial.as_it_should for trial in trials))
 
 
 def _trial(gate: "Gate", name: str, topic: str, payload: bytes, expected: bool) -> Trial:
@@ -100,7 +102,8 @@ def _allowed(limits: EgressLimits) -> tuple[Allowed, ...]:
     )
 
 
-def _limits(file: Path | None) -> EgressLimits:
+def _egress(file: Path | None) -> "tuple[EgressLimits, LiveWay]":
     from edge_node.config import read_config
 
-    return EgressLimits() if file is None else read_config(file, {}).egress
+    config = NodeConfig(state_dir="") if file is None else read_config(file, {})
+    return config.egress, live_way(config.live, config.egress)

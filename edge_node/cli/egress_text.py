@@ -7,6 +7,13 @@ from edge_node.config import EgressLimits
 WIDTH = 92
 """Characters of fields in a line."""
 
+LIVE_LINES = {
+    "relayed": "Live results leave once, on the durable way: the coordinator publishes them for subscribers. `live`\n"
+    "leaves only for results that a full disk kept out of the outbox.",
+    "direct": 'Live results leave twice (live.uplink = "direct"): as durable, and as live over the uplink.',
+    "site": "Live results go to the site's own broker (live.url), and to the coordinator on the durable way.",
+}
+
 
 def egress_text(report: EgressReport) -> str:
     """What may leave, what was tried, and the verdict."""
@@ -15,6 +22,7 @@ def egress_text(report: EgressReport) -> str:
     sections = [
         "What may leave this device:",
         table(["kind", "at most", "fields"], [row for one in report.allowed for row in _rows(one)]),
+        LIVE_LINES.get(report.live, ""),
         _policy(report.policy),
         "Pushed through the gate, and kept here:",
         table(["message", "reason"], [_kept(trial) for trial in kept]),

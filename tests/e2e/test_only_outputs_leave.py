@@ -26,8 +26,11 @@ pytestmark = [pytest.mark.needs("unshare", "nsenter", "ip", "mosquitto", "mosqui
 
 CLIP = INSPECTION.parent / "clip" / "line.mp4"
 STEADY_S = 30.0
+DIRECT_S = 15.0
 MOST_KBIT_S = 5.0
 """Per camera, at one result a second."""
+MOST_DIRECT_KBIT_S = 14.0
+"""The same where the node publishes live results itself, beside the durable ones."""
 TLS_AND_MQTT = 40
 """Bytes around a message's topic and payload."""
 UNEXPLAINED = 16 * 1024
@@ -87,11 +90,11 @@ def site(tmp_path: Path) -> Iterator[Site]:
         yield Site(world, coordinator, way, recorder, said)
 
 
-def steady(site: Site) -> tuple[list[Packet], float]:
+def steady(site: Site, lasting_s: float = STEADY_S) -> tuple[list[Packet], float]:
     """The packets of a while in which nothing but results happens, and how long that was."""
     time.sleep(5.0)
     begun = time.monotonic()
-    time.sleep(STEADY_S)
+    time.sleep(lasting_s)
     ended = time.monotonic()
     return [packet for packet in site.recorder.packets() if begun <= packet.at <= ended], ended - begun
 
@@ -119,7 +122,8 @@ def check_wire(site: Site) -> None:
         assert ports[1] in known, f"to port {ports[1]}: {content[:80]!r}"
         assert content[:2] == b"\x16\x03", f"no TLS handshake: {content[:16]!r}"
     carried = sum(map(len, streams(packets).values()))
-    explained = sum(len(topic) + len(payload) + TLS_AND_MQTT for topic, payload in site.as_sent())
+    own = [(topic, payload) for topic, payload in site.as_sent() if not topic.endswith("/shelf")]  # that is relayed
+    explained = sum(len(topic) + len(payload) + TLS_AND_MQTT for topic, payload in own)
     assert carried - explained < UNEXPLAINED
 
 
@@ -130,6 +134,7 @@ def found_in(messages: list[tuple[str, bytes]]) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("film", ["demo", "cockatoo"])
 def test_nothing_of_a_frame_leaves_and_little_else(site: Site, film: str, request: pytest.FixtureRequest) -> None:
+    """As a node is by default: its results are in the store, and live for whoever subscribes to the coordinator's."""
     if film == "demo":
         site.world.run("edgectl", "model", "push", str(INSPECTION))
         video, model = CLIP, "inspection@1"
@@ -138,21 +143,29 @@ def test_nothing_of_a_frame_leaves_and_little_else(site: Site, film: str, reques
         bundle(site.world, data, "bundle")
         site.world.run("edgectl", "model", "push", str(site.world.folder / "bundle"))
         video, model = data / "video" / "cockatoo.mp4", "mobilenet-v2@1"
-    site.begin(video, model, "edge-node", options=site_broker(site))
+    site.begin(video, model, "edge-node")
     packets, seconds = steady(site)
     up, down = kbit_s(packets, seconds, upwards=True), kbit_s(packets, seconds, upwards=False)
     print(f"\n{film}: {up:.2f} kbit/s up, {down:.2f} kbit/s down")
     check_wire(site)
     messages = site.messages()
-    assert sum(topic.endswith("/durable") for topic, _ in messages) >= STEADY_S - 2
+    for results in ("/durable", "/live/store-12/cam-3/shelf"):
+        assert sum(topic.endswith(results) for topic, _ in messages) >= STEADY_S - 2
     assert found_in(messages) == {}
     assert up <= MOST_KBIT_S
 
 
-def site_broker(site: Site) -> tuple[str, ...]:
-    """The site's own broker for live results, on the node's side of the way."""
-    site.world.start("site-broker", *site.way.inside, "mosquitto", "-p", "1883")
-    return ("--live-broker", "mqtt://127.0.0.1:1883")
+def test_a_node_that_publishes_live_results_itself_sends_each_of_them_twice(site: Site) -> None:
+    """The control arm of the relay: what it saves is measured on the same wire."""
+    site.world.run("edgectl", "model", "push", str(INSPECTION))
+    config = site.world.folder / "edge-node.toml"
+    config.write_text('[live]\nuplink = "direct"\n', encoding="utf-8")
+    site.begin(CLIP, "inspection@1", "edge-node", options=("--config", str(config)))
+    up = kbit_s(*steady(site, DIRECT_S), upwards=True)
+    print(f"\ndirect: {up:.2f} kbit/s up")
+    ids = [json.loads(payload)["id"] for topic, payload in site.messages() if topic.endswith("/shelf")]
+    assert len(ids) == len(set(ids)) >= DIRECT_S - 2, "nobody else publishes them"
+    assert MOST_KBIT_S < up <= MOST_DIRECT_KBIT_S
 
 
 def test_the_detector_finds_the_frames_of_a_node_without_a_gate(site: Site) -> None:

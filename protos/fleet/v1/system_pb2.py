@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/fleet/v1/system.proto\x12\x12nearfield.fleet.v1\"\x12\n\x10GetStatusRequest\"\xfc\x01\n\x0cSystemStatus\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x12\n\nbroker_url\x18\x02 \x01(\t\x12\x13\n\x0b\x62roker_kind\x18\x03 \x01(\t\x12\x14\n\x0ctopic_prefix\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\r\n\x05nodes\x18\x06 \x01(\r\x12\x14\n\x0cnodes_online\x18\x07 \x01(\r\x12\x13\n\x0b\x64\x65ployments\x18\x08 \x01(\r\x12\x0f\n\x07results\x18\t \x01(\x04\x12\x12\n\nstarted_at\x18\n \x01(\t\x12\x18\n\x10\x62roker_connected\x18\x0b \x01(\x08\x12\x14\n\x0c\x62roker_state\x18\x0c \x01(\t2d\n\rSystemService\x12S\n\tGetStatus\x12$.nearfield.fleet.v1.GetStatusRequest\x1a .nearfield.fleet.v1.SystemStatusb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/fleet/v1/system.proto\x12\x12nearfield.fleet.v1\"\x12\n\x10GetStatusRequest\"\xa8\x02\n\x0cSystemStatus\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x12\n\nbroker_url\x18\x02 \x01(\t\x12\x13\n\x0b\x62roker_kind\x18\x03 \x01(\t\x12\x14\n\x0ctopic_prefix\x18\x04 \x01(\t\x12\r\n\x05\x65poch\x18\x05 \x01(\x04\x12\r\n\x05nodes\x18\x06 \x01(\r\x12\x14\n\x0cnodes_online\x18\x07 \x01(\r\x12\x13\n\x0b\x64\x65ployments\x18\x08 \x01(\r\x12\x0f\n\x07results\x18\t \x01(\x04\x12\x12\n\nstarted_at\x18\n \x01(\t\x12\x18\n\x10\x62roker_connected\x18\x0b \x01(\x08\x12\x14\n\x0c\x62roker_state\x18\x0c \x01(\t\x12\x14\n\x0clive_relayed\x18\r \x01(\x04\x12\x14\n\x0clive_dropped\x18\x0e \x01(\x04\x32\x64\n\rSystemService\x12S\n\tGetStatus\x12$.nearfield.fleet.v1.GetStatusRequest\x1a .nearfield.fleet.v1.SystemStatusb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETSTATUSREQUEST']._serialized_start=52
   _globals['_GETSTATUSREQUEST']._serialized_end=70
   _globals['_SYSTEMSTATUS']._serialized_start=73
-  _globals['_SYSTEMSTATUS']._serialized_end=325
-  _globals['_SYSTEMSERVICE']._serialized_start=327
-  _globals['_SYSTEMSERVICE']._serialized_end=427
+  _globals['_SYSTEMSTATUS']._serialized_end=369
+  _globals['_SYSTEMSERVICE']._serialized_start=371
+  _globals['_SYSTEMSERVICE']._serialized_end=471
 # @@protoc_insertion_point(module_scope)

@@ -42,6 +42,8 @@ class SystemStatus(google.protobuf.message.Message):
     STARTED_AT_FIELD_NUMBER: builtins.int
     BROKER_CONNECTED_FIELD_NUMBER: builtins.int
     BROKER_STATE_FIELD_NUMBER: builtins.int
+    LIVE_RELAYED_FIELD_NUMBER: builtins.int
+    LIVE_DROPPED_FIELD_NUMBER: builtins.int
     version: builtins.str
     broker_url: builtins.str
     broker_kind: builtins.str
@@ -56,6 +58,9 @@ class SystemStatus(google.protobuf.message.Message):
     broker_connected: builtins.bool
     """The coordinator's own connection to the broker, and in one line why there is none."""
     broker_state: builtins.str
+    live_relayed: builtins.int
+    """Live results that this process has relayed since it started, and those that it dropped: too many, or no broker."""
+    live_dropped: builtins.int
     def __init__(
         self,
         *,
@@ -71,7 +76,9 @@ class SystemStatus(google.protobuf.message.Message):
         started_at: builtins.str = ...,
         broker_connected: builtins.bool = ...,
         broker_state: builtins.str = ...,
+        live_relayed: builtins.int = ...,
+        live_dropped: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["broker_connected", b"broker_connected", "broker_kind", b"broker_kind", "broker_state", b"broker_state", "broker_url", b"broker_url", "deployments", b"deployments", "epoch", b"epoch", "nodes", b"nodes", "nodes_online", b"nodes_online", "results", b"results", "started_at", b"started_at", "topic_prefix", b"topic_prefix", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["broker_connected", b"broker_connected", "broker_kind", b"broker_kind", "broker_state", b"broker_state", "broker_url", b"broker_url", "deployments", b"deployments", "epoch", b"epoch", "live_dropped", b"live_dropped", "live_relayed", b"live_relayed", "nodes", b"nodes", "nodes_online", b"nodes_online", "results", b"results", "started_at", b"started_at", "topic_prefix", b"topic_prefix", "version", b"version"]) -> None: ...
 
 Global___SystemStatus: typing_extensions.TypeAlias = SystemStatus

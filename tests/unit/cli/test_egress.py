@@ -18,7 +18,7 @@ PACKAGE = Path(edge_node.__file__).parent
 
 
 def test_no_canary_leaves_and_every_ordinary_message_does() -> None:
-    report = report_of(EgressLimits())
+    report = report_of(EgressLimits(), "relayed")
     assert report.passed
     assert {trial.message for trial in report.trials if trial.left} == {
         "status", "hello", "reported", "progress", "metrics", "durable", "live", "live_state", "availability",
@@ -55,6 +55,23 @@ def test_the_configuration_takes_kinds_away(tmp_path: Path, capsys: pytest.Captu
     assert "keeps live results here" in text
     assert "at most 1 kbit/s" in text
     assert "at most 0 bytes" in text
+
+
+@pytest.mark.parametrize(
+    ("table", "line"),
+    [
+        ("", "Live results leave once"),
+        ('[live]\nuplink = "direct"\n', "Live results leave twice"),
+        ('[live]\nurl = "mqtt://127.0.0.1"\n', "go to the site's own broker"),
+    ],
+)
+def test_it_says_how_often_a_result_leaves(
+    table: str, line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "edge-node.toml"
+    file.write_text(f'name = "cam-3"\n{table}')
+    assert main(["egress", "test", "--config", str(file)]) == 0
+    assert line in capsys.readouterr().out
 
 
 def test_a_wrong_policy_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
