@@ -4,7 +4,7 @@ What the messages are is not decided here: see `worker.messages` and `serving.co
 """
 
 import struct
-from asyncio import IncompleteReadError, StreamReader
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
@@ -19,10 +19,14 @@ def pack(message: msgspec.Struct) -> bytes:
     return LENGTH.pack(len(body)) + body
 
 
-async def next_body(reader: StreamReader) -> bytes | None:
-    """The next message's body; None at the end of the stream, also where it ends within a message."""
+async def next_body(read: Callable[[int], Awaitable[bytes]]) -> bytes | None:
+    """The next message's body; None at the end of the stream, also where it ends within a message.
+
+    Args:
+        read: as `asyncio.StreamReader.readexactly`; asyncio itself is not imported here, nor in workers.
+    """
     try:
-        (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-        return await reader.readexactly(size)
-    except (IncompleteReadError, OSError):
+        (size,) = LENGTH.unpack(await read(LENGTH.size))
+        return await read(size)
+    except (EOFError, OSError):
         return None

@@ -156,7 +156,7 @@ class ServingProcess:
         self._writer.write(pack(message))
 
     async def _listen(self, reader: asyncio.StreamReader, process: Process) -> None:
-        while (body := await next_body(reader)) is not None:
+        while (body := await next_body(reader.readexactly)) is not None:
             self._hear(_messages.decode(body))
         self._died(await process.wait())
 

@@ -50,7 +50,7 @@ class Parent:
 
     async def follow(self, reader: StreamReader, server: Server, metrics: ServingMetrics) -> None:
         """Do what the parent says until it hangs up."""
-        while (body := await next_body(reader)) is not None:
+        while (body := await next_body(reader.readexactly)) is not None:
             match _messages.decode(body):
                 case Serve(number) as serve:
                     self._begin(number, server.models.serve(serve))
