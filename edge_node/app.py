@@ -29,7 +29,10 @@ from edge_node.membership.enrolling import take_up
 from edge_node.membership.identity import Identity, credentials_in
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
+from edge_node.repository.addresses import check_addresses as check_serving
 from edge_node.sandbox.support import support
+from edge_node.serving.client import ServingProcess
+from edge_node.serving.settings import ServingSettings
 from edge_node.store.bundles import Bundles
 from edge_node.store.papers import PapersFolder
 from edge_node.supervisor.actual import Facts
@@ -44,6 +47,7 @@ from edge_node.supervisor.device import Device
 from edge_node.supervisor.floors import FloorFile
 from edge_node.supervisor.following import Following
 from edge_node.supervisor.hearing import Hearing
+from edge_node.supervisor.index import index_of
 from edge_node.supervisor.measures import Meter, metrics_of
 from edge_node.supervisor.reconciler import Reconciler
 from edge_node.supervisor.releases import Releases
@@ -126,6 +130,8 @@ class Agent:
             Refused: another agent runs on the state folder, or this device is no node.
         """
         check_addresses(self._config)
+        serving = self._config.serving
+        check_serving({"grpc": serving.grpc, "http": serving.http, "metrics": serving.metrics})
         check_urls({name: source.url for name, source in self._config.sources.items()})
         with state_lock(self._folder), socket_folder(self._folder) as self._sockets:
             socket = StatusSocket(self._folder, lambda: msgspec.json.encode(self.status()))
@@ -192,10 +198,12 @@ class Agent:
             last_good_file=LastGoodFile(folder / "last_good.json"),
             new_worker=self._new_worker,
             new_capture=self._new_capture,
+            new_serving=self._new_serving,
             threads=config.threads,
             clock=time.monotonic,
             on_progress=self._on_progress,
             on_worker_exit=self._on_worker_exit,
+            on_serving_exit=self._on_serving_exit,
         )
 
     def _new_contact(self, identity: Identity) -> Contact:
@@ -234,6 +242,8 @@ class Agent:
             self.reconciler.wake()
 
     def _on_planned(self) -> None:
+        serve = self._config.serving.enabled
+        self.device.tell(index_of(self.following.desired, self.device.actual(), self.reconciler.plan, serve))
         self._contexts.look_at_clock()
         self.meter.look()
         self.saying.report()
@@ -241,6 +251,11 @@ class Agent:
     def _on_worker_exit(self, reason: str) -> None:
         log.warning("the worker died: %s", reason)
         self.device.worker_died(reason, self.reconciler.under_way)
+        self.reconciler.wake()
+
+    def _on_serving_exit(self, reason: str) -> None:
+        log.warning("%s", reason)
+        self.device.serving_died(reason)
         self.reconciler.wake()
 
     def _tell_metrics(self) -> None:
@@ -253,6 +268,7 @@ class Agent:
             sources=frozenset(self._config.sources),
             coordinator=self.device.fetcher is not None,
             troubles=self.device.look_at_sources(),
+            serve=self._config.serving.enabled,
         )
 
     def _on_progress(self, deployment: str, done: int, total: int) -> None:
@@ -274,3 +290,8 @@ class Agent:
 
     def _new_capture(self, source: str) -> Capture:
         return open_capture(self._config.isolation, source, self._config.sources[source], self._sockets)
+
+    def _new_serving(self) -> ServingProcess:
+        wanted = self._config.serving
+        lanes = str(self._sockets / "lanes")
+        return ServingProcess(ServingSettings(lanes, wanted.grpc, wanted.http, wanted.metrics))

@@ -96,6 +96,19 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     infer_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
 
 
+class LocalServing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How clients on this device are answered from its models, over the Open Inference Protocol.
+
+    `enabled`: without it the deployments say; true: every deployed model; false: none, whatever a deployment says.
+    `grpc`, `http` and `metrics` are HOST:PORT; an empty one stays closed.
+    """
+
+    enabled: bool | None = None
+    grpc: str = "127.0.0.1:8001"
+    http: str = "127.0.0.1:8000"
+    metrics: str = "127.0.0.1:8002"
+
+
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Everything that the agent reads from outside.
 
@@ -118,6 +131,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     outbox: OutboxLimits = OutboxLimits()
     egress: EgressLimits = EgressLimits()
     worker: WorkerSettings = WorkerSettings()
+    serving: LocalServing = LocalServing()
     threads: Annotated[int, msgspec.Meta(ge=1, le=MOST_THREADS)] = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"

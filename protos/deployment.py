@@ -52,15 +52,44 @@ class Pipeline(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     egress: Egress = Egress()
 
 
+MOST_INSTANCES = 64
+MOST_BATCH = 1024
+
+
+class Serving(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """How clients of the node are answered from the deployment's model, beside its pipelines.
+
+    `instances` of one session each answer at the same time, for clients and pipelines together. Asks are put together
+    up to `max_batch` samples (0: what the model takes, 1: never), best in the `preferred` sizes, and a batch waits
+    `delay_us` for more (0: it takes what is there). `queue` asks wait, more are refused. `priorities` is how many
+    levels there are, 0 for none; `default_timeout_us` is for asks that bring none, 0 for never.
+    """
+
+    enabled: bool = True
+    instances: Annotated[int, msgspec.Meta(ge=1, le=MOST_INSTANCES)] = 1
+    max_batch: Annotated[int, msgspec.Meta(ge=0, le=MOST_BATCH)] = 0
+    preferred: Annotated[
+        tuple[Annotated[int, msgspec.Meta(ge=1, le=MOST_BATCH)], ...], msgspec.Meta(max_length=16)
+    ] = ()
+    delay_us: Annotated[int, msgspec.Meta(ge=0, le=10_000_000)] = 0
+    queue: Annotated[int, msgspec.Meta(ge=1, le=65536)] = 256
+    priorities: Annotated[int, msgspec.Meta(ge=0, le=16)] = 0
+    default_timeout_us: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
 class Deployment(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A deployment as its author writes it. `model` is `name@version`; `selector` a Kubernetes label selector."""
+    """A deployment as its author writes it. `model` is `name@version`; `selector` a Kubernetes label selector.
+
+    It has pipelines, or clients to serve, or both.
+    """
 
     name: str
     selector: str
     model: str
-    pipelines: tuple[Pipeline, ...]
+    pipelines: tuple[Pipeline, ...] = ()
     strategy: Literal["switch_when_ready", "stop_first"] = "switch_when_ready"
     variant: str | None = None
+    serving: Serving | None = None
 
 
 def parse_deployment(document: object, where: str) -> Deployment:
@@ -72,8 +101,10 @@ def parse_deployment(document: object, where: str) -> Deployment:
     deployment = convert(document, Deployment, where)
     checked_name(deployment.name, f"{where}: name")
     model_version(deployment.model)
-    if not deployment.pipelines:
-        raise ContractError(f"{where}: no pipelines: name at least one, with its source")
+    if not deployment.pipelines and (deployment.serving is None or not deployment.serving.enabled):
+        raise ContractError(
+            f"{where}: no pipelines: name at least one, with its source, or serve clients: serving: {{}}"
+        )
     for pipeline in deployment.pipelines:
         checked_name(pipeline.name, f"{where}: pipelines: name")
         if pipeline.name in RESERVED:

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from protos.deployment import Pipeline
+from protos.deployment import Pipeline, Serving
 from protos.digest import Digest, digest_of
 from protos.identity import NodeId
 from protos.moments import Moment
@@ -24,6 +24,7 @@ class DesiredDeployment(msgspec.Struct, frozen=True, omit_defaults=True):
     pipelines: tuple[Pipeline, ...]
     strategy: Literal["switch_when_ready", "stop_first"] = "switch_when_ready"
     variant: str | None = None
+    serving: Serving | None = None
 
 
 class Desired(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -118,6 +118,7 @@ class ReportedDeployment(Allowed, frozen=True):
     accelerator: Word | None = None
     proof: Proof | None = None
     serving_version: int | None = None
+    offered_version: int | None = None
 
 
 class Reported(Allowed, frozen=True):

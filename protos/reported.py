@@ -87,6 +87,8 @@ class ReportedDeployment(msgspec.Struct, frozen=True, omit_defaults=True):
     proof: Proof | None = None
     serving_version: int | None = None
     """the version whose results leave now; the last good one while another is being prepared"""
+    offered_version: int | None = None
+    """the version that clients of the node are answered by, None where none are"""
 
 
 class Reported(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -64,13 +64,14 @@ def show_deployment(name: str, as_json: AsJson = False) -> None:
         print_json(document)
         return
     spec = document["spec"]
-    pipelines = ", ".join(f"{pipeline['name']} ← {pipeline['source']}" for pipeline in spec["pipelines"])
+    pipelines = ", ".join(f"{pipeline['name']} ← {pipeline['source']}" for pipeline in spec.get("pipelines", ()))
     print_fields(
         (
             ("deployment", document["name"]),
             ("model", spec["model"]),
             ("selector", spec["selector"] or "every node"),
-            ("pipelines", pipelines),
+            ("pipelines", pipelines or "none"),
+            ("serving", _serving(spec.get("serving"))),
             ("updated", document["updated_at"]),
         )
     )
@@ -109,6 +110,13 @@ def _print_application(document: Document) -> None:
 
 def _count(nodes: list[str]) -> str:
     return f"{len(nodes)} node{'' if len(nodes) == 1 else 's'}"
+
+
+def _serving(settings: Document | None) -> str:
+    if settings is None or not settings.get("enabled", True):
+        return "no clients"
+    said = ", ".join(f"{key} {value}" for key, value in settings.items() if key != "enabled")
+    return f"clients of its nodes{': ' if said else ''}{said}"
 
 
 def _row(document: Document) -> tuple[object, ...]:

@@ -104,7 +104,14 @@ def _resolved(deployment: Applied) -> DesiredDeployment:
     spec = deployment.spec
     model, version = model_version(spec.model)
     return DesiredDeployment(
-        spec.name, model, version, deployment.digest, spec.pipelines, strategy=spec.strategy, variant=spec.variant
+        name=spec.name,
+        model=model,
+        version=version,
+        digest=deployment.digest,
+        pipelines=spec.pipelines,
+        strategy=spec.strategy,
+        variant=spec.variant,
+        serving=spec.serving,
     )
 
 

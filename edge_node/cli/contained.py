@@ -3,7 +3,6 @@
 The child is a fork: it has what was imported, and prints where this process prints.
 """
 
-import mmap
 import os
 import signal
 import sys
@@ -14,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from edge_node.cli.boundary import ended
+from edge_node.engine.beside import weights_of
 from edge_node.errors import BadInput, Exit, NearfieldError, Refused, WrongUsage
 from edge_node.sandbox.confinement import Confinement
 
@@ -78,27 +78,7 @@ def files_of(model: Path) -> list[Path]:
     """What a model consists of: a folder with what its links lead to, or a file and the weights beside it."""
     if model.is_dir():
         return [model, *(path.resolve() for path in model.rglob("*") if path.is_symlink())]
-    if model.suffix.lower() != ".onnx" or not model.is_file() or not _names_files(model):
-        return [model]
-    from edge_node.engine.admission import admit
-
-    folder = model.resolve().parent
-    names: tuple[str, ...] = ()
-    with suppress(NearfieldError):  # whoever opens it will say so
-        names = admit(model, "onnxruntime")
-    beside = [(folder / name).resolve() for name in names]
-    return [model, *(path for path in beside if path.is_relative_to(folder) and path.is_file())]
-
-
-def _names_files(model: Path) -> bool:
-    """Whether an .onnx file may keep weights outside: it then has the name of the key that says where."""
-    with (
-        suppress(OSError, ValueError),  # gone, or empty: whoever opens it will say so
-        model.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-    ):
-        return content.find(b"location") >= 0
-    return False
+    return [model, *weights_of(model)]
 
 
 def _forked(work: Callable[[], int], confinement: Confinement) -> int:

@@ -9,7 +9,10 @@ from protos.reported import Proof
 
 def status_text(status: StatusDocument) -> str:
     """The document in sections; empty ones are left out."""
-    sections = (_head(status), _deployments(status), _plan(status), _pipelines(status), _sources(status), _ways(status))
+    sections = (
+        *(_head(status), _deployments(status), _plan(status), _pipelines(status), _sources(status)),
+        *(_serving(status), _ways(status)),
+    )
     return "\n\n".join(section for section in sections if section)
 
 
@@ -89,6 +92,20 @@ def _pipeline(one: PipelineReport) -> list[str]:
 def _sources(status: StatusDocument) -> str:
     rows = [[one.name, str(one.frames), str(one.bytes_in), one.state] for one in status.sources]
     return table(["source", "frames", "bytes in", "state"], rows, frozenset({1, 2})) if rows else ""
+
+
+def _serving(status: StatusDocument) -> str:
+    serving = status.serving
+    if not serving.running:
+        return ""
+    ways = {"gRPC": serving.grpc, "HTTP": serving.http, "metrics": serving.metrics}
+    refused = "".join(f", {count} refused ({reason})" for reason, count in sorted(serving.refused.items()) if count)
+    return "\n".join(
+        (
+            f"clients: {', '.join(f'{name} {address}' for name, address in ways.items() if address)}",
+            f"{', '.join(serving.models) or 'no model yet'}; {serving.answered} answered{refused}",
+        )
+    )
 
 
 def _ways(status: StatusDocument) -> str:

@@ -3,10 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from edge_node.engine.select import Choice, NoChoice
-from protos.deployment import Pipeline
+from protos.deployment import Pipeline, Serving
 from protos.desired import DesiredDeployment
-from protos.digest import Digest, short
+from protos.digest import Digest, digest_of, short
 
 ChoiceKey = tuple[Digest, str | None]
 """A bundle and the variant that its deployment pins, if it pins one."""
@@ -14,17 +16,24 @@ ChoiceKey = tuple[Digest, str | None]
 
 @dataclass(frozen=True)
 class Session:
-    """A variant of a model version, loaded or to be loaded."""
+    """A variant of a model version, loaded or to be loaded; `serving` says how clients are to be answered from it.
+
+    Another `serving` is another session, so that one relieves the other as a new version does.
+    """
 
     model: str
     version: int
     digest: Digest
     variant: str
+    serving: Serving | None = None
 
     @property
     def key(self) -> str:
         """What the worker calls it."""
-        return f"{self.model}@{self.version}/{short(self.digest)}/{self.variant}"
+        key = f"{self.model}@{self.version}/{short(self.digest)}/{self.variant}"
+        if self.serving in (None, Serving()):
+            return key
+        return f"{key}/{short(digest_of(msgspec.json.encode(self.serving)))}"
 
 
 @dataclass(frozen=True)
@@ -35,6 +44,18 @@ class RunningPipeline:
     settings: Pipeline
     session: Session
     since: float
+
+
+@dataclass(frozen=True)
+class Offered:
+    """That the serving process answers from a session, for which deployment; `since` is in the seconds of `Facts.now`.
+
+    Its lane is `connected`; after a worker's death the serving process waits for it to come back.
+    """
+
+    deployment: str
+    since: float
+    connected: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,7 +73,8 @@ class Actual:
 
     `known` bundles have something on the disk, `complete` ones everything; `verified` ones were hashed since they
     were last loaded. `last_good` is the version of each deployment that has passed its probation. `failing` says of
-    pipelines that answer no frame why, by name; `unusable` are the captured sources that cannot give any.
+    pipelines that answer no frame why, by name; `unusable` are the captured sources that cannot give any. `serving`:
+    the serving process takes clients, who are answered from the `offered` sessions.
     """
 
     known: frozenset[Digest] = frozenset()
@@ -67,6 +89,8 @@ class Actual:
     failing: Mapping[str, str] = field(default_factory=dict)
     unusable: frozenset[str] = frozenset()
     failures: Mapping[str, Failure] = field(default_factory=dict)
+    serving: bool = False
+    offered: Mapping[Session, Offered] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,3 +103,5 @@ class Facts:
     """whether an address to fetch from is known"""
     troubles: Mapping[str, str] = field(default_factory=dict)
     """what is wrong with captured sources, by name; see `sources`"""
+    serve: bool | None = None
+    """whether clients are served: never, always, or as the deployment says"""

@@ -15,6 +15,7 @@ def blamed(actual: Actual, under_way: Collection[Step]) -> frozenset[Session]:
     if any(isinstance(step, Load) for step in under_way):
         return frozenset()
     serving = frozenset(running.session for running in actual.pipelines.values())
+    serving |= {session for session, offered in actual.offered.items() if offered.connected}
     good = {version.digest for version in actual.last_good.values()}
     on_probation = frozenset(session for session in serving if session.digest not in good)
     return on_probation or serving

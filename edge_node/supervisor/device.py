@@ -7,14 +7,16 @@ taken here.
 import contextlib
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from edge_node.capture.handle import Capture
 from edge_node.errors import WorkerFailed
 from edge_node.pipeline.observation import Observation
+from edge_node.serving.client import ServingFailed, ServingProcess
+from edge_node.serving.control import Index, Listening
 from edge_node.store.bundles import Bundles
 from edge_node.store.fetch import Fetcher
-from edge_node.supervisor.actual import Actual, Failure, RunningPipeline, Session
+from edge_node.supervisor.actual import Actual, Failure, Offered, RunningPipeline, Session
 from edge_node.supervisor.backoff import failed_again
 from edge_node.supervisor.blame import blamed
 from edge_node.supervisor.choices import Choices
@@ -22,7 +24,7 @@ from edge_node.supervisor.desired import LastGoodFile
 from edge_node.supervisor.failing import failing
 from edge_node.supervisor.releases import Releases
 from edge_node.supervisor.sources import trouble_text, troubles_after, unusable
-from edge_node.supervisor.steps import BUNDLE, WORKER, Step, session_subject
+from edge_node.supervisor.steps import BUNDLE, SERVING, WORKER, Step, session_subject
 from edge_node.worker.messages import Worker
 from protos.desired import DesiredDeployment
 from protos.digest import Digest
@@ -50,6 +52,7 @@ class Device:
     last_good_file: LastGoodFile
     new_worker: Callable[[], Worker]
     new_capture: Callable[[str], Capture]
+    new_serving: Callable[[], ServingProcess]
     threads: int
     clock: Callable[[], float]
     on_progress: Callable[[str, int, int], None]
@@ -69,6 +72,17 @@ class Device:
     failures: dict[str, Failure] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
     """what is wrong with captured sources, by name, as `look_at_sources` found it"""
+    serving: ServingProcess | None = None
+    dead_serving: ServingProcess | None = None
+    """to be closed before another is started"""
+    listening: Listening | None = None
+    """where the serving process takes clients"""
+    offered: dict[Session, Offered] = field(default_factory=dict)
+    load_s: dict[str, float] = field(default_factory=dict)
+    """how long each session took to load, by its key"""
+    on_serving_exit: Callable[[str], None] = lambda _: None
+    _told: tuple[ServingProcess, Index] | None = None
+    serving_deaths: int = 0
     worker_deaths: int = 0
     taken_in_before: int = 0
     """bytes from sources that are no longer captured"""
@@ -103,6 +117,8 @@ class Device:
             failing=failing(() if status is None else status.pipelines, self.pipelines),
             unusable=unusable(self.troubles),
             failures=dict(self.failures),
+            serving=self.serving is not None,
+            offered=dict(self.offered),
         )
 
     def look_at_sources(self) -> dict[str, str]:
@@ -142,6 +158,21 @@ class Device:
         self.dead_worker, self.worker = self.worker, None
         self.sessions.clear()
         self.pipelines.clear()
+        self.offered = {session: replace(one, connected=False) for session, one in self.offered.items()}
+
+    def serving_died(self, reason: str) -> None:
+        """The serving process is gone; hold it back for a while."""
+        self.fail(SERVING, reason)
+        self.serving_deaths += 1
+        self.dead_serving, self.serving = self.serving, None
+        self.offered.clear()
+
+    def tell(self, index: Index) -> None:
+        """Tell the serving process what there is to ask, where that has changed."""
+        if self.serving is not None and (self.serving, index) != self._told:
+            with contextlib.suppress(ServingFailed):  # its end is on its way to us
+                self.serving.index(index.models, ready=index.ready)
+            self._told = self.serving, index
 
     def forgive_fetches(self) -> None:
         """Let whatever failed with a bundle be tried again at once: the coordinator is back."""
@@ -149,12 +180,16 @@ class Device:
             del self.failures[subject]
 
     async def close(self) -> None:
-        """Finish the frames in work, then end the worker and the captures."""
+        """Finish the frames and the clients' asks in work, then end all processes."""
         if self.worker is not None:
             for name in list(self.pipelines):
                 with contextlib.suppress(WorkerFailed):
                     await self.worker.stop(name)
         self.pipelines.clear()
+        for serving in filter(None, (self.serving, self.dead_serving)):
+            await serving.close()
+        self.serving = self.dead_serving = None
+        self.offered.clear()
         self.sessions.clear()
         for worker in filter(None, (self.worker, self.dead_worker)):
             await worker.close()

@@ -6,20 +6,24 @@ An effect that fails raises one of `edge_node.errors`, `ContractError` or `OSErr
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 from edge_node.engine.select import Choice, choose
 from edge_node.errors import Refused, Unreachable, WorkerFailed
+from edge_node.repository.offer import Offering, platform_of
+from edge_node.repository.offer import offer as offered
+from edge_node.serving.control import Batching, Timing
 from edge_node.store.admission import admit
 from edge_node.store.fetch import fetch_bundle
 from edge_node.store.release import Wanted
 from edge_node.supervisor import steps
-from edge_node.supervisor.actual import RunningPipeline, Session
+from edge_node.supervisor.actual import Offered, RunningPipeline, Session
 from edge_node.supervisor.device import Device, Loaded
 from edge_node.supervisor.rounds import proven_in_rounds
 from edge_node.supervisor.steps import session_subject
 from edge_node.worker.messages import PipelineRun, Worker
 from protos.bundle import MANIFEST, Manifest, parse_manifest
+from protos.deployment import Serving
 from protos.digest import Digest
 from protos.egress import undeclared
 
@@ -92,7 +96,9 @@ async def load(device: Device, step: steps.Load) -> None:
     if session not in device.sessions:
         manifest = await _manifest(device, session.digest)
         device.loaded[session.key] = _loaded(device, session, str(manifest.task))
-        await _worker(device).load(session.key, folder, session.variant, device.threads, 1)
+        instances = 1 if session.serving is None else session.serving.instances
+        took_ms = await _worker(device).load(session.key, folder, session.variant, device.threads, instances)
+        device.load_s[session.key] = took_ms / 1e3
         device.sessions.add(session)
 
 
@@ -101,6 +107,7 @@ async def unload(device: Device, step: steps.Unload) -> None:
     if step.session in device.sessions:
         await _worker(device).unload(step.session.key)
         device.sessions.discard(step.session)
+        device.load_s.pop(step.session.key, None)
 
 
 async def start_pipeline(device: Device, step: steps.StartPipeline) -> None:
@@ -141,13 +148,73 @@ async def stop_capture(device: Device, step: steps.StopCapture) -> None:
         device.taken_in_before += capture.report.ingress_bytes
 
 
+async def start_serving(device: Device, _: steps.StartServing) -> None:
+    """Start the process that answers clients."""
+    if device.serving is not None:
+        return
+    if device.dead_serving is not None:
+        await device.dead_serving.close()
+        device.dead_serving = None
+    serving = device.new_serving()
+    serving.on_exit = device.on_serving_exit
+    try:
+        device.listening = await serving.start()
+    except BaseException:
+        await serving.close()
+        raise
+    device.serving = serving
+
+
+async def stop_serving(device: Device, _: steps.StopServing) -> None:
+    """End it."""
+    serving, device.serving = device.serving, None
+    if serving is not None:
+        await serving.close()
+
+
+async def offer(device: Device, step: steps.Offer) -> None:
+    """Answer clients from the session."""
+    serving, session, known = device.serving, step.session, device.offered.get(step.session)
+    if serving is None or device.listening is None:
+        raise WorkerFailed("the serving process ended meanwhile")
+    if known is None or not known.connected:
+        begun, relieves = device.clock(), any(one.model == session.model for one in device.offered)
+        await offered(serving, _worker(device), device.listening.lanes, offering_of(session), known=known is not None)
+        what: Literal["swap", "cold_start"] = "swap" if relieves else "cold_start"
+        took_s = device.clock() - begun + device.load_s.get(session.key, 0.0)
+        serving.timing(Timing(session.model, str(session.version), what, took_s))
+    device.offered[session] = Offered(step.deployment, device.clock())
+
+
+async def withdraw(device: Device, step: steps.Withdraw) -> None:
+    """Let clients' last answers leave the session."""
+    if device.serving is not None and step.session in device.offered:
+        await device.serving.withdraw(step.session.key)
+    device.offered.pop(step.session, None)
+
+
+def offering_of(session: Session) -> Offering:
+    """What the serving process is told of a session."""
+    wanted = session.serving or Serving()
+    batching = Batching(
+        max_batch=wanted.max_batch,
+        preferred=wanted.preferred,
+        delay_us=wanted.delay_us,
+        queue=wanted.queue,
+        priorities=wanted.priorities,
+        default_timeout_us=wanted.default_timeout_us,
+    )
+    return Offering(session.model, str(session.version), session.key, platform_of(session.variant), batching)
+
+
 async def promote(device: Device, step: steps.Promote) -> None:
     """Remember the version, and never go below it again; what its sessions failed of before is forgiven."""
     await asyncio.to_thread(device.releases.raise_floor, step.version)
     device.last_good[step.deployment] = step.version
-    for running in device.pipelines.values():
-        if running.deployment == step.deployment:
-            device.failures.pop(session_subject(running.session), None)
+    sessions = [running.session for running in device.pipelines.values() if running.deployment == step.deployment]
+    sessions += [session for session, one in device.offered.items() if one.deployment == step.deployment]
+    for session in sessions:
+        device.failures.pop(session_subject(session), None)
     await asyncio.to_thread(device.last_good_file.save, dict(device.last_good))
 
 
@@ -173,6 +240,10 @@ EFFECTS: dict[type[steps.Step], Effect] = {
     steps.StopPipeline: stop_pipeline,
     steps.StartCapture: start_capture,
     steps.StopCapture: stop_capture,
+    steps.StartServing: start_serving,
+    steps.StopServing: stop_serving,
+    steps.Offer: offer,
+    steps.Withdraw: withdraw,
     steps.Promote: promote,
     steps.Forget: forget,
 }

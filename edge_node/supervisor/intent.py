@@ -65,13 +65,15 @@ def chosen_session(target: DesiredDeployment, actual: Actual) -> Session | None:
     choice = actual.choices.get((target.digest, target.variant))
     if choice is None or isinstance(choice, NoChoice):
         return None
-    return Session(target.model, target.version, target.digest, choice.proof.file)
+    serving = target.serving if target.serving is not None and target.serving.enabled else None
+    return Session(target.model, target.version, target.digest, choice.proof.file, serving)
 
 
 def serving_session(target: DesiredDeployment, actual: Actual) -> Session | None:
-    """The session that runs pipelines of this deployment now, None where none run."""
-    sessions = (running.session for running in actual.pipelines.values() if running.deployment == target.name)
-    return min(sessions, key=lambda session: session.key, default=None)
+    """The session that runs pipelines of this deployment now or answers its clients, None where none does."""
+    sessions = [running.session for running in actual.pipelines.values() if running.deployment == target.name]
+    offered = (session for session, one in actual.offered.items() if one.deployment == target.name and one.connected)
+    return min(sessions or offered, key=lambda session: session.key, default=None)
 
 
 def _next_step(target: DesiredDeployment, actual: Actual, facts: Facts) -> Step | None:

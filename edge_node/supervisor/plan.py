@@ -4,13 +4,14 @@ Level-triggered: it knows no events, so that losing or repeating one changes not
 order, and planning again leads to a plan of nothing but waits. "Why is nothing happening" is answered by printing it.
 
 What a single deployment wants is decided in `intent.py`; here the wants of all are put together: pipelines are started,
-switched and stopped, what nobody needs is unloaded and removed.
+switched and stopped, what nobody needs is unloaded and removed. Who answers clients is decided in `offering.py`.
 """
 
 from collections.abc import Iterable, Sequence
 
 from edge_node.supervisor.actual import Actual, Facts, Session
 from edge_node.supervisor.intent import Intent, held_back, intent
+from edge_node.supervisor.offering import offering
 from edge_node.supervisor.probation import probation
 from edge_node.supervisor.sources import ENDED, trouble_text
 from edge_node.supervisor.steps import (
@@ -40,6 +41,7 @@ def plan(desired: Desired | None, actual: Actual, facts: Facts) -> tuple[Step, .
     for wanted in intents:
         steps += _advance(wanted, intents, actual)
         steps += _serve(wanted, actual, facts)
+    steps += offering(intents, actual, facts)
     steps += _clear(intents, actual)
     steps += _forget(desired.deployments, actual)
     return tuple(dict.fromkeys(held_back(step, actual, facts) for step in steps))
@@ -120,7 +122,7 @@ def _clear(intents: Sequence[Intent], actual: Actual) -> list[Step]:
     placed = {pipeline.name for wanted in intents if wanted.session is not None for pipeline in wanted.target.pipelines}
     stopped = [running for name, running in actual.pipelines.items() if name not in placed]
     steps: list[Step] = [StopPipeline("", running) for running in stopped]
-    in_use = {running.session for running in actual.pipelines.values()}
+    in_use = {running.session for running in actual.pipelines.values()} | actual.offered.keys()
     needed = in_use.union(*(wanted.keep for wanted in intents))
     steps += [Unload("", session) for session in sorted(actual.sessions - needed, key=lambda session: session.key)]
     steps += [StopCapture("", source) for source in sorted(actual.captures - _looked_at(intents, actual))]

@@ -6,8 +6,9 @@ from typing import Literal
 from edge_node.engine.proof import VariantProof
 from edge_node.engine.select import Choice, NoChoice
 from edge_node.store.trust import Adopted
-from edge_node.supervisor.actual import Actual
+from edge_node.supervisor.actual import Actual, Session
 from edge_node.supervisor.intent import chosen_session
+from edge_node.supervisor.offering import serving_of
 from edge_node.supervisor.steps import Step, Wait
 from protos.desired import DesiredDeployment
 from protos.egress_fields import LONGEST_LINE
@@ -48,6 +49,9 @@ def _deployment(target: DesiredDeployment, actual: Actual, plan: Sequence[Step])
     proof = _proof_of(target, actual)
     phase, reason = phase_of(target, actual, plan)
     serving = {run.session.version for run in actual.pipelines.values() if run.deployment == target.name}
+    offered = {
+        one.version for one, offer in actual.offered.items() if offer.connected and offer.deployment == target.name
+    }
     return ReportedDeployment(
         name=target.name,
         model=target.model,
@@ -60,7 +64,8 @@ def _deployment(target: DesiredDeployment, actual: Actual, plan: Sequence[Step])
         engine_version=None if proof is None else proof.engine_version,
         accelerator=None if proof is None else proof.accelerator,
         proof=_proof(target, actual),
-        serving_version=max(serving, default=None),
+        serving_version=max(serving or offered, default=None),
+        offered_version=max(offered, default=None),
     )
 
 
@@ -78,19 +83,27 @@ def phase_of(target: DesiredDeployment, actual: Actual, plan: Sequence[Step]) ->
 
 
 def _runs(target: DesiredDeployment, actual: Actual) -> bool:
-    """Whether every pipeline runs on the version, as it is wanted."""
+    """Whether every pipeline runs on the version, as it is wanted, and clients who should be are answered by it."""
     session = chosen_session(target, actual)
     running = (actual.pipelines.get(pipeline.name) for pipeline in target.pipelines)
-    return session is not None and all(
+    asked = not target.pipelines or serving_of(target, None) is not None
+    if session is None or (asked and not _is_offered(session, actual)):
+        return False
+    return all(
         one is not None and one.session == session and one.settings == pipeline
         for one, pipeline in zip(running, target.pipelines, strict=True)
     )
 
 
+def _is_offered(session: Session, actual: Actual) -> bool:
+    offered = actual.offered.get(session)
+    return offered is not None and offered.connected
+
+
 def _fails(target: DesiredDeployment, actual: Actual) -> bool:
     """Whether a pipeline answers no frame, or none gets any."""
     blind = all(pipeline.source in actual.unusable for pipeline in target.pipelines)
-    return blind or any(pipeline.name in actual.failing for pipeline in target.pipelines)
+    return (blind and bool(target.pipelines)) or any(pipeline.name in actual.failing for pipeline in target.pipelines)
 
 
 def _proof_of(target: DesiredDeployment, actual: Actual) -> VariantProof | None:

@@ -19,6 +19,7 @@ from edge_node.supervisor.status import (
     outbox_report,
     pipeline_reports,
     plan_report,
+    serving_report,
     source_reports,
     worker_report,
 )
@@ -61,6 +62,8 @@ class Showing:
         """What the node does now."""
         device, identity = self._device, self._belonging.identity
         worker_status = None if device.worker is None else device.worker.status
+        served = None if device.serving is None else device.serving.served
+        listening = None if device.serving is None else device.listening
         report = self._saying.reported()
         known = self._following.desired or identity
         return StatusDocument(
@@ -86,4 +89,5 @@ class Showing:
             bytes=self._meter.report(),
             identity=self._belonging.upkeep.report(),
             clock=clock_report(self._clock),
+            serving=serving_report(listening, served, device.offered, device.serving_deaths),
         )

@@ -12,7 +12,8 @@ from edge_node.membership.clock import Clock
 from edge_node.membership.upkeep import IdentityReport
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
-from edge_node.supervisor.actual import RunningPipeline
+from edge_node.serving.control import Listening, Served
+from edge_node.supervisor.actual import Offered, RunningPipeline, Session
 from edge_node.supervisor.results import Tally, quantile
 from edge_node.supervisor.steps import Step, Wait
 from edge_node.worker.messages import PipelineStatus, Status
@@ -105,6 +106,21 @@ class WorkerReport(msgspec.Struct, frozen=True):
     """what confines it, and what does not"""
 
 
+class ServingReport(msgspec.Struct, frozen=True):
+    """The serving process: where it takes clients, what it answers for, what it has answered, and refused by reason."""
+
+    running: bool = False
+    grpc: str = ""
+    http: str = ""
+    metrics: str = ""
+    models: tuple[str, ...] = ()
+    answered: int = 0
+    refused: dict[str, int] = {}
+    in_flight: int = 0
+    memory_kb: int = 0
+    deaths: int = 0
+
+
 class StatusDocument(msgspec.Struct, frozen=True):
     """Everything that `edge-node status --json` prints."""
 
@@ -128,6 +144,7 @@ class StatusDocument(msgspec.Struct, frozen=True):
     bytes: BytesReport
     identity: IdentityReport = IdentityReport()
     clock: ClockReport = ClockReport()
+    serving: ServingReport = ServingReport()
 
 
 def plan_report(plan: Sequence[Step], under_way: Collection[Step]) -> tuple[StepStatus, ...]:
@@ -177,6 +194,27 @@ def worker_report(running: bool, status: Status | None, deaths: int, sandbox: st
     if status is None:
         return WorkerReport(running, 0, deaths, (), sandbox)
     return WorkerReport(running, status.memory_kb, deaths, status.sessions, status.sandbox)
+
+
+def serving_report(
+    listening: Listening | None, served: Served | None, offered: Mapping[Session, Offered], deaths: int
+) -> ServingReport:
+    """The serving process, which may not run (no `listening`), or not have counted yet (no `served`)."""
+    if listening is None:
+        return ServingReport(deaths=deaths)
+    counted = served or Served(0, {}, 0, 0)
+    return ServingReport(
+        running=True,
+        grpc=listening.grpc,
+        http=listening.http,
+        metrics=listening.metrics,
+        models=tuple(sorted(f"{one.model}@{one.version}" for one, offer in offered.items() if offer.connected)),
+        answered=counted.answered,
+        refused=counted.refused,
+        in_flight=counted.in_flight,
+        memory_kb=counted.memory_kb,
+        deaths=deaths,
+    )
 
 
 def _pipeline(name: str, run: RunningPipeline, status: PipelineStatus | None, tally: Tally | None) -> PipelineReport:

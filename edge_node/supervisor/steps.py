@@ -13,6 +13,7 @@ from protos.desired import DesiredDeployment
 from protos.digest import Digest, short
 
 WORKER = "worker"
+SERVING = "serving"
 BUNDLE = "bundle"
 LAST_GOOD = "last_good.json"
 
@@ -25,6 +26,11 @@ def bundle_subject(digest: Digest) -> str:
 def session_subject(session: Session) -> str:
     """The subject of steps on a session."""
     return f"session {session.key}"
+
+
+def offer_subjects(session: Session) -> tuple[str, ...]:
+    """The subjects of steps on a session as clients see it."""
+    return (f"clients of {session.key}", f"clients of {session.model}", session_subject(session))
 
 
 def pipeline_subject(name: str) -> str:
@@ -192,6 +198,51 @@ class StopPipeline(Step):
     def subjects(self) -> tuple[str, ...]:
         """The pipeline and its session."""
         return (pipeline_subject(self.running.settings.name), session_subject(self.running.session))
+
+
+@dataclass(frozen=True)
+class StartServing(Step):
+    """Start the process that answers clients."""
+
+    verb: ClassVar[str] = "start"
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The serving process."""
+        return (SERVING,)
+
+
+@dataclass(frozen=True)
+class StopServing(StartServing):
+    """End a serving process that has nothing to answer from."""
+
+    verb: ClassVar[str] = "stop"
+
+
+@dataclass(frozen=True)
+class Offer(Step):
+    """Answer clients from a loaded session: it takes the place of what is offered of the same version."""
+
+    session: Session
+    verb: ClassVar[str] = "offer"
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The session as clients see it, its model, the session itself; the serving process must not end meanwhile."""
+        return (*offer_subjects(self.session), SERVING)
+
+
+@dataclass(frozen=True)
+class Withdraw(Step):
+    """Have clients' last answers leave a session, which takes no more of them."""
+
+    session: Session
+    verb: ClassVar[str] = "withdraw"
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """As those of an offer; but others are offered while answers leave."""
+        return offer_subjects(self.session)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from edge_node.engine.proof import VariantProof
 from edge_node.engine.select import Choice, NoChoice
 from edge_node.errors import Refused, WorkerFailed
 from edge_node.pipeline.observation import Observation
+from edge_node.serving.client import ServingProcess
+from edge_node.serving.settings import ServingSettings
 from edge_node.store.bundles import Bundles
 from edge_node.store.papers import PapersFolder
 from edge_node.store.release import Papers
@@ -23,7 +25,7 @@ from edge_node.supervisor.effects import EFFECTS
 from edge_node.supervisor.floors import FloorFile
 from edge_node.supervisor.reconciler import LOOK_S, Reconciler, sleep_s, startable
 from edge_node.supervisor.releases import Releases
-from edge_node.worker.messages import PipelineRun, Status
+from edge_node.worker.messages import LaneOptions, PipelineRun, Status
 from protos.deployment import Egress, Pipeline
 from protos.desired import Desired
 from protos.digest import Digest, digest_of
@@ -77,6 +79,14 @@ class RecordingWorker:
     async def stop(self, pipeline: str) -> None:
         self.told.append(f"stop {pipeline}")
 
+    async def open_lane(self, session: str, lane: str, options: LaneOptions) -> None:
+        """Remember."""
+        self.told.append(f"open lane {session}")
+
+    async def close_lane(self, session: str) -> None:
+        """Remember."""
+        self.told.append(f"close lane {session}")
+
     async def close(self) -> None:
         self.told.append("close")
 
@@ -106,6 +116,7 @@ def device_in(folder: Path, worker: Callable[[], RecordingWorker] = RecordingWor
         last_good_file=LastGoodFile(folder / "last_good.json"),
         new_worker=worker,
         new_capture=RecordingCapture,
+        new_serving=lambda: ServingProcess(ServingSettings("")),
         threads=1,
         clock=lambda: 100.0,
         on_progress=lambda *_: None,

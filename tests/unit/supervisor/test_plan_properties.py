@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from edge_node.engine.select import Choice, NoChoice
 from edge_node.supervisor import steps as s
-from edge_node.supervisor.actual import Actual, ChoiceKey, Failure, RunningPipeline
+from edge_node.supervisor.actual import Actual, ChoiceKey, Failure, Offered, RunningPipeline
+from edge_node.supervisor.offering import serving_of
 from edge_node.supervisor.plan import plan, without_clashes
 from edge_node.supervisor.probation import PROBATION_S
-from protos.deployment import Pipeline
+from protos.deployment import Pipeline, Serving
 from protos.desired import Desired, DesiredDeployment
 from protos.digest import Digest
 from tests.unit.supervisor.world import (
@@ -39,17 +40,34 @@ pipelines = st.builds(
     source=st.sampled_from(("shelf", "door", "unheard-of")),
     top_k=st.sampled_from((None, 3)),
 )
+SEVERAL = Serving(instances=2)
+servings = st.none() | st.sampled_from((Serving(), SEVERAL, Serving(enabled=False)))
 deployments = st.builds(
-    lambda name, version, pipelines, strategy: deployment(version, name, pipelines=tuple(pipelines), strategy=strategy),
+    lambda name, version, pipelines, strategy, serving: deployment(
+        version, name, pipelines=tuple(pipelines), strategy=strategy, serving=serving
+    ),
     st.sampled_from(NAMES),
     versions,
-    st.lists(pipelines, min_size=1, max_size=2, unique_by=lambda pipeline: pipeline.name),
+    st.lists(pipelines, min_size=0, max_size=2, unique_by=lambda pipeline: pipeline.name),
     st.sampled_from(("switch_when_ready", "stop_first")),
+    servings,
 )
 documents = st.lists(deployments, max_size=2, unique_by=lambda wanted: wanted.name).map(lambda all_: desired(*all_))
 subjects = st.sampled_from(
-    [s.WORKER, *(s.bundle_subject(digest(v)) for v in VERSIONS), *(s.session_subject(session(v)) for v in VERSIONS)]
+    [
+        s.WORKER,
+        s.SERVING,
+        s.offer_subjects(session(1))[0],
+        *(s.bundle_subject(digest(v)) for v in VERSIONS),
+        *(s.session_subject(session(v)) for v in VERSIONS),
+    ]
 )
+
+
+OFFERS = st.builds(Offered, st.sampled_from(NAMES), st.just(990.0))
+OFFERED = Offered("shelf", 990.0)
+LOST = st.frozensets(st.sampled_from([session(v) for v in VERSIONS]))
+"""Sessions that went with a worker and that the serving process waits for."""
 
 
 @st.composite
@@ -61,10 +79,14 @@ def states(draw: st.DrawFn) -> Actual:
         (d, None): draw(CHOICES) for d in sorted(complete) if draw(st.booleans())
     }
     worker = draw(st.booleans())
-    loadable = [session(v) for v in VERSIONS if isinstance(choices.get((digest(v), None)), Choice)]
+    proven = [v for v in VERSIONS if isinstance(choices.get((digest(v), None)), Choice)]
+    loadable = [session(v, serving) for v in proven for serving in (None, SEVERAL)]
     sessions = draw(st.frozensets(st.sampled_from(loadable))) if loadable and worker else frozenset()
     captures = draw(st.frozensets(st.sampled_from(("shelf", "door"))))
     running = draw(st.dictionaries(st.sampled_from(NAMES), _running(sorted(sessions, key=str)))) if sessions else {}
+    serving = draw(st.booleans())
+    offered = draw(st.dictionaries(st.sampled_from(sorted(sessions, key=str)), OFFERS)) if sessions and serving else {}
+    offered |= {one: replace(OFFERED, connected=False) for one in draw(LOST) - sessions if serving}
     return Actual(
         known=known,
         complete=complete,
@@ -74,6 +96,8 @@ def states(draw: st.DrawFn) -> Actual:
         sessions=sessions,
         captures=captures,
         pipelines={name: replace(r, settings=Pipeline(name=name, source="shelf")) for name, r in running.items()},
+        serving=serving,
+        offered=offered,
         last_good=draw(st.dictionaries(st.sampled_from(NAMES), versions.map(deployment), max_size=2)),
         failures=draw(st.dictionaries(subjects, st.builds(Failure, st.just("broken"), st.just(2), st.just(1010.0)))),
     )
@@ -94,11 +118,14 @@ def refused_digests(actual: Actual) -> set[Digest]:
 
 
 def served(wanted: DesiredDeployment, actual: Actual) -> bool:
-    """Whether every pipeline with a source runs on the wanted version."""
+    """Whether every pipeline with a source runs on the wanted version, and clients who should be are answered by it."""
     places = [pipeline for pipeline in wanted.pipelines if pipeline.source in FACTS.sources]
     running = [actual.pipelines.get(pipeline.name) for pipeline in places]
-    return all(
-        one is not None and one.session == session(wanted.version) and one.settings == place
+    settings = serving_of(wanted, FACTS.serve)
+    chosen_one = session(wanted.version, settings)
+    offers = {(one.model, one.version) for one, offer in actual.offered.items() if offer.connected}
+    return (settings is None or ("m", wanted.version) in offers) and all(
+        one is not None and one.session == chosen_one and one.settings == place
         for one, place in zip(running, places, strict=True)
     )
 
@@ -178,3 +205,33 @@ def test_a_bundle_that_a_deployment_may_fall_back_on_is_never_removed(wanted: De
 def test_what_was_refused_is_never_loaded(wanted: Desired, actual: Actual) -> None:
     loads = {step.session.digest for step in plan(wanted, actual, LATER) if isinstance(step, s.Load)}
     assert not loads & refused_digests(actual)
+
+
+@given(documents, states(), st.data())
+def test_clients_of_a_model_find_it_at_every_moment_of_a_change(
+    wanted: Desired, actual: Actual, data: st.DataObject
+) -> None:
+    targets, _ = without_clashes(wanted.deployments)
+    asked = [target for target in targets if serving_of(target, FACTS.serve) is not None]
+    names = {target.name for target in asked if target.strategy == "switch_when_ready"}
+    protected = any(one.deployment in names and one.connected for one in actual.offered.values())
+    for _ in range(60):
+        steps = doable(wanted, actual, LATER)
+        if not steps or not protected:
+            break
+        actual = applied(actual, data.draw(st.sampled_from(steps)))
+        connected = {session for session, offer in actual.offered.items() if offer.connected}
+        assert connected, "the new session is offered before the old one is withdrawn"
+        assert connected <= actual.sessions
+
+
+@given(documents, states())
+def test_where_the_node_serves_nobody_nothing_is_offered(wanted: Desired, actual: Actual) -> None:
+    rest = replace(LATER, serve=False)
+    for _ in range(120):
+        steps = doable(wanted, actual, rest)
+        if not steps:
+            break
+        actual = applied(actual, steps[0])
+    assert not actual.offered
+    assert not actual.serving

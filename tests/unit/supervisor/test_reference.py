@@ -10,7 +10,16 @@ import pytest
 
 from edge_node.cli import enroll, run
 from edge_node.cli import status as status_command
-from edge_node.config import BrokerLogin, EgressLimits, LiveSink, NodeConfig, OutboxLimits, Source, WorkerSettings
+from edge_node.config import (
+    BrokerLogin,
+    EgressLimits,
+    LiveSink,
+    LocalServing,
+    NodeConfig,
+    OutboxLimits,
+    Source,
+    WorkerSettings,
+)
 from edge_node.membership.upkeep import IdentityReport
 from edge_node.supervisor import status
 
@@ -39,6 +48,7 @@ def rows(text: str) -> dict[str, str]:
         (OutboxLimits, section("## `[outbox]`")),
         (EgressLimits, section("## `[egress]`")),
         (WorkerSettings, section("## `[worker]`")),
+        (LocalServing, section("## `[serving]`")),
     ],
 )
 def test_every_key_of_the_configuration_is_documented_with_its_default(kind: type[msgspec.Struct], text: str) -> None:
@@ -79,6 +89,7 @@ def test_every_key_of_the_status_document_is_documented_and_no_other() -> None:
         status.BytesReport,
         IdentityReport,
         status.ClockReport,
+        status.ServingReport,
     )
     for kind in parts:
         assert {field.encode_name for field in msgspec.structs.fields(kind)} <= named

@@ -7,10 +7,10 @@ from typing import TypeVar
 from edge_node.engine.proof import VariantProof
 from edge_node.engine.select import Choice, NoChoice
 from edge_node.supervisor import steps as s
-from edge_node.supervisor.actual import Actual, Facts, RunningPipeline, Session
+from edge_node.supervisor.actual import Actual, Facts, Offered, RunningPipeline, Session
 from edge_node.supervisor.backoff import failed_again
 from edge_node.supervisor.plan import plan
-from protos.deployment import Pipeline
+from protos.deployment import Pipeline, Serving
 from protos.desired import Desired, DesiredDeployment
 from protos.digest import Digest, digest_of
 from protos.identity import NodeId
@@ -39,9 +39,9 @@ def desired(*deployments: DesiredDeployment) -> Desired:
     )
 
 
-def session(version: int = 1) -> Session:
+def session(version: int = 1, serving: Serving | None = None) -> Session:
     """The session of a version."""
-    return Session("m", version, digest(version), "m.onnx")
+    return Session("m", version, digest(version), "m.onnx", serving)
 
 
 def chosen(p95_ms: float = 5.0) -> Choice:
@@ -87,6 +87,7 @@ def _load(actual: Actual, step: s.Load) -> Actual:
 
 def _unload(actual: Actual, step: s.Unload) -> Actual:
     assert step.session not in {running.session for running in actual.pipelines.values()}
+    assert step.session not in actual.offered
     return replace(actual, sessions=actual.sessions - {step.session})
 
 
@@ -116,8 +117,29 @@ def _stop_capture(actual: Actual, step: s.StopCapture) -> Actual:
     return replace(actual, captures=actual.captures - {step.source})
 
 
+def _start_serving(actual: Actual, step: s.StartServing) -> Actual:
+    return replace(actual, serving=True)
+
+
+def _stop_serving(actual: Actual, step: s.StopServing) -> Actual:
+    assert not actual.offered
+    return replace(actual, serving=False)
+
+
+def _offer(actual: Actual, step: s.Offer) -> Actual:
+    assert actual.serving
+    assert step.session in actual.sessions
+    offered = Offered(step.deployment, FACTS.now)
+    return replace(actual, offered={**actual.offered, step.session: offered})
+
+
+def _withdraw(actual: Actual, step: s.Withdraw) -> Actual:
+    return replace(actual, offered={one: offer for one, offer in actual.offered.items() if one != step.session})
+
+
 def _promote(actual: Actual, step: s.Promote) -> Actual:
     serving = {running.session for running in actual.pipelines.values() if running.deployment == step.deployment}
+    serving |= {session for session, one in actual.offered.items() if one.deployment == step.deployment}
     cleared = {s.session_subject(session) for session in serving}
     failures = {key: failure for key, failure in actual.failures.items() if key not in cleared}
     return replace(actual, last_good={**actual.last_good, step.deployment: step.version}, failures=failures)
@@ -142,6 +164,10 @@ EFFECTS: dict[type[s.Step], Callable[..., Actual]] = {
     s.StopPipeline: _stop_pipeline,
     s.StartCapture: _start_capture,
     s.StopCapture: _stop_capture,
+    s.StartServing: _start_serving,
+    s.StopServing: _stop_serving,
+    s.Offer: _offer,
+    s.Withdraw: _withdraw,
     s.Promote: _promote,
     s.Forget: _forget,
 }

@@ -1,0 +1,100 @@
+"""The models of some paths: what was found at the last look, its copies, and what is held of each. No process here.
+
+Every look makes a copy of what is new or has changed, which is another generation of its version.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+
+from edge_node.errors import BadInput
+from edge_node.repository.found import Found, find
+from edge_node.repository.plan import Generation, Held
+from edge_node.repository.staged import discard, stage
+
+
+@dataclass(frozen=True)
+class Copy:
+    """A generation's files, in a `folder` that is nobody else's; `path` is the model file or bundle folder in it."""
+
+    found: Found
+    folder: Path
+    path: Path
+
+
+@dataclass
+class Model:
+    """A model: what is held of it, and the copies of its generations."""
+
+    held: Held
+    copies: dict[Generation, Copy] = field(default_factory=dict)
+
+
+class Models:
+    """All models. `folder` is where copies are made."""
+
+    def __init__(self, paths: Iterable[Path], folder: Path) -> None:
+        self.by_name: dict[str, Model] = {}
+        self._paths = tuple(paths)
+        self._folder = folder
+        self._numbers = count(1)
+
+    async def take_all(self) -> None:
+        """Look, and want all that there is to serve.
+
+        Raises:
+            BadInput, Refused: see `found.find`.
+        """
+        found = await self._look()
+        for name in dict.fromkeys(one.model for one in found):
+            await self._want(name, [one for one in found if one.model == name])
+
+    async def take(self, name: str) -> None:
+        """Look again, and want the model as it is now.
+
+        Raises:
+            BadInput: there is no such model, or it cannot be read.
+            Refused: see `found.find`.
+        """
+        found = [one for one in await self._look() if one.model == name]
+        if not found:
+            raise BadInput(f"no model {name!r} in {', '.join(map(str, self._paths))}")
+        await self._want(name, found)
+
+    def leave(self, name: str) -> None:
+        """Want a model no more.
+
+        Raises:
+            BadInput: there is no such model.
+        """
+        if name not in self.by_name:
+            raise BadInput(f"no model {name!r} is known")
+        model = self.by_name[name]
+        model.held = replace(model.held, wanted=frozenset(), failures={})
+
+    def tidy(self, model: Model) -> None:
+        """Remove the copies that nothing needs any more."""
+        needed = model.held.wanted | model.held.loaded
+        for generation in [one for one in model.copies if one not in needed]:
+            discard(model.copies.pop(generation).folder)
+
+    async def _look(self) -> tuple[Found, ...]:
+        return await asyncio.to_thread(find, self._paths)
+
+    async def _want(self, name: str, found: Sequence[Found]) -> None:
+        model = self.by_name.setdefault(name, Model(Held(name)))
+        wanted = frozenset([await self._generation(model, one) for one in found])
+        held = model.held
+        model.held = replace(held, versions=tuple(one.version for one in found), wanted=wanted, failures={})
+
+    async def _generation(self, model: Model, found: Found) -> Generation:
+        """The generation of what was found: the one that there is where nothing has changed."""
+        for generation, copy in model.copies.items():
+            if copy.found == found:
+                return generation
+        generation = Generation(found.version, next(self._numbers))
+        folder = self._folder / str(generation.number)
+        model.copies[generation] = Copy(found, folder, await asyncio.to_thread(stage, found, folder))
+        return generation

@@ -1,0 +1,71 @@
+"""What a Triton model's `config.pbtxt` says of serving: which versions, how many instances, how asks are put together.
+
+Shapes and types are read from the model itself, and whatever else the file says is for engines that are not here
+(https://docs.nvidia.com/deeplearning/triton-inference-server/user-guide/docs/user_guide/model_configuration.html).
+Pure: the text is an argument.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from google.protobuf import text_format
+
+from edge_node.errors import BadInput
+from edge_node.serving.control import Batching
+from protos.inference import model_config_pb2
+
+
+@dataclass(frozen=True)
+class TritonConfig:
+    """`versions` None: the newest `latest`; empty: all of them. `instances` 0: it does not say."""
+
+    batching: Batching = field(default_factory=Batching)
+    instances: int = 0
+    latest: int = 1
+    versions: tuple[int, ...] | None = None
+    labels: str = ""
+
+    def chosen(self, there: Sequence[int]) -> tuple[int, ...]:
+        """The versions that serve, of those that there are, rising."""
+        if self.versions is None:
+            return tuple(there[-self.latest :])
+        return tuple(number for number in there if not self.versions or number in self.versions)
+
+
+def parse_config(text: str, where: str) -> TritonConfig:
+    """The configuration that a text states.
+
+    Raises:
+        BadInput: it is not in protobuf's text format.
+    """
+    config = model_config_pb2.ModelConfig()
+    try:
+        text_format.Parse(text, config, allow_unknown_field=True)
+    except (text_format.ParseError, UnicodeDecodeError) as error:
+        raise BadInput(f"{where} cannot be read: {str(error).splitlines()[0]}") from None
+    policy = config.version_policy
+    listed = tuple(policy.specific.versions) if policy.HasField("specific") else ()
+    named = policy.HasField("all") or policy.HasField("specific")
+    return TritonConfig(
+        batching=_batching(config) if "max_batch_size" in text else Batching(),
+        instances=sum(group.count or 1 for group in config.instance_group),
+        latest=max(1, policy.latest.num_versions),
+        versions=listed if named else None,
+        labels=next((output.label_filename for output in config.output if output.label_filename), ""),
+    )
+
+
+def _batching(config: model_config_pb2.ModelConfig) -> Batching:
+    """Triton batches where `dynamic_batching` stands; a `max_batch_size` of 0 means that there is no batch axis."""
+    if not config.max_batch_size:
+        return Batching(max_batch=1)
+    dynamic = config.dynamic_batching
+    policy = dynamic.default_queue_policy
+    return Batching(
+        max_batch=config.max_batch_size,
+        preferred=tuple(dynamic.preferred_batch_size),
+        delay_us=dynamic.max_queue_delay_microseconds,
+        queue=policy.max_queue_size or Batching().queue,
+        priorities=dynamic.priority_levels,
+        default_timeout_us=policy.default_timeout_microseconds,
+    )
