@@ -1,9 +1,15 @@
 """Whether feeds fit a model's inputs: the same complaint from every engine."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
+
+import numpy as np
 
 from edge_node.engine.base import Array, TensorSpec
 from edge_node.errors import BadInput
+
+_dtype = cache(np.dtype)
+"""numpy's type by its name; a comparison with the name itself would read the name every time"""
 
 
 def check_feeds(specs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> None:
@@ -16,7 +22,7 @@ def check_feeds(specs: Sequence[TensorSpec], feeds: Mapping[str, Array]) -> None
         feed = feeds.get(spec.name)
         if feed is None:
             raise BadInput(f"no feed for the input {spec.name!r}: the feeds are {', '.join(feeds) or 'none'}")
-        if feed.dtype != spec.dtype or not fits(feed.shape, spec.shape):
+        if feed.dtype != _dtype(spec.dtype) or not fits(feed.shape, spec.shape):
             wanted = f"{spec.dtype} {shape_text(spec.shape)}"
             raise BadInput(f"the input {spec.name!r} takes {wanted}, not {feed.dtype.name} {shape_text(feed.shape)}")
 

@@ -74,7 +74,8 @@ class Answer(msgspec.Struct, frozen=True, array_like=True):
 class Port(msgspec.Struct, frozen=True, array_like=True):
     """An input or output of a model as a client sees it. `shape` has -1 for open axes, the batch axis included.
 
-    `low` and `high` are the declared range of an input's values, None where none is declared.
+    `low` and `high` are the declared range of an input's values, None where none is declared. `padded` are the axes
+    in which asks of one batch may differ: the worker fills the shorter ones with zeros, and cuts answers back.
     """
 
     name: str
@@ -82,6 +83,7 @@ class Port(msgspec.Struct, frozen=True, array_like=True):
     shape: tuple[int, ...]
     low: float | None = None
     high: float | None = None
+    padded: tuple[int, ...] = ()
 
 
 class Hello(msgspec.Struct, frozen=True):

@@ -4,15 +4,21 @@ Asks go together along the first axis where all other axes agree. Axes that are 
 shorter are filled with zeros, and answers are cut back to what each ask brought.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
-from edge_node.engine.base import Array
+from edge_node.engine.base import Array, TensorSpec
 
 Feeds = Mapping[str, Array]
 Axes = Mapping[str, tuple[str, ...]]
 """By a tensor's name, the name of each of its axes; empty where an axis is not padded."""
+
+
+def padded_axes(specs: Sequence[TensorSpec], names: Collection[str]) -> Axes:
+    """The axes of tensors that have one of these names."""
+    kept = {spec.name: tuple(axis if axis in names else "" for axis in spec.axes) for spec in specs}
+    return {tensor: axes for tensor, axes in kept.items() if any(axes)}
 
 
 def groups(all_feeds: Sequence[Feeds], axes: Axes) -> list[list[int]]:

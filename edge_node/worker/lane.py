@@ -5,41 +5,54 @@ import threading
 import time
 from functools import partial
 
+import msgspec
 import numpy as np
 
 from edge_node.engine.base import Session
 from edge_node.errors import NearfieldError
-from edge_node.lane.messages import Hello
+from edge_node.lane.messages import Hello, Port
 from edge_node.lane.worker_end import WorkerEnd, open_lane
 from edge_node.worker.batch import Answering
 from edge_node.worker.ends import Ends, ends_of, example
-from edge_node.worker.joining import Axes
+from edge_node.worker.joining import Axes, padded_axes
 from edge_node.worker.messages import LaneOptions, LaneStatus
 from edge_node.worker.sequences import Sequences
 from edge_node.worker.sessions import LoadedSession
 
 
 class Lane:
-    """A lane that answers until either side ends it."""
+    """A lane that answers, once it is open, until either side ends it."""
 
-    def __init__(self, loaded: LoadedSession, options: LaneOptions, connection: socket.socket) -> None:
-        """Open the lane and start to answer; the connection becomes the lane's.
+    def __init__(self, loaded: LoadedSession, options: LaneOptions) -> None:
+        """Say what clients fill and get.
 
         Raises:
             BadInput: the manifest does not fit the model.
-            Unreachable: the serving process does not grant the lane.
         """
         self.session = loaded.load.session
         native = loaded.instances[0][0]
-        ends = ends_of(native.inputs, native.outputs, loaded.manifest)
+        self._loaded = loaded
+        self._options = options
+        self._padded = padded_axes((*native.inputs, *native.outputs), options.padded)
+        self._ends = ends_of(native.inputs, native.outputs, loaded.manifest)
+        self._end: WorkerEnd | None = None
+        self._answering: list[Answering] = []
+        self._threads: list[threading.Thread] = []
+
+    def open(self, connection: socket.socket) -> None:
+        """Open the lane and start to answer; the connection becomes the lane's.
+
+        Raises:
+            Unreachable: the serving process does not grant the lane.
+        """
+        ends, options = self._ends, self._options
         recurrent = bool(ends.states)
-        instances = loaded.instances[:1] if recurrent else loaded.instances
-        padded = _padded(native, options.padded)
+        instances = self._loaded.instances[:1] if recurrent else self._loaded.instances
         sequences = Sequences(ends.zeros, options.sequence_idle_s, options.sequences) if recurrent else None
         self._answering = [
-            Answering(ends, one, sequences, padded=padded, check=options.check_values) for one in instances
+            Answering(ends, one, sequences, padded=self._padded, check=options.check_values) for one in instances
         ]
-        self._end = open_lane(connection, _hello(loaded, ends, options, len(instances)))
+        self._end = open_lane(connection, self._hello(len(instances)))
         self._threads = [
             threading.Thread(target=partial(_answer_all, self._end, one), name=f"{self.session}-{at}", daemon=True)
             for at, one in enumerate(self._answering)
@@ -61,11 +74,32 @@ class Lane:
         )
 
     def close(self) -> None:
-        """Finish the batches in work, whose answers nobody hears, and end the threads."""
-        self._end.hang_up()
+        """Finish the batches in work, whose answers nobody hears, and end the threads. Idempotent."""
+        end, self._end = self._end, None
+        if end is None:
+            return
+        end.hang_up()
         for thread in self._threads:
             thread.join()
-        self._end.close()
+        end.close()
+
+    def _hello(self, instances: int) -> Hello:
+        ends, options, (session, lock) = self._ends, self._options, self._loaded.instances[0]
+        with lock:
+            max_batch = options.max_batch if options.max_batch > 1 and _batches(session, ends) else 0
+        return Hello(
+            session=self.session,
+            inputs=tuple(_with_padded(port, self._padded, max_batch) for port in ends.inputs.values()),
+            outputs=tuple(ends.outputs.values()),
+            engine=session.engine,
+            accelerator=session.accelerator,
+            instances=instances,
+            max_batch=max_batch,
+            recurrent=bool(ends.states),
+            sequence_idle_s=options.sequence_idle_s if ends.states else 0.0,
+            labels=self._loaded.labels if ends.labelled else (),
+            labelled=ends.labelled,
+        )
 
 
 def _answer_all(lane: WorkerEnd, answering: Answering) -> None:
@@ -73,25 +107,6 @@ def _answer_all(lane: WorkerEnd, answering: Answering) -> None:
         while batch := lane.take():
             answering.answer(lane, batch)
             lane.give(batch)
-
-
-def _hello(loaded: LoadedSession, ends: Ends, options: LaneOptions, instances: int) -> Hello:
-    session, lock = loaded.instances[0]
-    with lock:
-        max_batch = options.max_batch if options.max_batch > 1 and _batches(session, ends) else 0
-    return Hello(
-        session=loaded.load.session,
-        inputs=tuple(ends.inputs.values()),
-        outputs=tuple(ends.outputs.values()),
-        engine=session.engine,
-        accelerator=session.accelerator,
-        instances=instances,
-        max_batch=max_batch,
-        recurrent=bool(ends.states),
-        sequence_idle_s=options.sequence_idle_s if ends.states else 0.0,
-        labels=loaded.labels if ends.labelled else (),
-        labelled=ends.labelled,
-    )
 
 
 def _batches(session: Session, ends: Ends) -> bool:
@@ -105,8 +120,7 @@ def _batches(session: Session, ends: Ends) -> bool:
     return all(outputs[name].shape[:1] == (2,) for name in ends.outputs)
 
 
-def _padded(session: Session, names: tuple[str, ...]) -> Axes:
-    """The axes with these names, by the name of their tensor."""
-    specs = (*session.inputs, *session.outputs) if names else ()
-    kept = {spec.name: tuple(axis if axis in names else "" for axis in spec.axes) for spec in specs}
-    return {tensor: axes for tensor, axes in kept.items() if any(axes)}
+def _with_padded(port: Port, padded: Axes, max_batch: int) -> Port:
+    """A port that says which of its axes may differ within a batch."""
+    axes = padded.get(port.name, ()) if max_batch else ()
+    return msgspec.structs.replace(port, padded=tuple(place for place, axis in enumerate(axes) if axis and place))

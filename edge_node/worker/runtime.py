@@ -123,11 +123,13 @@ class Runtime:
 
     def _open_lane(self, opened: OpenLane) -> None:
         loaded = self._sessions.loaded(opened.session)
+        lane = Lane(loaded, opened.options)
         self._close_lane(opened.session)
         connection = self._connect(opened.lane)
         if connection is None:
             raise Unreachable(f"the serving process takes no lane at {opened.lane}")
-        self._lanes[opened.session] = Lane(loaded, opened.options, connection)
+        lane.open(connection)
+        self._lanes[opened.session] = lane
 
     def _close_lane(self, session: str) -> None:
         lane = self._lanes.pop(session, None)
