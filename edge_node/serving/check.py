@@ -18,7 +18,7 @@ LONGEST_SEQUENCE_ID = 256
 _BYTES_LENGTH = 4
 
 Form = tuple[tuple[str, str, tuple[int, ...]], ...]
-"""Name, datatype and shape without the batch axis of each input: asks of equal form may share a batch."""
+"""Name, datatype and shape of a sample of each input (-1: any, it is padded): asks of equal form may share a batch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,9 @@ def shape_of(taken: Taken, inputs: Sequence[InputTensor]) -> Shape:
     for tensor in inputs:
         _check_port(taken, taken.inputs[tensor.name], tensor)
     batched = taken.max_batch > 0
-    form = sorted((one.name, one.datatype, one.shape[1:] if batched else one.shape) for one in inputs)
+    form = sorted(
+        (one.name, one.datatype, _sample(taken.inputs[one.name], one.shape) if batched else one.shape) for one in inputs
+    )
     sizes = tuple(byte_count(tensor.datatype, tensor.shape) for tensor in inputs)
     return Shape(_rows(taken, inputs) if batched else 1, tuple(form), sizes)
 
@@ -139,6 +141,10 @@ def _check_port(taken: Taken, port: Port, tensor: InputTensor) -> None:
             f"unexpected shape for input '{tensor.name}' for model '{taken.model}'. "
             f"Expected {_listed(port.shape)}, got {_listed(tensor.shape)}"
         )
+
+
+def _sample(port: Port, shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(-1 if place in port.padded else axis for place, axis in enumerate(shape) if place)
 
 
 def _rows(taken: Taken, inputs: Sequence[InputTensor]) -> int:
