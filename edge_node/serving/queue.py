@@ -83,6 +83,14 @@ class Queue(Generic[T]):
             self._add(ask)
         return refused
 
+    def passes(self, ask: T) -> bool:
+        """Whether an ask goes at once where an engine is free: nobody waits, and it is not to wait for others."""
+        return not self._count and (not self.policy.delay_ns or ask.rows >= self.policy.rows)
+
+    def fills(self, ask: T) -> bool:
+        """Whether no other ask could join this one."""
+        return ask.rows >= self.policy.rows
+
     def put_back(self, ask: T) -> None:
         """An ask that was taken waits again, as its caller's first."""
         self._add(ask)

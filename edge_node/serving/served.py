@@ -100,10 +100,8 @@ class Served:
             if not self.available:
                 raise self._not_ready("no worker runs it")
             ask = self._intake.ask(inference, caller, began_ns)
-            refused = self._queue.offer(ask)
-            if refused:
-                self._refuse(refused, self._busy())
-            self._pump()
+            if not self._sent_at_once(ask):
+                self._wait(ask)
             outputs = await ask.answer
         except ServingError as error:
             self.statistics.refuse(error.kind, time.monotonic_ns() - began_ns)
@@ -185,6 +183,22 @@ class Served:
             self.lane = None
             self._resuming = asyncio.get_running_loop().call_later(self._resume_s, self._stays_away)
         self._settle()
+
+    def _sent_at_once(self, ask: Asked) -> bool:
+        """The short way, for most asks: nobody waits and an engine is free, or will be."""
+        lane = self.lane
+        if lane is None or lane.closed or ask.sequence is not None or not self._queue.passes(ask):
+            return False
+        if lane.in_work > self.instances or (lane.in_work == self.instances and not self._queue.fills(ask)):
+            return False
+        lane.send((ask,))
+        return True
+
+    def _wait(self, ask: Asked) -> None:
+        refused = self._queue.offer(ask)
+        if refused:
+            self._refuse(refused, self._busy())
+        self._pump()
 
     def _pump(self) -> None:
         """Send what can be sent, refuse what is too late, and wake up for the next of it."""

@@ -111,8 +111,8 @@ class Server:
     def _check(self, inference: Inference, caller: Caller) -> None:
         if self.draining:
             raise ServingError(Kind.NOT_READY, "the node is stopping")
-        if not is_local(caller.address):
-            _check_no_regions(inference)
+        if _uses_regions(inference):
+            _check_local(caller)
 
     def _order_failed(self, name: str) -> Kind:
         known = any(state.model == name for state in self._index.models)
@@ -124,7 +124,8 @@ def _check_local(caller: Caller) -> None:
         raise ServingError(Kind.DENIED, "shared memory is for clients on this machine")
 
 
-def _check_no_regions(inference: Inference) -> None:
-    inputs = any(isinstance(tensor.data, InRegion) for tensor in inference.inputs)
-    if inputs or any(output.region is not None for output in inference.outputs):
-        raise ServingError(Kind.DENIED, "shared memory is for clients on this machine")
+def _uses_regions(inference: Inference) -> bool:
+    for tensor in inference.inputs:
+        if isinstance(tensor.data, InRegion):
+            return True
+    return any(output.region is not None for output in inference.outputs) if inference.outputs else False
