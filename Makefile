@@ -6,7 +6,7 @@ UV ?= uv
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-unit soak check format bench fuzz proto sbom audit lock clean
+.PHONY: help setup demo test test-unit test-systemd soak check format bench fuzz proto sbom audit lock clean
 
 help:  ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## /\1\t/' | expand -t 14
@@ -32,6 +32,9 @@ test-unit: setup  ## the unit tests alone (half a minute)
 soak: SEED := $(or $(SEED),$(shell date +%s))
 soak: setup  ## the tests whose sizes scale, N times as large: N=10 SEED=1 ARGS="-k tokens"
 	@NEARFIELD_SOAK=$(or $(N),10):$(SEED) $(BIN)/python -m pytest -m soak --hypothesis-seed=$(SEED) $(ARGS)
+
+test-systemd: setup  ## the services under a real systemd, in a virtual machine (as root; a quarter of an hour)
+	@tests/systemd/boot.sh
 
 check: setup $(VENV)/proto/.ready  ## format, lint, types, layering, generated code
 	$(BIN)/ruff format --check .

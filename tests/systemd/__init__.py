@@ -1,0 +1,1 @@
+"""The services under a real systemd, in a virtual machine: `make test-systemd`."""
