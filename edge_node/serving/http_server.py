@@ -6,11 +6,13 @@ from time import monotonic_ns
 
 from aiohttp import web
 
+from edge_node.serving.described import SERVER
 from edge_node.serving.http_listener import Listener, connection_of, listen
 from edge_node.serving.inference import Caller, Inference, ServingError
+from edge_node.serving.rest.admission import admit
 from edge_node.serving.rest.answer import answer
 from edge_node.serving.rest.coding import compressed, decompressed, too_large, wanted_coding
-from edge_node.serving.rest.errors import JSON, refused
+from edge_node.serving.rest.errors import AS_JSON, refused
 from edge_node.serving.rest.incoming import Bodies, Share, body_of
 from edge_node.serving.rest.operations import HANDLERS, Ask
 from edge_node.serving.rest.question import Forms, json_length, question, raw_question
@@ -19,7 +21,7 @@ from edge_node.serving.seam import Serving
 from edge_node.serving.settings import ServingSettings
 from protos.inference.rest import HEADER_LENGTH, Operation
 
-BINARY = "application/octet-stream"
+AS_BINARY = {"Content-Type": "application/octet-stream", "Server": SERVER}
 LARGE_JSON = 1 << 18
 """From here on, JSON is read beside the event loop, and one at a time; so are compressed bodies."""
 LARGE_ANSWER = 1 << 16
@@ -51,7 +53,7 @@ class Rest:
         """The answer that a request asks for, not begun yet."""
         path = request.raw_path.partition("?")[0]
         operation, names = route(request.method, path if path.startswith("/") else request.rel_url.raw_path)
-        caller = connection_of(request).caller
+        caller = admit(connection_of(request).caller, operation.scope, request.headers)
         body = await self._body(request, share)
         if operation.id != "infer":
             return self._told(operation, Ask(names, body, caller))
@@ -60,14 +62,14 @@ class Rest:
 
     async def _told(self, operation: Operation, ask: Ask) -> web.Response:
         content = await HANDLERS[operation.id](self._serving, ask)
-        return web.Response(body=content, headers={"Content-Type": JSON})
+        return web.Response(body=content, headers=AS_JSON)
 
     async def _inferred(self, inference: Inference, forms: Forms, caller: Caller, coding: str) -> web.Response:
         answered = await self._serving.infer(inference, caller)
         content, length = answer(answered, forms)
-        headers = {"Content-Type": JSON} if length is None else {"Content-Type": BINARY, HEADER_LENGTH: str(length)}
+        headers = AS_JSON if length is None else {**AS_BINARY, HEADER_LENGTH: str(length)}
         if coding:
-            headers["Content-Encoding"] = coding
+            headers = {**headers, "Content-Encoding": coding}
             content = await _compressed(content, coding)
         return web.Response(body=content, headers=headers)
 

@@ -101,6 +101,16 @@ class Operation:
     body: type | None = None
     answer: type | str | None = None
 
+    @property
+    def scope(self) -> str:
+        """What a caller must be allowed, empty for what anybody may know."""
+        if self.id in ("load_model", "unload_model"):
+            return "admin"
+        return "" if self.id in _OF_ANYBODY else "infer"
+
+
+_OF_ANYBODY = ("server_live", "server_ready", "healthz", "model_ready", "server_metadata", "openapi")
+
 
 def _of_model(
     name: str, method: str, path: str, summary: str, body: type | None = None, answer: type | str | None = None

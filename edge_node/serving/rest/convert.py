@@ -30,6 +30,8 @@ FORMATS = {
 FLOATS = ("FP32", "FP64")
 PIECE = 1 << 16
 """Characters of numbers that are Python objects at the same time."""
+MOST_TEXT = 2 << 20
+"""Bytes of JSON with strings, all of which are Python objects at the same time."""
 LENGTH = struct.Struct("<I")
 
 
@@ -53,7 +55,7 @@ def _read(datatype: str, data: msgspec.Raw) -> tuple[int, bytes]:
     if not text.lstrip().startswith(b"["):
         raise TypeError("it is not an array")
     if datatype == "BYTES":
-        return _texts(msgspec.json.decode(text))
+        return _texts(msgspec.json.decode(_short(text)))
     flat = text.translate(None, b"[] \t\r\n")
     if datatype == "BOOL":
         values = b"".join(map(bytes, _pieces(flat, list[bool])))
@@ -66,13 +68,19 @@ def _read(datatype: str, data: msgspec.Raw) -> tuple[int, bytes]:
 
 def _pieces(flat: bytes, kind: type[list[Any]]) -> Iterator[list[Any]]:
     """The values of a list without its brackets, some at a time: as objects they take many times their text."""
-    start = 0
+    start = 0 if flat.strip(b",") else len(flat)  # lists in which there is nothing
     while start < len(flat):
         end = len(flat)
         if end - start > PIECE and (end := flat.rfind(b",", start, start + PIECE)) < 0:
             raise TypeError("a value is too long")
         yield msgspec.json.decode(b"[%b]" % flat[start:end], type=kind)
         start = end + 1
+
+
+def _short(text: bytes) -> bytes:
+    if len(text) > MOST_TEXT:
+        raise ServingError(Kind.TOO_LARGE, f"strings as JSON may have {MOST_TEXT} bytes: send more as binary data")
+    return text
 
 
 def _texts(values: list[Any]) -> tuple[int, bytes]:

@@ -6,6 +6,7 @@ from math import ceil
 import msgspec
 from aiohttp import web
 
+from edge_node.serving.described import SERVER
 from edge_node.serving.inference import Kind, ServingError
 from protos.inference.rest import Refusal
 
@@ -21,7 +22,7 @@ STATUSES = {
     Kind.DENIED: 403,
     Kind.FAILED: 500,
 }
-JSON = "application/json"
+AS_JSON = {"Content-Type": "application/json", "Server": SERVER}
 
 
 class HttpError(ServingError):
@@ -36,7 +37,7 @@ class HttpError(ServingError):
 def refused(error: ServingError) -> web.Response:
     """The answer to a request that is not answered."""
     body = msgspec.json.encode(Refusal(" ".join(error.reason.split())))
-    return web.Response(body=body, status=_status(error), headers={"Content-Type": JSON, **_headers(error)})
+    return web.Response(body=body, status=_status(error), headers={**AS_JSON, **_headers(error)})
 
 
 def _status(error: ServingError) -> int:
