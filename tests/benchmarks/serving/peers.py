@@ -129,13 +129,20 @@ def _command(peer: Peer, ports: tuple[int, int]) -> list[str]:
 
 
 def _python(peer: Peer) -> Path:
-    if not peer.packages:
-        return Path(sys.executable)
-    folder = ENVIRONMENTS / f"peer-{peer.packages[0].partition('=')[0]}"
+    return environment(peer.packages) if peer.packages else Path(sys.executable)
+
+
+def environment(packages: tuple[str, ...]) -> Path:
+    """The Python of an environment with these packages, made where it is missing.
+
+    Raises:
+        Absent: they cannot be installed.
+    """
+    folder = ENVIRONMENTS / f"peer-{packages[0].partition('=')[0]}"
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
         subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-        pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *peer.packages)
+        pip = (str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages)
         done = subprocess.run(pip, capture_output=True, text=True, timeout=INSTALL_S, check=False)
         if done.returncode:
             raise Absent(f"cannot be installed: {(done.stderr.strip().splitlines() or ['no reason given'])[-1]}")
