@@ -159,7 +159,7 @@ class World:
     def stored(self) -> list[tuple[str, str]]:
         """(event id, label) of every row, read from the file with the standard library alone."""
         file = self.database.removeprefix("sqlite:///")
-        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as table:
+        with contextlib.closing(sqlite3.connect(f"file:{file}?mode=ro", WAIT_S, uri=True)) as table:
             names = table.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name GLOB 'results_[0-9]*'")
             rows = [row for (name,) in names.fetchall() for row in table.execute(f"SELECT event FROM {name}")]
         events = [json.loads(event) for (event,) in rows]

@@ -110,7 +110,7 @@ def kill_the_coordinator(scene: Scene) -> None:
     scene.accepts(100)
     scene.coordinator.stop(signal.SIGKILL)
     scene.accepts(200)
-    scene.world.coordinate("--broker", f"mqtt://127.0.0.1:{scene.broker.port}")
+    scene.coordinator = scene.world.coordinate("--broker", f"mqtt://127.0.0.1:{scene.broker.port}")
     scene.stores(300)
 
 
