@@ -1,5 +1,6 @@
 """Writes the first file of every target's corpus: one valid document each. `python -m tests.fuzz.seeds`"""
 
+import gzip
 import io
 import wave
 from datetime import UTC, datetime, timedelta
@@ -75,6 +76,8 @@ def seeds() -> dict[str, bytes]:
         "hello": msgspec.json.encode(Hello(NodeId(ID), "c1", "0.2", Facts(cores=4), None, 1, 2, StreamId(ID), 7)),
         "reported": msgspec.json.encode(_reported()),
         "durable": b"[" + EVENT + b"]",
+        "rest_body": _rest_body(),
+        "rest_coding": gzip.compress(b"{}", mtime=0),
         "video": (DEMO / "clip" / "line.mp4").read_bytes()[:20_000],
         "image": _picture(),
         "wave": _sound(),
@@ -98,6 +101,16 @@ def _packets() -> bytes:
     connect = b"\x10\x0e\x00\x04MQTT\x04\x02\x00\x1e\x00\x02c1"
     subscribe = b"\x82\x0a\x00\x01\x00\x05edge/#\x01"[:11] + b"\x01"
     return connect + packets.publish(packets.Publish("edge/v1/x", b"{}", 0, retain=False)) + subscribe
+
+
+def _rest_body() -> bytes:
+    head = (
+        b'{"id":"1","parameters":{"timeout":1000,"sequence_id":"a","sequence_start":true},"inputs":[{"name":"x","shape"'
+        b':[1,2],"datatype":"FP32","data":[[1.5,-2]]},{"name":"b","shape":[2],"datatype":"UINT8","parameters":'
+        b'{"binary_data_size":2}},{"name":"t","shape":[1],"datatype":"BYTES","data":["a"]}],"outputs":[{"name":"y",'
+        b'"parameters":{"classification":3,"binary_data":false}}]}'
+    )
+    return b"%d\n" % len(head) + head + b"ab"
 
 
 def _picture() -> bytes:

@@ -29,6 +29,9 @@ from edge_node.config import read_config
 from edge_node.errors import NearfieldError as NodeError
 from edge_node.outbox.acked import accept_acked
 from edge_node.pipeline.golden import read_vector
+from edge_node.serving.inference import ServingError
+from edge_node.serving.rest.coding import decompressed
+from edge_node.serving.rest.question import json_length, question
 from edge_node.store.trust import opened
 from edge_node.supervisor.command import accept
 from protos.admission.onnx import check_onnx
@@ -141,6 +144,12 @@ def _next_root(data: bytes) -> object:
     return follow(root, seal(TRUST_ROOT, data, KEY))
 
 
+def _rest_body(data: bytes) -> None:
+    """A line with the length of the JSON, empty for all, then the body."""
+    header, _, body = data.partition(b"\n")
+    question("m", "", body, json_length(header.decode("latin-1") or None, body), 0)
+
+
 JSON_REFUSALS = (*REFUSALS, msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 """What the callers of these catch, each in one place: the message is ignored and named in the log."""
 
@@ -174,6 +183,8 @@ TARGETS: dict[str, Target] = {
     "hello": Target(lambda data: msgspec.json.decode(data, type=Hello), JSON_REFUSALS),
     "reported": Target(lambda data: msgspec.json.decode(data, type=Reported), JSON_REFUSALS),
     "durable": Target(lambda data: read_message(data, NodeId(ID)), (Unreadable,)),
+    "rest_body": Target(_rest_body, (ServingError,)),
+    "rest_coding": Target(lambda data: decompressed(data, "gzip", 1 << 16), (ServingError,)),
     "video": Target(_file(_frames, ".mp4")),
     "image": Target(_file(_frames, ".jpg")),
     "wave": Target(_file(lambda path: _sound(path, Input(kind="audio", rate=16000)), ".wav")),
