@@ -66,6 +66,7 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     audio: `rate` in Hz, `window` new samples a step, `context` samples of the step before in front of them.
     series: `window` rows a step, `stride` rows between steps; rows are `features` wide.
     constant: `value`. state: the output named `from` of the step before, zeros at first.
+    `low` and `high` are the least and the largest value that a served model takes in this tensor, in its own type.
     """
 
     name: str | None = None
@@ -84,6 +85,8 @@ class Input(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaul
     features: Count | None = None
     value: float | None = None
     source: str | None = None
+    low: float | None = None
+    high: float | None = None
 
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

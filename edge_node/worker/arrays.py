@@ -72,7 +72,7 @@ def _texts(content: memoryview, tensor: Tensor) -> Array:
     except UnicodeDecodeError:
         raise BadInput(f"the input {tensor.name!r} has BYTES that are no UTF-8 text") from None
     except struct.error:
-        raise BadInput(f"the input {tensor.name!r} has BYTES that end within a length") from None
+        raise BadInput(f"the input {tensor.name!r} has BYTES that end within an element") from None
     if len(texts) != prod(tensor.shape):
         raise BadInput(f"the input {tensor.name!r} has {len(texts)} BYTES for the shape {list(tensor.shape)}")
     array = np.empty(len(texts), object)
@@ -84,6 +84,7 @@ def _elements(content: memoryview) -> Iterator[memoryview]:
     place = 0
     while place < len(content):
         (size,) = _LENGTH.unpack_from(content, place)
-        place += _LENGTH.size
-        yield content[place : place + size]
-        place += size
+        place += _LENGTH.size + size
+        if place > len(content):
+            raise struct.error("an element reaches beyond the end")
+        yield content[place - size : place]

@@ -7,6 +7,7 @@ file has no manifest: all of its tensors are ports.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
 from edge_node.engine.base import Array, TensorSpec
@@ -50,7 +51,11 @@ def ends_of(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], manifes
     states = {spec.name: output_named(given.source, outputs).name for given, spec in matched if given.kind == "state"}
     answers = [spec for spec in outputs if spec.name not in states.values()]
     return Ends(
-        inputs={spec.name: _port(spec) for given, spec in matched if given.kind not in ("state", "constant")},
+        inputs={
+            spec.name: msgspec.structs.replace(_port(spec), low=given.low, high=given.high)
+            for given, spec in matched
+            if given.kind not in ("state", "constant")
+        },
         outputs={spec.name: _port(spec) for spec in answers},
         constants={spec.name: constant_feed(given, spec) for given, spec in matched if given.kind == "constant"},
         states=states,
