@@ -8,7 +8,9 @@ from edge_node import __version__
 from edge_node.cli.boundary import ended
 from edge_node.cli.parser import LineParser
 
-COMMANDS: tuple[str, ...] = ("enroll", "run", "status", "infer", "bench", "doctor", "bundle", "egress", "install")
+COMMANDS: tuple[str, ...] = (
+    *("enroll", "run", "serve", "status", "infer", "bench", "doctor", "bundle", "egress", "install"),
+)
 """Modules of this package, in the order of the help."""
 
 

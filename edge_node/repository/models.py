@@ -40,6 +40,7 @@ class Models:
         self._paths = tuple(paths)
         self._folder = folder
         self._numbers = count(1)
+        self._taking = asyncio.Lock()
 
     async def take_all(self) -> None:
         """Look, and want all that there is to serve.
@@ -58,10 +59,11 @@ class Models:
             BadInput: there is no such model, or it cannot be read.
             Refused: see `found.find`.
         """
-        found = [one for one in await self._look() if one.model == name]
-        if not found:
-            raise BadInput(f"no model {name!r} in {', '.join(map(str, self._paths))}")
-        await self._want(name, found)
+        async with self._taking:
+            found = [one for one in await self._look() if one.model == name]
+            if not found:
+                raise BadInput(f"no model {name!r} in {', '.join(map(str, self._paths))}")
+            await self._want(name, found)
 
     def leave(self, name: str) -> None:
         """Want a model no more.
@@ -85,16 +87,16 @@ class Models:
 
     async def _want(self, name: str, found: Sequence[Found]) -> None:
         model = self.by_name.setdefault(name, Model(Held(name)))
-        wanted = frozenset([await self._generation(model, one) for one in found])
-        held = model.held
-        model.held = replace(held, versions=tuple(one.version for one in found), wanted=wanted, failures={})
+        copies = dict([await self._copied(model, one) for one in found])
+        model.copies |= copies
+        versions = tuple(one.version for one in found)
+        model.held = replace(model.held, versions=versions, wanted=frozenset(copies), failures={})
 
-    async def _generation(self, model: Model, found: Found) -> Generation:
-        """The generation of what was found: the one that there is where nothing has changed."""
+    async def _copied(self, model: Model, found: Found) -> tuple[Generation, Copy]:
+        """What was found as a generation: the one that there is where nothing has changed."""
         for generation, copy in model.copies.items():
             if copy.found == found:
-                return generation
+                return generation, copy
         generation = Generation(found.version, next(self._numbers))
         folder = self._folder / str(generation.number)
-        model.copies[generation] = Copy(found, folder, await asyncio.to_thread(stage, found, folder))
-        return generation
+        return generation, Copy(found, folder, await asyncio.to_thread(stage, found, folder))

@@ -89,6 +89,11 @@ def serves(held: Held) -> bool:
     return held.wanted <= held.connected
 
 
+def is_ready(held: Held) -> bool:
+    """Whether clients of the model are answered, or nobody should be: with an older version while a newer one comes."""
+    return not held.wanted or bool(held.connected)
+
+
 def complaint(held: Held) -> str:
     """Why what should serve does not; empty where nothing has failed."""
     reasons = [held.failures[one].reason for one in sorted(held.wanted - held.connected) if one in held.failures]

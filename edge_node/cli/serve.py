@@ -1,0 +1,124 @@
+"""`edge-node serve`: models from files, served to clients on this machine; no coordinator."""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from edge_node.cli.options import natural, positive, thread_count
+from edge_node.config import NodeConfig, read_config
+from edge_node.errors import Exit
+
+if TYPE_CHECKING:
+    from edge_node.repository.effects import CameToServe
+    from edge_node.serve import FileServer, Telling
+    from edge_node.serving.control import Listening
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Declare the command."""
+    parser = subparsers.add_parser("serve", help="serve models to clients of the Open Inference Protocol")
+    parser.add_argument(
+        "paths", nargs="+", type=Path, metavar="PATH", help=".tflite and .onnx files, bundles, model repositories"
+    )
+    parser.add_argument("--grpc", metavar="HOST:PORT", help="(127.0.0.1:8001); an empty address stays closed")
+    parser.add_argument("--http", metavar="HOST:PORT", help="(127.0.0.1:8000)")
+    parser.add_argument("--metrics", metavar="HOST:PORT", help="(127.0.0.1:8002)")
+    parser.add_argument("--instances", type=positive, metavar="N", help="of each model (as many as there are cores)")
+    parser.add_argument("--threads", type=thread_count, metavar="N", help="of each instance (1)")
+    parser.add_argument("--max-batch", type=natural, metavar="N", help="samples put together; 1: never (8)")
+    parser.add_argument("--variant", metavar="FILE", help="which file of a bundle (the fastest that agrees)")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="an edge-node.toml; the command line wins")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), help="(warning)")
+    parser.add_argument("--json", action="store_true", help="one JSON document a line")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT."""
+    import asyncio  # not above: every command registers
+
+    from edge_node.repository.sizing import Asked
+    from edge_node.serve import FileServer
+    from edge_node.store.files import private_files
+    from edge_node.telemetry.logs import configure_logs
+
+    config = configured(arguments)
+    configure_logs(config.log_level, config.log_format)
+    asked = Asked(arguments.instances, arguments.threads, arguments.max_batch, arguments.variant)
+    with private_files():
+        asyncio.run(_until_signalled(FileServer(tuple(arguments.paths), asked, config, _telling(arguments.json))))
+    return Exit.DONE
+
+
+def configured(arguments: argparse.Namespace) -> NodeConfig:
+    """The configuration of a command line: of a file the tables `[serving]` and `[worker]` count.
+
+    Raises:
+        BadInput, WrongUsage: what is wrong with it.
+    """
+    addresses = {name: getattr(arguments, name) for name in ("grpc", "http", "metrics")}
+    level = arguments.log_level or (None if arguments.config else "warning")
+    config = read_config(arguments.config, {"log_level": level}, lambda _: Path())
+    given = {name: address for name, address in addresses.items() if address is not None}
+    return msgspec.structs.replace(config, serving=msgspec.structs.replace(config.serving, **given))
+
+
+def _telling(as_json: bool) -> "Telling":
+    from edge_node.serve import Telling
+
+    return Telling(_served_json, _failed, _ready_json) if as_json else Telling(_served, _failed, _ready)
+
+
+def _served(came: "CameToServe") -> None:
+    found, sizing = came.copy.found, came.sizing
+    instances = f"{sizing.instances} {'instance' if sizing.instances == 1 else 'instances'}"
+    threads = f"{sizing.threads} {'thread' if sizing.threads == 1 else 'threads'}"
+    print(
+        f"{came.model} version {found.version}: {found.path}, {instances} of {threads}, after {came.seconds:.2f} s",
+        flush=True,
+    )
+
+
+def _served_json(came: "CameToServe") -> None:
+    found, sizing = came.copy.found, came.sizing
+    _print_json(
+        {
+            "model": came.model,
+            "version": found.version,
+            "path": str(found.path),
+            "instances": sizing.instances,
+            "threads": sizing.threads,
+            "seconds": round(came.seconds, 3),
+        }
+    )
+
+
+def _failed(model: str, reason: str) -> None:
+    print(f"edge-node: model {model}: {reason}", file=sys.stderr, flush=True)
+
+
+def _ready(listening: "Listening", serving: int, of: int) -> None:
+    ways = {"gRPC": listening.grpc, "HTTP": listening.http, "metrics": listening.metrics}
+    print("\n".join(f"{name} {address}" for name, address in ways.items() if address))
+    print(f"ready: {serving} of {of} models" if serving < of else "ready", flush=True)
+
+
+def _ready_json(listening: "Listening", serving: int, of: int) -> None:
+    ways = {"grpc": listening.grpc, "http": listening.http, "metrics": listening.metrics}
+    _print_json({"ready": True, **ways, "serving": serving, "models": of})
+
+
+def _print_json(document: dict[str, object]) -> None:
+    print(msgspec.json.encode(document).decode(), flush=True)
+
+
+async def _until_signalled(server: "FileServer") -> None:
+    import asyncio
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    await server.run()

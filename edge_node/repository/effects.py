@@ -1,0 +1,138 @@
+"""What each step does to a model: loaded, offered, withdrawn, unloaded. What comes next is decided in `plan`."""
+
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from edge_node.repository.models import Copy, Model
+from edge_node.repository.offer import Offering, offer, platform_of
+from edge_node.repository.plan import Generation, Step
+from edge_node.repository.sizing import Sizing
+from edge_node.serving.client import ServingProcess
+from edge_node.serving.control import Timing
+from edge_node.worker.messages import Worker
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a host is made of.
+
+    `choose` gives the variant of a bundle's copy that is to be loaded, proven; `sizing` says how a model is loaded.
+    """
+
+    new_worker: Callable[[], Worker]
+    new_serving: Callable[[], ServingProcess]
+    choose: Callable[[Copy], Awaitable[str]]
+    sizing: Callable[[Copy], Sizing]
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The two that steps work on, both alive; `lanes` is how one reaches the other."""
+
+    worker: Worker
+    serving: ServingProcess
+    lanes: str
+
+
+@dataclass(frozen=True)
+class CameToServe:
+    """A generation that clients are answered from since just now, and how long that took."""
+
+    model: str
+    copy: Copy
+    sizing: Sizing
+    seconds: float
+
+
+class Effects:
+    """Carries out steps. `on_served` hears of each generation that has come to serve."""
+
+    def __init__(self, parts: Parts, clock: Callable[[], float] = time.monotonic) -> None:
+        self.on_served: Callable[[CameToServe], None] = lambda _: None
+        self._parts = parts
+        self._clock = clock
+        self._begun: dict[Generation, float] = {}
+        self._variants: dict[Generation, str] = {}
+
+    async def carry_out(self, step: Step, model: Model, processes: Processes, *, apart: bool) -> None:
+        """Carry out a step and remember what is held since.
+
+        Args:
+            step: of the model.
+            model: whose.
+            processes: that it works on.
+            apart: a model that was never loaded is tried in a worker of its own before: it may crash.
+
+        Raises:
+            NearfieldError: it failed, or a process died of it; one line.
+        """
+        one = frozenset({step.generation})
+        match step.verb:
+            case "load":
+                await self._load(step, model.copies[step.generation], processes.worker, apart=apart)
+                model.held = replace(model.held, loaded=model.held.loaded | one)
+            case "offer":
+                await self._offer(step, model, processes)
+            case "withdraw":
+                await processes.serving.withdraw(session_of(step))
+                held = model.held
+                model.held = replace(held, offered=held.offered - one, connected=held.connected - one)
+            case "unload":
+                await processes.worker.unload(session_of(step))
+                model.held = replace(model.held, loaded=model.held.loaded - one)
+                self._variants.pop(step.generation, None)
+
+    async def _load(self, step: Step, copy: Copy, worker: Worker, *, apart: bool) -> None:
+        """Choose the variant, load and warm it."""
+        self._begun[step.generation] = self._clock()
+        known = self._variants.get(step.generation)
+        if known is None and copy.found.bundle:
+            known = await self._parts.choose(copy)
+        elif known is None and apart:
+            await self._try_apart(step, copy)
+        self._variants[step.generation] = known or ""
+        await self._load_into(worker, step, copy)
+
+    async def _try_apart(self, step: Step, copy: Copy) -> None:
+        worker = self._parts.new_worker()
+        try:
+            await worker.start_worker()
+            await self._load_into(worker, step, copy)
+        finally:
+            await worker.close()
+
+    async def _load_into(self, worker: Worker, step: Step, copy: Copy) -> None:
+        sizing, variant = self._parts.sizing(copy), self._variants.get(step.generation, "")
+        await worker.load(session_of(step), copy.path, variant, sizing.threads, sizing.instances)
+
+    async def _offer(self, step: Step, model: Model, processes: Processes) -> None:
+        generation, one = step.generation, frozenset({step.generation})
+        copy, before = model.copies[generation], model.held
+        sizing = self._parts.sizing(copy)
+        offering = Offering(
+            model=step.model,
+            version=generation.version,
+            session=session_of(step),
+            platform=platform_of(self._variants.get(generation) or copy.path.name),
+            batching=sizing.batching,
+        )
+        known = generation in before.offered
+        await offer(processes.serving, processes.worker, processes.lanes, offering, known=known)
+        model.held = replace(model.held, offered=model.held.offered | one, connected=model.held.connected | one)
+        what: Literal["swap", "cold_start"] = "swap" if before.connected - one else "cold_start"
+        now = self._clock()
+        took_s = now - self._begun.pop(generation, now)
+        processes.serving.timing(Timing(step.model, generation.version, what, took_s))
+        self.on_served(CameToServe(step.model, copy, sizing, took_s))
+
+
+def session_key(model: str, generation: Generation) -> str:
+    """What the worker and the serving process call a generation's session."""
+    return f"{model}@{generation.version}/{generation.number}"
+
+
+def session_of(step: Step) -> str:
+    """The session that a step works on."""
+    return session_key(step.model, step.generation)
