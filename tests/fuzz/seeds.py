@@ -18,6 +18,7 @@ from protos.desired import Desired, DesiredDeployment, encode_desired
 from protos.digest import digest_of
 from protos.envelope import ACKED, public_bytes, seal
 from protos.identity import NodeId, StreamId
+from protos.inference import grpc_service_pb2 as oip
 from protos.join_token import PREFIX, JoinToken
 from protos.oci import BundleFile, write_manifest
 from protos.packing import packed
@@ -77,6 +78,7 @@ def seeds() -> dict[str, bytes]:
         "reported": msgspec.json.encode(_reported()),
         "durable": b"[" + EVENT + b"]",
         "rest_body": _rest_body(),
+        "rpc_body": _rpc_body(),
         "rest_coding": gzip.compress(b"{}", mtime=0),
         "video": (DEMO / "clip" / "line.mp4").read_bytes()[:20_000],
         "image": _picture(),
@@ -111,6 +113,19 @@ def _rest_body() -> bytes:
         b'"parameters":{"classification":3,"binary_data":false}}]}'
     )
     return b"%d\n" % len(head) + head + b"ab"
+
+
+def _rpc_body() -> bytes:
+    request = oip.ModelInferRequest(model_name="m", id="1", raw_input_contents=[bytes(4)])
+    for name in ("x", "t"):
+        request.inputs.add(name=name, datatype="FP32", shape=[1, 1])
+    place = request.inputs[1].parameters
+    place["shared_memory_region"].string_param = "r"
+    place["shared_memory_byte_size"].int64_param = 4
+    request.parameters["sequence_id"].string_param = "a"
+    request.parameters["timeout"].int64_param = 1000
+    request.outputs.add(name="y").parameters["classification"].int64_param = 3
+    return request.SerializeToString()
 
 
 def _picture() -> bytes:

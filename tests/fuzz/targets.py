@@ -32,6 +32,7 @@ from edge_node.pipeline.golden import read_vector
 from edge_node.serving.inference import ServingError
 from edge_node.serving.rest.coding import decompressed
 from edge_node.serving.rest.question import json_length, question
+from edge_node.serving.rpc.question import inference_of
 from edge_node.store.trust import opened
 from edge_node.supervisor.command import accept
 from protos.admission.onnx import check_onnx
@@ -184,6 +185,7 @@ TARGETS: dict[str, Target] = {
     "reported": Target(lambda data: msgspec.json.decode(data, type=Reported), JSON_REFUSALS),
     "durable": Target(lambda data: read_message(data, NodeId(ID)), (Unreadable,)),
     "rest_body": Target(_rest_body, (ServingError,)),
+    "rpc_body": Target(lambda data: inference_of(data, 0, None), (ServingError,)),
     "rest_coding": Target(lambda data: decompressed(data, "gzip", 1 << 16), (ServingError,)),
     "video": Target(_file(_frames, ".mp4")),
     "image": Target(_file(_frames, ".jpg")),

@@ -13,7 +13,10 @@ RAW = 7
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MOST_SHIFT = 63
 _TAG_LIMIT = 1 << 32
-_HEAD_END = 0x80
+_MORE = 0x80
+"""A byte of a number that is not its last."""
+_SHORT = _MORE | 7
+"""What is left of a tag of one byte: its wire type."""
 
 
 class Malformed(Exception):
@@ -41,11 +44,11 @@ def take_apart(message: bytes) -> Apart:
     position, kept, end = 0, 0, len(message)
     while position < end:
         start = position
-        number, start_of_content, position = _field(message, start, end)
+        number, begin, position = _field(message, start, end)
         if number == RAW:
-            raw.append(view[start_of_content:position])
+            raw.append(view[begin:position])
         elif number == ID:
-            named = view[start_of_content:position]
+            named = view[begin:position]
         else:
             continue
         if kept < start:
@@ -58,19 +61,19 @@ def take_apart(message: bytes) -> Apart:
 
 def _field(message: bytes, position: int, end: int) -> tuple[int, int, int]:
     """A field: its number if it has a length, else 0; where its content begins, and where it ends."""
-    tag = message[position]
-    position += 1
-    if tag >= _HEAD_END:
-        tag, position = _varint(message, position - 1, end)
+    if position + 1 < end and message[position] & _SHORT == _LENGTH and message[position + 1] < _MORE:
+        number, begin, size = message[position] >> 3, position + 2, message[position + 1]
+    else:
+        tag, begin = _varint(message, position, end)
+        wire, number = tag & 7, tag >> 3
         if tag >= _TAG_LIMIT:
             raise Malformed("a field has no number")
-    wire = tag & 7
-    if wire == _LENGTH:
-        size, begin = _varint(message, position, end)
-        if begin + size > end:
-            raise Malformed("a field is longer than the message")
-        return tag >> 3, begin, begin + size
-    return 0, position, _past(message, wire, position, end)
+        if wire != _LENGTH:
+            return 0, begin, _past(message, wire, begin, end)
+        size, begin = _varint(message, begin, end)
+    if begin + size > end:
+        raise Malformed("a field is longer than the message")
+    return number, begin, begin + size
 
 
 def _past(message: bytes, wire: int, position: int, end: int) -> int:
@@ -92,7 +95,7 @@ def _varint(message: bytes, position: int, end: int) -> tuple[int, int]:
         byte = message[position]
         position += 1
         value |= (byte & 0x7F) << shift
-        if byte < _HEAD_END:
+        if byte < _MORE:
             return value, position
         shift += 7
         if shift > _MOST_SHIFT:
