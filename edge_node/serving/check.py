@@ -144,7 +144,8 @@ def _check_port(taken: Taken, port: Port, tensor: InputTensor) -> None:
 
 
 def _sample(port: Port, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return tuple(-1 if place in port.padded else axis for place, axis in enumerate(shape) if place)
+    """What the samples of a batch have in common. In padded axes the power of two: none grows to twice its size."""
+    return tuple(-axis.bit_length() if place in port.padded else axis for place, axis in enumerate(shape) if place)
 
 
 def _rows(taken: Taken, inputs: Sequence[InputTensor]) -> int:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_node.lane.messages import Hello, Tensor
-from edge_node.lane.slot import Cut, DoesNotFit, places
+from edge_node.lane.slot import Cut, DoesNotFit, aligned, places, static_bytes
 from edge_node.serving.check import Shape, Taken, check_outputs, check_sequence, check_sizes, shape_of
 from edge_node.serving.inference import Caller, Inference, InputTensor, Kind, ServingError
 from edge_node.serving.lane import Asked
@@ -29,11 +29,12 @@ class _Known:
 class Intake:
     """Of one session: what it takes, and how its slots are cut."""
 
-    def __init__(self, model: str, hello: Hello, cut: Cut, default_timeout_ns: int) -> None:
+    def __init__(self, model: str, hello: Hello, cut: Cut, open_bytes: int, default_timeout_ns: int) -> None:
         inputs = {port.name: port for port in hello.inputs}
         outputs = {port.name: port for port in hello.outputs}
         self._taken = Taken(model, inputs, outputs, hello.max_batch)
-        self._cut = cut
+        self._start = cut.head_bytes
+        self._end = cut.head_bytes + _room(hello, open_bytes)
         self._recurrent = hello.recurrent
         self._default_timeout_ns = default_timeout_ns
         self._known: dict[tuple[tuple[str, str, tuple[int, ...]], ...], _Known] = {}
@@ -79,10 +80,10 @@ class Intake:
 
     def _lay_out(self, inputs: Sequence[InputTensor], sizes: Sequence[int]) -> tuple[Tensor, ...]:
         try:
-            offsets = places(sizes, self._cut.head_bytes, self._cut.slot_bytes)
+            offsets = places(sizes, self._start, self._end)
         except DoesNotFit:
-            limit = self._cut.slot_bytes - self._cut.head_bytes
-            reason = f"inputs of {sum(sizes)} bytes are too large for model '{self._taken.model}': at most {limit}"
+            most = self._end - self._start
+            reason = f"inputs of {sum(sizes)} bytes are too large for model '{self._taken.model}': at most {most}"
             raise ServingError(Kind.TOO_LARGE, reason) from None
         return tuple(
             Tensor(tensor.name, tensor.datatype, tensor.shape, offset, size)
@@ -95,3 +96,10 @@ class Intake:
         if 0 < deadline_ns <= now_ns:
             raise ServingError(Kind.DEADLINE, TOO_LATE)
         return deadline_ns
+
+
+def _room(hello: Hello, open_bytes: int) -> int:
+    """What inputs may take of a slot; the rest is for outputs."""
+    sizes = [static_bytes(port, hello.max_batch) for port in hello.inputs]
+    known = sum(aligned(size) for size in sizes if size is not None)
+    return known + (aligned(open_bytes) if None in sizes else 0)

@@ -68,7 +68,8 @@ class Served:
         self.hello = hello
         self.lane: Lane | None = None
         self._labelled = Labelled(hello.labels, hello.labelled, batched=hello.max_batch > 0)
-        self._intake = Intake(serve.model, hello, lane.cut, serve.batching.default_timeout_us * 1000)
+        timeout_ns = serve.batching.default_timeout_us * 1000
+        self._intake = Intake(serve.model, hello, lane.cut, settings.open_bytes, timeout_ns)
         self._queue: Queue[Asked] = Queue(
             policy_of(serve.batching, hello.max_batch, settings.queue_bytes, recurrent=hello.recurrent)
         )

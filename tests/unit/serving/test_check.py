@@ -39,6 +39,13 @@ def test_without_a_batch_axis_the_whole_shape_is_the_form() -> None:
     assert shape_of(FREE, [tensor("x", (0, 2), "BYTES")]).rows == 1
 
 
+def test_in_padded_axes_asks_share_a_batch_up_to_twice_the_size() -> None:
+    padded = Taken("text", {"ids": Port("ids", "INT64", (-1, -1), padded=(1,))}, {}, 8)
+    short, similar, longer = (shape_of(padded, [tensor("ids", (1, length), "INT64")]).form for length in (65, 127, 128))
+    assert short == similar
+    assert short != longer
+
+
 @pytest.mark.parametrize(
     ("inputs", "reason"),
     [
