@@ -73,10 +73,8 @@ async def _listen(
         seen = listener.address
     if settings.grpc:
         from edge_node.serving.grpc_server import start_grpc
-        from edge_node.serving.rpc.settings import GrpcSettings
 
-        limits = GrpcSettings(settings.grpc, request_bytes=settings.request_bytes, drain_s=settings.drain_s)
-        rpc = await start_grpc(server, limits)
+        rpc = await start_grpc(server, settings)
         open_things.push_async_callback(rpc.close)
         grpc = rpc.address
     if settings.http:
