@@ -95,8 +95,8 @@ def doing(request: Request) -> str:
     match request:
         case Prove(_, bundle, variant):
             return f"proving {variant or 'the variants'} of {bundle}"
-        case Load(_, session, _, variant):
-            return f"loading {variant} as session {session}"
+        case Load(_, session, bundle, variant):
+            return f"loading {variant or bundle} as session {session}"
         case Start(_, run):
             return f"starting pipeline {run.name} on session {run.session}"
         case Switch(_, run):

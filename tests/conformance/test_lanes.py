@@ -8,11 +8,14 @@ from typing import cast
 
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from edge_node.engine.base import Array
 from edge_node.errors import WorkerFailed
 from edge_node.lane.messages import Sequence
 from edge_node.lane.serving_end import LaneOver
+from edge_node.sandbox.confinement import THREADS
+from edge_node.sandbox.support import support
 from edge_node.worker.messages import LaneOptions, PipelineRun
 from tests.conformance.lane_world import Lanes, stub_file
 from tests.conformance.tiny_models import onnx_open_model, tflite_model
@@ -22,17 +25,32 @@ from tests.waiting import until
 PHOTO = {"x": np.zeros((1, 8, 8, 3), np.uint8)}
 
 
-@pytest.fixture(params=["process", "thread"])
-async def world(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[World]:
-    world = World(cast("Isolation", request.param), tmp_path)
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(params=["process", "thread"], scope="module", loop_scope="module")
+async def running(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """One worker for all tests: starting one takes longer than most of them."""
+    world = World(cast("Isolation", request.param), tmp_path_factory.mktemp("lanes"))
     await world.start()
     yield world
     await world.close()
 
 
-@pytest.fixture
-async def lanes(world: World, tmp_path: Path) -> AsyncIterator[Lanes]:
-    lanes = Lanes(tmp_path)
+@pytest_asyncio.fixture(loop_scope="module")
+async def world(running: World) -> AsyncIterator[World]:
+    base = running.folder
+    running.folder = base / str(len(list(base.iterdir())))
+    running.folder.mkdir()
+    yield running
+    for session in ("a", "onnx", "lite"):
+        await running.worker.unload(session)
+    running.folder = base
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def lanes(world: World) -> AsyncIterator[Lanes]:
+    lanes = Lanes(world.folder)
     yield lanes
     lanes.close()
 
@@ -249,6 +267,14 @@ async def test_a_lane_needs_a_session_and_a_serving_process(world: World, lanes:
     await world.load("a")
     with pytest.raises(WorkerFailed, match=r"the serving process takes no lane at .*nobody"):
         await world.worker.open_lane("a", str(world.folder / "nobody"), LaneOptions())
+
+
+async def test_a_worker_with_lanes_is_as_confined_as_any(world: World, lanes: Lanes) -> None:
+    await world.load("a")
+    await lanes.lane(world.worker, "a")
+    await until(lambda: world.worker.status, "a status")
+    assert world.worker.status is not None
+    assert world.worker.status.sandbox == (support().text if world.isolation == "process" else THREADS)
 
 
 async def test_a_pipeline_cannot_run_on_a_model_file(world: World) -> None:

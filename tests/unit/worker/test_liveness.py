@@ -4,7 +4,10 @@ import pytest
 
 from edge_node.worker.liveness import Limits, Pending, death, doing, hang
 from edge_node.worker.messages import (
+    CloseLane,
+    LaneStatus,
     Load,
+    OpenLane,
     PipelineRun,
     PipelineStatus,
     Prove,
@@ -44,6 +47,12 @@ def test_a_worker_hangs_by_silence_by_an_inference_or_by_an_answer_owed(
     assert hang(now, heard, status(busy_ms), pending, LIMITS) == reason
 
 
+def test_a_worker_hangs_by_an_inference_for_a_client() -> None:
+    lanes = (LaneStatus("m@2", True, 10, 0, busy_ms=5100),)
+    reason = hang(100.0, 99.5, Status((), ("m@2",), 60_000, lanes=lanes), [], LIMITS)
+    assert reason == "it hung (an inference of session m@2 runs for 5.1 s)"
+
+
 def test_a_worker_that_has_said_nothing_yet_is_given_its_time() -> None:
     assert hang(129.0, 100.0, None, [], LIMITS) is None
     assert hang(131.0, 100.0, None, [], LIMITS) == "it hung (no sign of life for 31.0 s)"
@@ -59,6 +68,12 @@ def test_a_death_names_the_signal_and_what_was_being_done() -> None:
     assert death(-9, "it hung (no sign of life for 5.1 s)", {"shelf": "m@2"}, []) == (
         "the worker was killed because it hung (no sign of life for 5.1 s) while running pipeline shelf on session m@2"
     )
+    assert death(-9, None, {}, [], ["m@2", "n@1"]) == (
+        "the worker was killed by SIGKILL while serving session m@2, n@1"
+    )
+    assert death(-9, None, {"shelf": "m@2"}, [], ["n@1"]) == (
+        "the worker was killed by SIGKILL while running pipeline shelf on session m@2 and serving session n@1"
+    )
     assert death(1, None, {}, []) == "the worker ended with exit code 1 while idle"
 
 
@@ -68,6 +83,9 @@ def test_a_death_names_the_signal_and_what_was_being_done() -> None:
         (Prove(1, "/b", None), "proving the variants of /b"),
         (Prove(1, "/b", "m.onnx"), "proving m.onnx of /b"),
         (LOAD, "loading m.tflite as session m@2"),
+        (Load(1, "m@2", "/m.tflite", ""), "loading /m.tflite as session m@2"),
+        (OpenLane(1, "m@2", "/lanes"), "opening the lane of session m@2"),
+        (CloseLane(1, "m@2"), "closing the lane of session m@2"),
         (Unload(1, "m@2"), "unloading session m@2"),
         (Start(1, RUN), "starting pipeline shelf on session m@2"),
         (Switch(1, RUN), "switching pipeline shelf to session m@2"),
