@@ -1,7 +1,8 @@
 """The door to LiteRT: `ai-edge-litert`, or its predecessor `tflite-runtime` where that is what is installed.
 
 Both have the same interpreter. tflite-runtime imports beside numpy 2 and fails at the first model, so numpy's
-version is checked before it is taken. A session runs at the shapes the file was saved with: an open batch is 1.
+version is checked before it is taken. A session runs at the shapes the file was saved with: an open batch is 1. What
+a model keeps in variables of its own begins anew with every run.
 """
 
 import importlib
@@ -47,6 +48,7 @@ class LiteRtSession:
         """See `base.Session.run`; both ways are copies, so that no array looks into the interpreter."""
         check_feeds(self.inputs, feeds)
         try:
+            self._native.reset_all_variables()  # else a recurrent model's answers depend on whoever asked before
             for name, index in self._inputs:
                 self._native.set_tensor(index, feeds[name])
             self._native.invoke()

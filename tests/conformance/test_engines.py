@@ -9,7 +9,14 @@ import pytest
 from edge_node.engine.catalog import find
 from edge_node.errors import BadInput, EngineFailed, NearfieldError
 from tests.conformance.engine_suite import CHECKS, Check, feed_of
-from tests.conformance.tiny_models import onnx_model, onnx_quantized_model, onnx_reshape_model, stub_model, tflite_model
+from tests.conformance.tiny_models import (
+    onnx_model,
+    onnx_quantized_model,
+    onnx_reshape_model,
+    stub_model,
+    tflite_model,
+    tflite_recurrent_model,
+)
 
 MODELS: dict[str, Callable[[Path], Path]] = {"stub": stub_model, "onnxruntime": onnx_model, "litert": tflite_model}
 
@@ -65,6 +72,14 @@ def test_ends_that_are_no_tensors_of_numbers_are_refused(tmp_path: Path) -> None
 def test_onnx_runtime_sessions_know_the_quantization_of_their_ends(tmp_path: Path) -> None:
     session = find("onnxruntime").open(onnx_quantized_model(tmp_path / "quantized.onnx"), threads=1)
     assert [(spec.scale, spec.zero_point) for spec in (*session.inputs, *session.outputs)] == [(0.5, 128), (0.25, -3)]
+    session.close()
+
+
+def test_litert_models_keep_nothing_from_run_to_run(tmp_path: Path) -> None:
+    session = find("litert").open(tflite_recurrent_model(tmp_path / "recurrent.tflite"), threads=1)
+    for _ in range(3):
+        answer = session.run({"x": np.full((1, 1, 4), 2, np.float32)})["y"]
+        np.testing.assert_array_equal(answer, np.full((1, 1, 4), 2))
     session.close()
 
 

@@ -1,6 +1,7 @@
 """Models of a few hundred bytes, made when a test needs them: y = x + x for four float32 values, for each engine."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -78,9 +79,42 @@ def onnx_open_model(path: Path, *axes: str | int, operator: str = "Add", element
     return path
 
 
+def tflite_recurrent_model(path: Path) -> Path:
+    """A .tflite file with a variable: y = x + what the variable holds, which then becomes y."""
+    import numpy as np
+    from ai_edge_litert import schema_py_generated as schema
+
+    buffers = [schema.BufferT(), schema.BufferT(), schema.BufferT()]
+    buffers[1].data, buffers[2].data = np.eye(4, dtype=np.float32).tobytes(), np.zeros(4, np.float32).tobytes()
+    ends = {
+        "x": ([1, 1, 4], 0),
+        "w": ([4, 4], 1),
+        "r": ([4, 4], 1),
+        "b": ([4], 2),
+        "h": ([1, 4], 0),
+        "y": ([1, 1, 4], 0),
+    }
+    tensors = []
+    for name, (shape, buffer) in ends.items():
+        tensor = schema.TensorT()
+        tensor.name, tensor.shape, tensor.type, tensor.buffer = name, shape, schema.TensorType.FLOAT32, buffer
+        tensor.isVariable = name == "h"
+        tensors.append(tensor)
+    node = schema.OperatorT()
+    node.inputs, node.outputs, node.opcodeIndex = [0, 1, 2, 3, 4], [5], 0
+    node.builtinOptionsType, node.builtinOptions = (
+        schema.BuiltinOptions.SequenceRNNOptions,
+        schema.SequenceRNNOptionsT(),
+    )
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_RNN
+    graph = schema.SubGraphT()
+    graph.tensors, graph.inputs, graph.outputs, graph.operators = tensors, [0], [5], [node]
+    return _written(path, schema.ModelT(), graph, code, buffers)
+
+
 def tflite_model(path: Path, custom_operator: str | None = None) -> Path:
     """A .tflite file with one node, written with the schema that LiteRT ships."""
-    import flatbuffers  # type: ignore[import-untyped]
     from ai_edge_litert import schema_py_generated as schema
 
     tensors = []
@@ -99,8 +133,13 @@ def tflite_model(path: Path, custom_operator: str | None = None) -> Path:
         code.customCode = custom_operator
     graph = schema.SubGraphT()
     graph.tensors, graph.inputs, graph.outputs, graph.operators = tensors, [0], [1], [node]
-    model = schema.ModelT()
-    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], [schema.BufferT()]
+    return _written(path, schema.ModelT(), graph, code, [schema.BufferT()])
+
+
+def _written(path: Path, model: Any, graph: Any, code: Any, buffers: list[Any]) -> Path:
+    import flatbuffers  # type: ignore[import-untyped]
+
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], buffers
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     path.write_bytes(bytes(builder.Output()))
