@@ -4,14 +4,16 @@ The socket is the lifeline: when the parent closes it, what has begun is finishe
 """
 
 import asyncio
+import errno
 import importlib
 import socket
-from contextlib import AsyncExitStack, suppress
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
 
 import msgspec
 
 from edge_node.capture.lifeline import die_with_parent
-from edge_node.errors import Exit, NearfieldError
+from edge_node.errors import BadInput, Exit, NearfieldError
 from edge_node.serving.control import Failed, Listening, Served
 from edge_node.serving.lanes import Lanes
 from edge_node.serving.metrics import ServingMetrics, registry_of
@@ -68,22 +70,35 @@ async def _listen(
     """Open the ports; those with an empty address stay closed."""
     grpc = http = seen = ""
     if settings.metrics:
-        listener = await start_metrics(registry_of(metrics), settings.metrics)
+        with _at("metrics", settings.metrics):
+            listener = await start_metrics(registry_of(metrics), settings.metrics)
         open_things.push_async_callback(listener.close)
         seen = listener.address
     if settings.grpc:
         from edge_node.serving.grpc_server import start_grpc
 
-        rpc = await start_grpc(server, settings)
+        with _at("gRPC", settings.grpc):
+            rpc = await start_grpc(server, settings)
         open_things.push_async_callback(rpc.close)
         grpc = rpc.address
     if settings.http:
         from edge_node.serving.http_server import start_http
 
-        rest = await start_http(server, settings)
+        with _at("HTTP", settings.http):
+            rest = await start_http(server, settings)
         open_things.push_async_callback(rest.close)
         http = rest.address
     return Listening(grpc, http, seen, settings.lanes)
+
+
+@contextmanager
+def _at(way: str, address: str) -> Iterator[None]:
+    """What keeps a way from being opened at its address, in a line."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror if error.filename else os.strerror(error.errno or errno.EIO)
+        raise BadInput(f"{way} at {error.filename or address}: {reason}: choose another") from None
 
 
 async def _tell(parent: Parent, server: Server) -> None:
