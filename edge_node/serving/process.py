@@ -6,6 +6,7 @@ The socket is the lifeline: when the parent closes it, what has begun is finishe
 import asyncio
 import errno
 import importlib
+import os
 import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
