@@ -50,7 +50,6 @@ def grpc_body(values: Values, region: str = "") -> bytes:
     """A serialized ModelInferRequest, its input's bytes in it or in registered shared memory."""
     request = oip.ModelInferRequest(model_name=MODEL)
     given = request.inputs.add(name="input", datatype=DATATYPES[values.dtype.name], shape=values.shape)
-    request.outputs.add(name="output")
     if region:
         given.parameters["shared_memory_region"].string_param = region
         given.parameters["shared_memory_byte_size"].int64_param = values.nbytes
@@ -70,7 +69,7 @@ def by_rest(http: str, grpc: str, values: Values) -> Request:
     head = msgspec.json.encode(
         {
             "inputs": [{**given, "parameters": {"binary_data_size": values.nbytes}}],
-            "outputs": [{"name": "output", "parameters": {"binary_data": True}}],
+            "parameters": {"binary_data_output": True},
         }
     )
     headers = {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"}
