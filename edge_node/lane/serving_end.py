@@ -31,9 +31,11 @@ from collections.abc import Sequence
 
 from edge_node.lane.greeting import send_grant
 from edge_node.lane.memory import Memory, new_file
-from edge_node.lane.messages import Answer, Ask, Grant, Hello
-from edge_node.lane.slot import Cut, cut_for, read_answer, write
+from edge_node.lane.messages import Answer, Ask, Grant, Hello, Tensor
+from edge_node.lane.slot import Cut, cut_for, end_of, read_answer, write
 
+KEPT_OPEN_BYTES = 2 * 2**20
+"""What open axes may have taken of a slot, and it is kept for the next ask as it is."""
 _NUMBER_BYTES = 4
 
 
@@ -66,6 +68,8 @@ class ServingEnd:
         self._free = list(range(slots - 1, -1, -1))
         self._touched: set[int] = set()
         self._recent: set[int] = set()
+        self._large: set[int] = set()
+        self._kept_bytes = cut_for(hello, KEPT_OPEN_BYTES).slot_bytes
         connection.setblocking(False)
         fd = new_file(slots * self.cut.slot_bytes)
         try:
@@ -105,6 +109,7 @@ class ServingEnd:
         """
         write(self._memory.slots[number], self.cut.head_bytes, ask)
         self._wanted[number] = ask.outputs
+        self._note(number, ask.tensors)
 
     def send(self, batch: Sequence[int]) -> None:
         """Send slots that belong together, as one packet.
@@ -142,10 +147,15 @@ class ServingEnd:
         Raises:
             WrongAnswer: it cannot be one.
         """
-        return read_answer(self._memory.slots[number], self.cut, self._outputs, self._wanted[number])
+        answer = read_answer(self._memory.slots[number], self.cut, self._outputs, self._wanted[number])
+        self._note(number, answer.tensors)
+        return answer
 
     def release(self, number: int) -> None:
-        """A slot is free again: nothing looks into it any more."""
+        """A slot is free again: nothing looks into it any more. One that held much gives its memory back."""
+        if number in self._large:
+            self._large.discard(number)
+            self._memory.give_back(number)
         self._free.append(number)
 
     def trim(self) -> None:
@@ -155,6 +165,10 @@ class ServingEnd:
             self._memory.give_back(number)
             self._touched.discard(number)
         self._recent.clear()
+
+    def _note(self, number: int, tensors: Sequence[Tensor]) -> None:
+        if self._kept_bytes < self.cut.slot_bytes and end_of(tensors, 0) > self._kept_bytes:
+            self._large.add(number)
 
     def close(self) -> None:
         """Hang up. The memory goes with the last view of a slot."""

@@ -14,12 +14,12 @@ from edge_node.lane.worker_end import WorkerEnd, open_lane
 HELLO = Hello("s", (Port("x", "UINT8", (-1, 4)),), (Port("y", "UINT8", (-1, 4)),), "stub", "cpu", max_batch=8)
 
 
-def grant(connection: socket.socket, slots: int = 4) -> ServingEnd:
+def grant(connection: socket.socket, slots: int = 4, open_bytes: int = 1000) -> ServingEnd:
     """The serving end for a worker that says hello now."""
     greeting = Greeting()
     while (hello := greeting.take(connection.recv(PART_BYTES))) is None:
         pass
-    return ServingEnd(connection, hello, slots, open_bytes=1000)
+    return ServingEnd(connection, hello, slots, open_bytes)
 
 
 def echo(lane: WorkerEnd) -> None:
@@ -35,12 +35,12 @@ def echo(lane: WorkerEnd) -> None:
 
 
 @contextmanager
-def echoing(hello: Hello = HELLO, slots: int = 4) -> Iterator[ServingEnd]:
+def echoing(hello: Hello = HELLO, slots: int = 4, open_bytes: int = 1000) -> Iterator[ServingEnd]:
     """A lane whose worker echoes."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     worker = threading.Thread(target=lambda: echo(open_lane(theirs, hello)))
     worker.start()
-    lane = grant(ours, slots)
+    lane = grant(ours, slots, open_bytes)
     try:
         yield lane
     finally:

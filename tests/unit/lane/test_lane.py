@@ -11,7 +11,7 @@ import pytest
 from edge_node.errors import Unreachable
 from edge_node.lane.greeting import HELLO_BYTES, Greeting, LaneRefused, parts_of
 from edge_node.lane.messages import Ask, Hello, Port, Tensor
-from edge_node.lane.serving_end import LaneOver, ServingEnd
+from edge_node.lane.serving_end import KEPT_OPEN_BYTES, LaneOver, ServingEnd
 from edge_node.lane.slot import WrongAnswer
 from edge_node.lane.worker_end import open_lane
 from tests.unit.lane.echo import HELLO, echoing
@@ -65,6 +65,15 @@ def test_what_a_slot_held_is_given_back_once_it_is_idle(lane: ServingEnd) -> Non
     lane.trim()
     assert bytes(lane.slot(number)[lane.cut.head_bytes :][:4]) == bytes(4)
     assert bytes(lane.slot(held)[lane.cut.head_bytes :][:4]) == b"kept", "not in use does not mean not answered"
+
+
+def test_a_slot_gives_back_at_once_what_open_axes_took_beyond_the_usual() -> None:
+    hello = msgspec.structs.replace(HELLO, inputs=(Port("x", "UINT8", (-1, -1)),), max_batch=0)
+    with echoing(hello, open_bytes=4 * KEPT_OPEN_BYTES) as lane:
+        for size, kept in ((KEPT_OPEN_BYTES, True), (3 * KEPT_OPEN_BYTES, False)):
+            number = _ask(lane, b"full" * (size // 4))
+            lane.release(number)
+            assert (bytes(lane.slot(number)[lane.cut.head_bytes :][:4]) == b"full") is kept
 
 
 def _pair() -> tuple[socket.socket, socket.socket]:
