@@ -7,6 +7,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,6 +27,11 @@ TWICE = struct.pack("<4f", 2, 4, 6, 8)
 STOP_S = 20.0
 
 
+def stub_on(channel: grpc.Channel) -> Any:
+    """The generated stub of the protocol's service, which has no types."""
+    return GRPCInferenceServiceStub(channel)  # type: ignore[no-untyped-call]
+
+
 @dataclass
 class Running:
     """A running `edge-node serve`: what it has said so far, a JSON document a line."""
@@ -37,7 +43,7 @@ class Running:
     stub: Any = field(init=False)
 
     def __post_init__(self) -> None:
-        self.stub = GRPCInferenceServiceStub(self.channel)
+        self.stub = stub_on(self.channel)
 
     def ask(self, model: str, version: str = "", timeout_s: float = 20.0) -> bytes:
         """The answer to `FOUR`."""
@@ -73,15 +79,20 @@ class Running:
 
 
 class Clients:
-    """Ask a model over gRPC from several threads, one ask after the other, while the block runs."""
+    """Ask over gRPC from several threads, one ask after the other, while the block runs.
 
-    def __init__(self, address: str, model: str, count: int = 2, expect: Callable[[bytes], bool] = bool) -> None:
-        self.answered = 0
+    `versions` are those that answered, with how often; `lost` what had no answer, or not the one that was expected.
+    """
+
+    def __init__(
+        self, address: str, ask: oip.ModelInferRequest, expect: Callable[[bytes], bool] = bool, count: int = 2
+    ) -> None:
+        self.versions: Counter[str] = Counter()
         self.lost: list[str] = []
         self._expect = expect
         self._over = threading.Event()
         self._counting = threading.Lock()
-        self._threads = [threading.Thread(target=self._ask, args=(address, model)) for _ in range(count)]
+        self._threads = [threading.Thread(target=self._ask, args=(address, ask)) for _ in range(count)]
 
     def __enter__(self) -> Self:
         for thread in self._threads:
@@ -95,21 +106,24 @@ class Clients:
         for thread in self._threads:
             thread.join()
 
-    def _ask(self, address: str, model: str) -> None:
+    def _ask(self, address: str, ask: oip.ModelInferRequest) -> None:
         with grpc.insecure_channel(address) as channel:
-            stub = GRPCInferenceServiceStub(channel)
+            stub = stub_on(channel)
             while not self._over.is_set():
                 try:
-                    answer = stub.ModelInfer(request(model), timeout=20)
-                    right = self._expect(answer.raw_output_contents[0])
-                    self._count(None if right else f"wrong: {answer.raw_output_contents[0]!r}")
+                    answer = stub.ModelInfer(ask, timeout=20)
                 except grpc.RpcError as error:
-                    self._count(f"{error.code()}: {error.details()}")
+                    self._count("", f"{error.code()}: {error.details()}")
+                else:
+                    raw = answer.raw_output_contents[0]
+                    self._count(answer.model_version, "" if self._expect(raw) else f"wrong: {raw!r}")
 
-    def _count(self, lost: str | None) -> None:
+    def _count(self, version: str, lost: str) -> None:
         with self._counting:
-            self.answered += lost is None
-            self.lost += [] if lost is None else [lost]
+            if lost:
+                self.lost.append(lost)
+            else:
+                self.versions[version] += 1
 
 
 def request(model: str, version: str = "") -> oip.ModelInferRequest:
