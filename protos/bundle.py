@@ -133,7 +133,8 @@ class Slo(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A bundle's `model.toml`.
 
-    `files` are others that belong to it: the external data of an `.onnx` file, a licence.
+    `files` are others that belong to it: the external data of an `.onnx` file, a licence. `padded` are names of open
+    axes that may be filled up with zeros, so that what several clients ask with other lengths is inferred at once.
     """
 
     name: str
@@ -145,6 +146,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_def
     slo: Slo | None = None
     description: str = ""
     files: tuple[str, ...] = ()
+    padded: tuple[str, ...] = ()
 
 
 def parse_manifest(text: str) -> Manifest:
@@ -204,6 +206,8 @@ def _check_input(entry: Input, where: str) -> None:
     mean, std = entry.mean, entry.std
     if mean is not None and std is not None and len(mean) != len(std):
         raise ContractError(f"{where}: {len(mean)} values of mean and {len(std)} of std: give one per channel, or one")
+    if entry.low is not None and entry.high is not None and entry.low > entry.high:
+        raise ContractError(f"{where}: low {entry.low:g} is above high {entry.high:g}: exchange them")
 
 
 def _check_output(output: Output, where: str) -> None:

@@ -33,7 +33,8 @@ class Lane:
         native = loaded.instances[0][0]
         self._loaded = loaded
         self._options = options
-        self._padded = padded_axes((*native.inputs, *native.outputs), options.padded)
+        declared = () if loaded.manifest is None else loaded.manifest.padded
+        self._padded = padded_axes((*native.inputs, *native.outputs), (*options.padded, *declared))
         self._ends = ends_of(native.inputs, native.outputs, loaded.manifest)
         self._end: WorkerEnd | None = None
         self._answering: list[Answering] = []

@@ -84,7 +84,8 @@ class LaneOptions(msgspec.Struct, frozen=True):
 
     `max_batch` is the most samples that the engine is given at once, where the model takes several. `check_values`:
     inputs that are not finite or out of their declared range are refused. `padded` are the names of open axes (as the
-    model file has them) that asks may have of different lengths in one batch; the shorter are filled with zeros.
+    model file has them) that asks may have of different lengths in one batch, besides those of the bundle's manifest;
+    the shorter are filled with zeros.
     At most `sequences` are open at once; one without an ask for `sequence_idle_s` is forgotten.
     """
 

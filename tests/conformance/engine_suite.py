@@ -125,6 +125,22 @@ def serves_several_sessions_at_once(engine: Engine, model: Path) -> None:
         assert all(pool.map(many, (0.0, 10.0, 20.0, 30.0)))
 
 
+def takes_several_callers_where_it_says_so(engine: Engine, model: Path) -> None:
+    """One session that is `concurrent`, run by several threads, answers each its own."""
+    session = engine.open(model, threads=1)
+    name = session.outputs[0].name
+    starts = [0.0, 10.0, 20.0, 30.0] if session.concurrent else [0.0]
+    expected = [session.run(feed_of(session, start))[name] for start in starts]
+
+    def many(place: int) -> bool:
+        feed = feed_of(session, starts[place])
+        return all(np.array_equal(session.run(feed)[name], expected[place]) for _ in range(50))
+
+    with ThreadPoolExecutor(len(starts)) as pool:
+        assert all(pool.map(many, range(len(starts))))
+    session.close()
+
+
 def closes_more_than_once(engine: Engine, model: Path) -> None:
     """Closing is idempotent."""
     session = engine.open(model, threads=1)
@@ -140,6 +156,7 @@ CHECKS: tuple[Check, ...] = (
     refuses_feeds_that_do_not_fit,
     refuses_what_is_no_model,
     serves_several_sessions_at_once,
+    takes_several_callers_where_it_says_so,
     closes_more_than_once,
 )
 

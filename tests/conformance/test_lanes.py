@@ -154,6 +154,34 @@ async def test_asks_of_different_lengths_go_together_where_an_axis_is_padded(wor
     assert [answer.batch for answer, _ in answers] == [1, 1, 1], "nothing is padded unless it is declared"
 
 
+PADDED = """
+name = "lengths"
+task = "tensor"
+padded = ["length"]
+[[variants]]
+file = "m.onnx"
+engine = "onnxruntime"
+[[inputs]]
+low = 0
+high = 9
+[[outputs]]
+decode = "tensor"
+"""
+
+
+async def test_a_bundle_declares_what_may_be_padded_and_the_range_of_values(world: World, lanes: Lanes) -> None:
+    (world.folder / "model.toml").write_text(PADDED)
+    onnx_open_model(world.folder / "m.onnx", "batch", "length", 2)
+    await world.worker.load("a", world.folder, "m.onnx", 1, 1)
+    lane = await lanes.lane(world.worker, "a")
+    (x,) = lane.hello.inputs
+    assert (x.padded, x.low, x.high) == ((1,), 0.0, 9.0)
+    feeds = [{"x": np.full((1, length, 2), length, np.float32)} for length in (3, 10, 5)]
+    answers = await lane.answers([lane.put(one) for one in feeds])
+    assert [answer.batch for answer, _ in answers] == [2, 1, 2]
+    assert answers[1][0].reason == "the input 'x' has the value 10, above 9"
+
+
 async def test_only_the_outputs_that_are_wanted_come_back(world: World, lanes: Lanes) -> None:
     ends = [{"name": name, "dtype": "float32", "shape": [1, 2]} for name in ("x", "one", "two")]
     await world.worker.load("a", stub_file(world.folder / "two.stub", ends[:1], ends[1:]), "", 1, 1)

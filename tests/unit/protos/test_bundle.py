@@ -100,6 +100,7 @@ def test_constant_and_state_inputs_are_read_with_their_keys() -> None:
         (HEAD + VARIANT + "[[inputs]]\nkind = 'series'\n", "needs 'window'"),
         (HEAD + VARIANT + "[[inputs]]\nkind = 'image'\nstd = [0.0]\n", "must be above 0"),
         (HEAD + VARIANT + "[[inputs]]\nkind = 'image'\nmean = [1.0]\nstd = [1.0, 2.0]\n", "1 values of mean and 2"),
+        (HEAD + VARIANT + "[[inputs]]\nlow = 1\nhigh = 0\n", "low 1 is above high 0"),
         (HEAD + VARIANT + VARIANT, "name each file once"),
         (HEAD + VARIANT.replace(".tflite", ".onnx"), "litert runs .tflite files"),
         (HEAD + VARIANT.replace("m.tflite", "../m.tflite"), "not a path inside the bundle"),
