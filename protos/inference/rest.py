@@ -66,7 +66,7 @@ class RegisterRequest(msgspec.Struct, frozen=True):
 
 
 class AnsweredTensor(msgspec.Struct, frozen=True):
-    """An output: its `data` flat, or where it is (`binary_data_size`, or the region of shared memory it was put in)."""
+    """An output: its `data`, flat, or the parameter `binary_data_size`; neither where it was put into shared memory."""
 
     name: str
     datatype: str

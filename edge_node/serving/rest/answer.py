@@ -23,16 +23,14 @@ def answer(answered: Answered, forms: Forms) -> tuple[bytes, int | None]:
 
 
 def _output(output: OutputTensor, forms: Forms, behind: list[bytes | memoryview]) -> rest.AnsweredTensor:
-    """The JSON of an output; a binary one is put behind the others."""
+    """The JSON of an output; a binary one is put behind the others, one in shared memory is where it was wanted.
+
+    (Of shared memory nothing is said: Triton's C++ client takes every output with parameters for a binary one.)
+    """
     name, datatype, data = output.name, output.datatype, output.data
     if isinstance(data, InRegion):
-        return rest.AnsweredTensor(name, datatype, output.shape, _place(data))
+        return rest.AnsweredTensor(name, datatype, output.shape)
     if forms.is_binary(name):
         behind.append(data)
         return rest.AnsweredTensor(name, datatype, output.shape, {"binary_data_size": memoryview(data).nbytes})
     return rest.AnsweredTensor(name, datatype, output.shape, data=to_json(name, datatype, data))
-
-
-def _place(region: InRegion) -> rest.Parameters:
-    place: rest.Parameters = {"shared_memory_region": region.name, "shared_memory_byte_size": region.size}
-    return {**place, "shared_memory_offset": region.offset} if region.offset else place

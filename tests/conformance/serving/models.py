@@ -7,10 +7,24 @@ dynamic: any two axes. every_type: one input and output of each datatype. classe
 from collections.abc import Sequence
 from pathlib import Path
 
-from onnx import helper
+from onnx import TensorProto, helper
 
-from tests.conformance.serving.http_models import TYPES
-
+TYPES = {
+    "BOOL": TensorProto.BOOL,
+    "UINT8": TensorProto.UINT8,
+    "UINT16": TensorProto.UINT16,
+    "UINT32": TensorProto.UINT32,
+    "UINT64": TensorProto.UINT64,
+    "INT8": TensorProto.INT8,
+    "INT16": TensorProto.INT16,
+    "INT32": TensorProto.INT32,
+    "INT64": TensorProto.INT64,
+    "FP16": TensorProto.FLOAT16,
+    "FP32": TensorProto.FLOAT,
+    "FP64": TensorProto.DOUBLE,
+    "BYTES": TensorProto.STRING,
+}
+"""Every datatype of the protocol."""
 LABELS = ("ant", "bee", "cow", "dog", "eel", "fox", "gnu", "hen")
 CLASSES = """
 name = "classes"

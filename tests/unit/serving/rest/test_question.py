@@ -232,16 +232,7 @@ def test_an_answer_has_json_then_what_is_binary() -> None:
             {"name": "a", "datatype": "UINT8", "shape": [2], "data": [1, 2]},
             {"name": "b", "datatype": "UINT8", "shape": [2], "parameters": {"binary_data_size": 2}},
             {"name": "c", "datatype": "UINT8", "shape": [2], "parameters": {"binary_data_size": 2}},
-            {
-                "name": "d",
-                "datatype": "UINT8",
-                "shape": [2],
-                "parameters": {
-                    "shared_memory_region": "r",
-                    "shared_memory_byte_size": 2,
-                    "shared_memory_offset": 8,
-                },
-            },
+            {"name": "d", "datatype": "UINT8", "shape": [2]},
         ],
     }
 
