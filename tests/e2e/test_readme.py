@@ -20,6 +20,7 @@ BLOCK = re.compile(
     r"^(?P<before><!-- not run: (?P<why>.+) -->\n)?```(?P<language>\w+)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL
 )
 WAIT_FOR = (
+    ("edge-node serve", "until curl -sf 127.0.0.1:8000/v2/health/ready; do sleep 0.2; done"),
     ("edge-coordinator serve", "until edgectl status >/dev/null 2>&1; do sleep 0.2; done"),
     ("edge-node run", "until edgectl node list --json | grep -q online; do sleep 0.2; done"),
     (
