@@ -130,7 +130,7 @@ def _make(arguments: argparse.Namespace, name: str, files: tuple[Path, ...], lab
 def _order(arguments: argparse.Namespace, name: str, files: tuple[Path, ...], labels: Path | None) -> "Order":
     from edge_node.authoring.build import Order
     from edge_node.cli.answers import answers_of
-    from edge_node.pipeline.bundle import read_labels
+    from edge_node.pipeline.labels import read_labels
     from protos.bundle import Agree
 
     lines = () if labels is None else read_labels(labels)

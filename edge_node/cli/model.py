@@ -8,7 +8,8 @@ from edge_node.authoring.draft import ModelFile, draft
 from edge_node.cli.answers import answers_of, refuse_answers
 from edge_node.engine.catalog import engine_name, find, survey
 from edge_node.errors import BadInput, WrongUsage
-from edge_node.pipeline.bundle import Bundle, open_variant, read_bundle, read_labels
+from edge_node.pipeline.bundle import Bundle, open_variant, read_bundle
+from edge_node.pipeline.labels import read_labels
 from edge_node.pipeline.manifest import name_of
 from edge_node.pipeline.postprocess import Options
 from edge_node.pipeline.runner import Runner

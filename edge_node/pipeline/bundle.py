@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_node.engine.catalog import find, for_file
-from edge_node.errors import BadInput, Refused
+from edge_node.errors import BadInput
+from edge_node.pipeline.labels import read_labels
 from edge_node.pipeline.manifest import manifest_for
 from edge_node.pipeline.postprocess import Options
 from edge_node.pipeline.runner import Runner
-from protos.admission.bundle import content_of, naming
-from protos.admission.limits import LIMITS, Inadmissible, Malformed
-from protos.admission.text import check_labels, manifest_text
+from protos.admission.bundle import naming
+from protos.admission.text import manifest_text
 from protos.bundle import MANIFEST, Manifest, golden_files, missing_files, parse_manifest
 from protos.errors import ContractError
 
@@ -60,26 +60,6 @@ def read_bundle(folder: Path) -> Bundle:
         )
     labels = next((output.labels for output in manifest.outputs if output.labels is not None), None)
     return Bundle(folder, manifest, () if labels is None else read_labels(folder / labels), golden)
-
-
-def read_labels(path: Path) -> tuple[str, ...]:
-    """The labels of a text file, one per line; empty lines at its end do not count.
-
-    Raises:
-        BadInput: it cannot be read, or is no text.
-        Refused: it is too long, or a label is.
-    """
-    try:
-        with path.open("rb") as file, naming(str(path), "a text in UTF-8 with a label per line"):
-            content = content_of(file, LIMITS.label_bytes)
-            check_labels(content)
-    except OSError as error:
-        raise BadInput(f"{path}: {error.strerror}: give a text file with one label per line") from None
-    except Malformed as error:
-        raise BadInput(str(error)) from None
-    except Inadmissible as error:
-        raise Refused(str(error)) from None
-    return tuple(line.strip() for line in bytes(content).decode().rstrip().splitlines())
 
 
 def open_variant(bundle: Bundle, file: str, *, threads: int = 1, options: Options | None = None) -> Runner:

@@ -117,6 +117,8 @@ class Effects:
             session=session_of(step),
             platform=platform_of(self._variants.get(generation) or copy.path.name),
             batching=sizing.batching,
+            labelled="" if copy.found.config.labelled is None else copy.found.config.labelled.output,
+            labels=copy.labels,
         )
         known = generation in before.offered
         await offer(processes.serving, processes.worker, processes.lanes, offering, known=known)

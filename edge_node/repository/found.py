@@ -34,7 +34,8 @@ class Found:
     files: tuple[str, ...]
     stamp: tuple[tuple[int, int, int], ...]
     bundle: bool = False
-    labels: str = ""
+    labels: Path | None = None
+    """a file with a line per class, where the model's configuration names one"""
     config: TritonConfig = field(default_factory=TritonConfig)
 
     @property
@@ -116,7 +117,7 @@ def _version(model: Path, version: str, config: TritonConfig) -> Found:
 def _raw(name: str, version: str, path: Path, model: Path | None = None, config: TritonConfig | None = None) -> Found:
     weights = [weight.relative_to(path.resolve().parent).as_posix() for weight in weights_of(path)]
     config = config or TritonConfig()
-    labels = "" if model is None or not config.labels else str((model / config.labels).resolve())
+    labels = None if model is None or config.labelled is None else model / config.labelled.file
     return _stamped(Found(name, version, path, (path.name, *weights), (), labels=labels, config=config))
 
 
@@ -147,8 +148,9 @@ def _config(model: Path) -> TritonConfig:
     if len(text) > MOST_CONFIG_BYTES:
         raise Refused(f"{path} is larger than any configuration")
     config = parse_config(text.decode(errors="replace"), str(path))
-    if config.labels and not (model / config.labels).resolve().is_relative_to(model.resolve()):
-        raise BadInput(f"{path} names labels outside the model's folder: {config.labels!r}")
+    labels = "" if config.labelled is None else config.labelled.file
+    if not (model / labels).resolve().is_relative_to(model.resolve()):
+        raise BadInput(f"{path} names labels outside the model's folder: {labels!r}")
     return config
 
 

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 
 from edge_node.errors import BadInput
+from edge_node.pipeline.labels import read_labels
 from edge_node.repository.found import Found, find
 from edge_node.repository.plan import Generation, Held
 from edge_node.repository.staged import discard, stage
@@ -22,6 +23,7 @@ class Copy:
     found: Found
     folder: Path
     path: Path
+    labels: tuple[str, ...] = ()
 
 
 @dataclass
@@ -99,4 +101,6 @@ class Models:
                 return generation, copy
         generation = Generation(found.version, next(self._numbers))
         folder = self._folder / str(generation.number)
-        return generation, Copy(found, folder, await asyncio.to_thread(stage, found, folder))
+        path = await asyncio.to_thread(stage, found, folder)
+        labels = () if found.labels is None else await asyncio.to_thread(read_labels, found.labels)
+        return generation, Copy(found, folder, path, labels)

@@ -27,6 +27,9 @@ class Offering:
     session: str
     platform: str
     batching: Batching = field(default_factory=Batching)
+    labelled: str = ""
+    labels: tuple[str, ...] = ()
+    """of the output `labelled`, where no bundle says it"""
 
 
 def platform_of(file: str) -> str:
@@ -34,9 +37,10 @@ def platform_of(file: str) -> str:
     return next((name for suffix, name in SUFFIX_PLATFORMS.items() if file.lower().endswith(suffix)), "")
 
 
-def lane_options(batching: Batching) -> LaneOptions:
-    """How the session's worker is to take batches."""
-    return LaneOptions(max_batch=batching.max_batch) if batching.max_batch else LaneOptions()
+def lane_options(wanted: Offering) -> LaneOptions:
+    """How the session's worker is to answer."""
+    most = wanted.batching.max_batch or LaneOptions().max_batch
+    return LaneOptions(max_batch=most, labelled=wanted.labelled, labels=wanted.labels)
 
 
 async def offer(serving: ServingProcess, worker: Worker, lanes: str, wanted: Offering, *, known: bool = False) -> None:
@@ -52,7 +56,7 @@ async def offer(serving: ServingProcess, worker: Worker, lanes: str, wanted: Off
     Raises:
         WorkerFailed, ServingFailed: one of the two cannot, or died on it.
     """
-    opening = worker.open_lane(wanted.session, lanes, lane_options(wanted.batching))
+    opening = worker.open_lane(wanted.session, lanes, lane_options(wanted))
     if known:
         await opening
         return

@@ -11,7 +11,6 @@ from pathlib import Path
 from edge_node.errors import BadInput
 from edge_node.repository.found import Found
 
-LABELS = "labels.txt"
 _CHUNK = 1 << 30
 
 
@@ -27,8 +26,6 @@ def stage(found: Found, folder: Path) -> Path:
             place = folder / name
             place.parent.mkdir(parents=True, exist_ok=True)
             _copy(found.folder / name, place)
-        if found.labels:
-            _copy(Path(found.labels), folder / LABELS)
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise BadInput(f"{error.filename or found.path}: {error.strerror}") from None

@@ -7,12 +7,21 @@ Pure: the text is an argument.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-
-from google.protobuf import text_format
+from typing import TYPE_CHECKING
 
 from edge_node.errors import BadInput
 from edge_node.serving.control import Batching
-from protos.inference import model_config_pb2
+
+if TYPE_CHECKING:
+    from protos.inference.model_config_pb2 import ModelConfig
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """An output whose classes have names, and the file of them, by its path from the model's folder."""
+
+    output: str
+    file: str
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class TritonConfig:
     instances: int = 0
     latest: int = 1
     versions: tuple[int, ...] | None = None
-    labels: str = ""
+    labelled: Labelled | None = None
 
     def chosen(self, there: Sequence[int]) -> tuple[int, ...]:
         """The versions that serve, of those that there are, rising."""
@@ -38,7 +47,11 @@ def parse_config(text: str, where: str) -> TritonConfig:
     Raises:
         BadInput: it is not in protobuf's text format.
     """
-    config = model_config_pb2.ModelConfig()
+    from google.protobuf import text_format  # protobuf is for those who have such files
+
+    from protos.inference.model_config_pb2 import ModelConfig
+
+    config = ModelConfig()
     try:
         text_format.Parse(text, config, allow_unknown_field=True)
     except (text_format.ParseError, UnicodeDecodeError) as error:
@@ -51,11 +64,11 @@ def parse_config(text: str, where: str) -> TritonConfig:
         instances=sum(group.count or 1 for group in config.instance_group),
         latest=max(1, policy.latest.num_versions),
         versions=listed if named else None,
-        labels=next((output.label_filename for output in config.output if output.label_filename), ""),
+        labelled=next((Labelled(one.name, one.label_filename) for one in config.output if one.label_filename), None),
     )
 
 
-def _batching(config: model_config_pb2.ModelConfig) -> Batching:
+def _batching(config: "ModelConfig") -> Batching:
     """Triton batches where `dynamic_batching` stands; a `max_batch_size` of 0 means that there is no batch axis."""
     if not config.max_batch_size:
         return Batching(max_batch=1)

@@ -98,8 +98,8 @@ class Lane:
             max_batch=max_batch,
             recurrent=bool(ends.states),
             sequence_idle_s=options.sequence_idle_s if ends.states else 0.0,
-            labels=self._loaded.labels if ends.labelled else (),
-            labelled=ends.labelled,
+            labels=self._loaded.labels if ends.labelled else options.labels,
+            labelled=ends.labelled or options.labelled,
         )
 
 

@@ -83,7 +83,7 @@ class LaneOptions(msgspec.Struct, frozen=True):
     """How a session answers on its lane.
 
     `max_batch` is the most samples that the engine is given at once, where the model takes several. `check_values`:
-    inputs that are not finite or out of their declared range are refused. `padded` are the names of open axes (as the
+    inputs out of their declared range are refused, and those that are not finite where the ask says so. `padded` are the names of open axes (as the
     model file has them) that asks may have of different lengths in one batch, besides those of the bundle's manifest;
     the shorter are filled with zeros.
     At most `sequences` are open at once; one without an ask for `sequence_idle_s` is forgotten.
@@ -94,6 +94,9 @@ class LaneOptions(msgspec.Struct, frozen=True):
     padded: tuple[str, ...] = ()
     sequence_idle_s: float = 60.0
     sequences: int = 1000
+    labelled: str = ""
+    """the output whose classes are named by `labels`, where no bundle says it"""
+    labels: tuple[str, ...] = ()
 
 
 class OpenLane(msgspec.Struct, frozen=True, tag=True):

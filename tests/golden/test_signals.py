@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_node.engine.catalog import for_file
-from edge_node.pipeline.bundle import read_labels
+from edge_node.pipeline.labels import read_labels
 from edge_node.pipeline.runner import Runner
 from edge_node.pipeline.windows import windows_of
 from protos.bundle import Input, Manifest, Output, Task, Variant

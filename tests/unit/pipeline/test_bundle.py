@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edge_node.errors import BadInput
-from edge_node.pipeline.bundle import open_model, open_variant, read_bundle, read_labels
+from edge_node.pipeline.bundle import open_model, open_variant, read_bundle
+from edge_node.pipeline.labels import read_labels
 from protos.result import Classified
 from tests.unit.pipeline.stubs import IMAGE, bundle_folder, scores, stub_file
 
