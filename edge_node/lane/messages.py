@@ -41,13 +41,15 @@ class Ask(msgspec.Struct, frozen=True, array_like=True):
     """One inference that is wanted. `outputs` are the names wanted, empty for all.
 
     `deadline_ns` is of CLOCK_MONOTONIC, which all processes of a machine share; 0 is none. Work that has not begun
-    by then is not begun.
+    by then is not begun. `finite`: inputs with values that are not finite are refused, which clients of this machine
+    may send (load generators do).
     """
 
     tensors: tuple[Tensor, ...]
     outputs: tuple[str, ...] = ()
     deadline_ns: int = 0
     sequence: Sequence | None = None
+    finite: bool = False
 
 
 Failure = Literal["", "invalid", "deadline", "busy", "failed"]

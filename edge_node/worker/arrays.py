@@ -43,17 +43,17 @@ def put(array: Array, datatype: str, slot: memoryview, offset: int) -> None:
     np.ndarray(array.shape, DTYPES[datatype], slot, offset)[...] = array
 
 
-def check_values(array: Array, port: Port) -> None:
-    """Return if all values of an input are finite and within its declared range.
+def check_values(array: Array, port: Port, *, finite: bool) -> None:
+    """Return if all values of an input are within its declared range, and `finite` where they have to be.
 
     Raises:
         BadInput: one is not.
     """
-    if array.dtype.kind == "f" and not _finite(array):
+    if finite and array.dtype.kind == "f" and not _finite(array):
         raise BadInput(f"the input {port.name!r} has values that are not finite (NaN or infinite)")
-    if port.low is not None and array.size and array.min() < port.low:
+    if port.low is not None and array.size and not array.min() >= port.low:  # so written, that NaN is refused
         raise BadInput(f"the input {port.name!r} has the value {array.min():g}, below {port.low:g}")
-    if port.high is not None and array.size and array.max() > port.high:
+    if port.high is not None and array.size and not array.max() <= port.high:
         raise BadInput(f"the input {port.name!r} has the value {array.max():g}, above {port.high:g}")
 
 

@@ -94,7 +94,7 @@ class Answering:
                 raise BadInput(f"no input {tensor.name!r}: the inputs are {', '.join(self._ends.inputs)}")
             feeds[tensor.name] = array = view(slot, tensor)
             if self._check:
-                check_values(array, port)
+                check_values(array, port, finite=ask.finite)
         if len(feeds) != len(self._ends.inputs):
             missing = next(name for name in self._ends.inputs if name not in feeds)
             raise BadInput(f"the input {missing!r} is missing")

@@ -83,10 +83,10 @@ class LaneOptions(msgspec.Struct, frozen=True):
     """How a session answers on its lane.
 
     `max_batch` is the most samples that the engine is given at once, where the model takes several. `check_values`:
-    inputs out of their declared range are refused, and those that are not finite where the ask says so. `padded` are the names of open axes (as the
-    model file has them) that asks may have of different lengths in one batch, besides those of the bundle's manifest;
-    the shorter are filled with zeros.
-    At most `sequences` are open at once; one without an ask for `sequence_idle_s` is forgotten.
+    inputs out of their declared range are refused, and those that are not finite where the ask says so. `padded` are
+    the names of open axes (as the model file has them) that asks may have of different lengths in one batch, besides
+    those of the bundle's manifest; the shorter are filled with zeros. At most `sequences` are open at once; one without
+    an ask for `sequence_idle_s` is forgotten.
     """
 
     max_batch: int = 8

@@ -81,9 +81,11 @@ class Asker:
         outputs: Sequence[str] = (),
         sequence: InSequence | None = None,
         deadline_ns: int = 0,
+        *,
+        finite: bool = False,
     ) -> tuple[Answer, dict[str, Array]]:
         """One ask in a batch of its own: its answer, and its outputs."""
-        number = self.put(feeds, outputs, sequence, deadline_ns)
+        number = self.put(feeds, outputs, sequence, deadline_ns, finite=finite)
         return (await self.answers([number]))[0]
 
     def put(
@@ -92,6 +94,8 @@ class Asker:
         outputs: Sequence[str] = (),
         sequence: InSequence | None = None,
         deadline_ns: int = 0,
+        *,
+        finite: bool = False,
     ) -> int:
         """Write an ask into a slot; its number."""
         number = self.lane.take()
@@ -103,7 +107,7 @@ class Asker:
             self.lane.slot(number)[offset : offset + len(content)] = content
             datatype = DATATYPES[feeds[name].dtype.name]
             tensors.append(Tensor(name, datatype, feeds[name].shape, offset, len(content)))
-        self.lane.ask(number, Ask(tuple(tensors), tuple(outputs), deadline_ns, sequence))
+        self.lane.ask(number, Ask(tuple(tensors), tuple(outputs), deadline_ns, sequence, finite))
         return number
 
     async def answers(self, batch: Sequence[int]) -> list[tuple[Answer, dict[str, Array]]]:

@@ -102,7 +102,8 @@ async def test_one_ask_of_a_batch_that_does_not_fit_spoils_no_other(world: World
         {"x": np.zeros((1, 4), np.int64)},
         {"z": np.zeros((1, 4), np.float32)},
     ]
-    batch = [lane.put({}), *map(lane.put, bad), lane.put(_floats(float("nan"), 0, 0, 0)), lane.put(_floats(1, 2, 3, 4))]
+    batch = [lane.put({}), *map(lane.put, bad)]
+    batch += [lane.put(one, finite=True) for one in (_floats(float("nan"), 0, 0, 0), _floats(1, 2, 3, 4))]
     answers = await lane.answers(batch)
     assert [answer.failure for answer, _ in answers] == ["invalid"] * 5 + [""]
     assert [answer.reason for answer, _ in answers[:5]] == [
@@ -115,9 +116,9 @@ async def test_one_ask_of_a_batch_that_does_not_fit_spoils_no_other(world: World
     np.testing.assert_array_equal(answers[-1][1]["y"], [[2, 4, 6, 8]])
 
 
-async def test_values_are_looked_at_unless_told_not_to(world: World, lanes: Lanes) -> None:
+async def test_values_need_not_be_finite_unless_the_ask_says_so(world: World, lanes: Lanes) -> None:
     await world.worker.load("a", onnx_open_model(world.folder / "twice.onnx", "batch", 4), "", 1, 1)
-    lane = await lanes.lane(world.worker, "a", LaneOptions(check_values=False))
+    lane = await lanes.lane(world.worker, "a")
     answer, outputs = await lane.ask(_floats(float("nan"), float("inf"), 1e30, 0))
     assert answer.failure == ""
     np.testing.assert_array_equal(outputs["y"], [[float("nan"), float("inf"), np.float32(2e30), 0]])
@@ -125,7 +126,7 @@ async def test_values_are_looked_at_unless_told_not_to(world: World, lanes: Lane
 
 async def test_large_numbers_are_finite(world: World, lanes: Lanes) -> None:
     await world.worker.load("a", onnx_open_model(world.folder / "twice.onnx", "batch", 4), "", 1, 1)
-    answer, _ = await (await lanes.lane(world.worker, "a")).ask(_floats(1e38, -1e38, 0, 0))
+    answer, _ = await (await lanes.lane(world.worker, "a")).ask(_floats(1e38, -1e38, 0, 0), finite=True)
     assert answer.failure == ""
 
 

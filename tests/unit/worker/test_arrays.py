@@ -54,19 +54,18 @@ def test_what_is_not_finite_is_refused_and_nothing_else(array: np.ndarray) -> No
     port = Port("x", "FP32", (-1,))
     with np.errstate(all="ignore"):
         if np.isfinite(array).all():
-            check_values(array, port)
+            check_values(array, port, finite=True)
         else:
             with pytest.raises(BadInput, match="not finite"):
-                check_values(array, port)
+                check_values(array, port, finite=True)
 
 
 @given(arrays.arrays(st.sampled_from(["uint8", "int32", "float32"]), 5), st.integers(-50, 50), st.integers(0, 100))
 def test_what_is_out_of_the_declared_range_is_refused(array: np.ndarray, low: int, width: int) -> None:
     port = Port("x", "FP32", (-1,), low, low + width)
     with np.errstate(all="ignore"):
-        finite = np.isfinite(array).all()
-        if finite and (array >= low).all() and (array <= low + width).all():
-            check_values(array, port)
+        if (array >= low).all() and (array <= low + width).all():
+            check_values(array, port, finite=False)
         else:
-            with pytest.raises(BadInput, match=r"below|above|finite"):
-                check_values(array, port)
+            with pytest.raises(BadInput, match=r"below|above"):
+                check_values(array, port, finite=False)
