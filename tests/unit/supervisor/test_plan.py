@@ -4,9 +4,12 @@ from dataclasses import replace
 
 from edge_node.supervisor import steps as s
 from edge_node.supervisor.actual import Actual
+from edge_node.supervisor.index import index_of
+from edge_node.supervisor.offering import FORBIDDEN
 from edge_node.supervisor.plan import plan
 from edge_node.supervisor.probation import PROBATION_S
-from protos.deployment import Pipeline
+from edge_node.supervisor.reported import phase_of
+from protos.deployment import Pipeline, Serving
 from tests.unit.supervisor.world import (
     FACTS,
     applied,
@@ -229,3 +232,100 @@ def test_trouble_with_a_source_is_a_reason_to_see_and_stops_nothing() -> None:
     assert taken == []
     (wait,) = waits(desired(deployment()), actual, troubled)
     assert (wait.reason, wait.failed) == ("source 'shelf': failed: no such file", True)
+
+
+SERVED = deployment(1, serving=Serving(instances=2))
+
+
+def test_a_deployment_that_serves_is_offered_from_the_session_of_its_pipelines() -> None:
+    actual, taken = settled(desired(SERVED), Actual())
+    assert kinds(taken).count(s.Offer) == 1
+    (offered,) = actual.offered
+    assert offered == actual.pipelines["shelf"].session
+    assert offered.serving == Serving(instances=2)
+
+
+def test_a_new_version_is_offered_before_the_old_one_is_withdrawn_and_unloaded() -> None:
+    serving, _ = settled(desired(SERVED), Actual())
+    _, taken = settled(desired(deployment(2, serving=Serving(instances=2))), serving)
+    order = kinds(taken)
+    assert order.index(s.Load) < order.index(s.Offer) < order.index(s.Withdraw) < order.index(s.Unload)
+
+
+def test_clients_alone_are_enough_for_a_deployment() -> None:
+    wanted = desired(deployment(1, pipelines=(), serving=Serving()))
+    actual, taken = settled(wanted, Actual())
+    assert s.StartCapture not in kinds(taken)
+    assert [one.version for one in actual.offered] == [1]
+    second, _ = settled(desired(deployment(2, pipelines=(), serving=Serving())), actual)
+    assert [one.version for one in second.offered] == [2]
+    assert second.last_good["shelf"].version == 1, "version 2 is on probation"
+    later, _ = settled(desired(deployment(2, pipelines=(), serving=Serving())), second, LATER)
+    assert later.last_good["shelf"].version == 2
+
+
+def test_other_settings_for_clients_are_another_session_which_relieves_the_first() -> None:
+    serving, _ = settled(desired(SERVED), Actual())
+    _, taken = settled(desired(deployment(1, serving=Serving(instances=3))), serving)
+    order = kinds(taken)
+    assert order.index(s.Offer) < order.index(s.Withdraw)
+
+
+def test_where_nothing_is_to_be_served_there_is_no_serving_process() -> None:
+    actual, taken = settled(desired(deployment()), Actual())
+    assert s.StartServing not in kinds(taken)
+    serving, _ = settled(desired(SERVED), actual)
+    _, taken = settled(desired(deployment()), serving)
+    assert kinds(taken).index(s.Withdraw) < kinds(taken).index(s.StopServing)
+
+
+def test_the_node_may_serve_everything_or_nothing() -> None:
+    actual, _ = settled(desired(deployment()), Actual(), replace(FACTS, serve=True))
+    assert len(actual.offered) == 1
+    never = replace(FACTS, serve=False)
+    actual, _ = settled(desired(SERVED), Actual(), never)
+    assert not actual.offered
+    assert [wait.reason for wait in waits(desired(SERVED), actual, never)] == [FORBIDDEN]
+
+
+def test_after_the_workers_death_the_session_is_loaded_and_offered_again_without_being_withdrawn() -> None:
+    serving, _ = settled(desired(SERVED), Actual())
+    lost = {session: replace(one, connected=False) for session, one in serving.offered.items()}
+    dead = replace(serving, worker=False, sessions=frozenset(), pipelines={}, offered=lost)
+    actual, taken = settled(desired(SERVED), dead)
+    assert s.Withdraw not in kinds(taken)
+    assert all(one.connected for one in actual.offered.values())
+
+
+def test_a_serving_process_that_died_is_started_again_and_told_everything() -> None:
+    serving, _ = settled(desired(SERVED), Actual())
+    _, taken = settled(desired(SERVED), replace(serving, serving=False, offered={}))
+    assert kinds(taken) == [s.StartServing, s.Offer]
+
+
+def test_a_port_that_is_taken_fails_the_deployment_and_its_pipelines_run() -> None:
+    running_one, _ = settled(desired(deployment()), Actual())
+    actual = failed(running_one, s.StartServing("shelf"), FACTS, "gRPC at 127.0.0.1:8001: Address already in use")
+    after, _ = settled(desired(SERVED), actual)
+    assert set(after.pipelines) == {"shelf"}
+    assert any("Address already in use" in wait.reason for wait in waits(desired(SERVED), after))
+
+
+def test_the_index_says_what_answers_what_comes_and_what_does_not() -> None:
+    serving, _ = settled(desired(SERVED), Actual())
+    wanted = desired(deployment(2, serving=Serving(instances=2)))
+    index = index_of(wanted, serving, plan(wanted, serving, FACTS), None)
+    assert [(one.model, one.version, one.state) for one in index.models] == [("m", "1", "READY"), ("m", "2", "LOADING")]
+    assert index.ready, "an older version answers"
+    hopeless = refused(Actual(), 1, "agreement 0.2 against 1.0")
+    known, _ = settled(desired(SERVED), hopeless)
+    index = index_of(desired(SERVED), known, plan(desired(SERVED), known, FACTS), None)
+    assert [(one.state, one.reason) for one in index.models] == [("UNAVAILABLE", "agreement 0.2 against 1.0")]
+    assert not index.ready
+
+
+def test_what_serves_clients_is_reported_and_only_then_the_deployment_runs() -> None:
+    serving, _ = settled(desired(SERVED), Actual())
+    assert phase_of(SERVED, serving, plan(desired(SERVED), serving, FACTS))[0] == "running"
+    lost = replace(serving, serving=False, offered={})
+    assert phase_of(SERVED, lost, plan(desired(SERVED), lost, FACTS))[0] == "pending"
