@@ -1,8 +1,7 @@
 """Takes the body of a request from the network, within limits of size and time."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Self
 
 from aiohttp import StreamReader, web
 
@@ -22,14 +21,9 @@ class Bodies:
         self._most = most
         self._held = 0
 
-    @contextmanager
-    def share(self) -> Iterator["Share"]:
-        """One request's part, given back at the end."""
-        share = Share(self)
-        try:
-            yield share
-        finally:
-            self._held -= share.held
+    def share(self) -> "Share":
+        """One request's part, given back at the end of its block."""
+        return Share(self)
 
     def take(self, size: int) -> None:
         """Hold more. Raises `ServingError` (BUSY) where that is too much."""
@@ -37,19 +31,32 @@ class Bodies:
             raise ServingError(Kind.BUSY, "too many large requests at the same time: try again", 1.0)
         self._held += size
 
+    def give(self, size: int) -> None:
+        """Hold less."""
+        self._held -= size
+
 
 class Share:
     """The part of one request."""
 
     def __init__(self, bodies: Bodies) -> None:
         self._bodies = bodies
-        self.held = 0
+        self._held = 0
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give it back."""
+        if self._held:
+            self._bodies.give(self._held)
 
     def grow(self, size: int) -> None:
         """So large it is now. Raises `ServingError` (BUSY)."""
-        if size > SMALL and size > self.held:
-            self._bodies.take(size - self.held)
-            self.held = size
+        if size > SMALL and size > self._held:
+            self._bodies.take(size - self._held)
+            self._held = size
 
 
 async def body_of(request: web.BaseRequest, share: Share, cap: int, patience_s: float) -> bytes:
@@ -57,7 +64,7 @@ async def body_of(request: web.BaseRequest, share: Share, cap: int, patience_s: 
     announced(request.content_length, cap)
     try:
         if request.content.is_eof():
-            return await _collected(request.content, share, cap)
+            return _present(request.content, share, cap)
         _invite(request)
         async with asyncio.timeout(patience_s):
             return await _collected(request.content, share, cap)
@@ -65,6 +72,15 @@ async def body_of(request: web.BaseRequest, share: Share, cap: int, patience_s: 
         raise HttpError(408, f"the request did not come within {patience_s:g} s") from None
     except web.RequestPayloadError:
         raise invalid("the request broke off, or its chunks are not what HTTP says") from None
+
+
+def _present(content: StreamReader, share: Share, cap: int) -> bytes:
+    """A body that has come with its head: without waiting."""
+    body = content.read_nowait()
+    if len(body) > cap:
+        raise too_large(len(body), cap)
+    share.grow(len(body))
+    return body
 
 
 async def _collected(content: StreamReader, share: Share, cap: int) -> bytes:
