@@ -1,6 +1,6 @@
-"""JSON Schemas of the results, and an AsyncAPI 3 document of every topic, generated from the structs and `topics`.
+"""JSON Schemas of the results, an AsyncAPI 3 document of every topic and an OpenAPI 3.1 document of REST, generated.
 
-    python -m protos.schemas --write docs     write docs/schemas/*.json and docs/asyncapi.json
+    python -m protos.schemas --write docs     write docs/schemas/*.json, docs/asyncapi.json and docs/openapi.json
     python -m protos.schemas docs             compare, exit 1 on drift
 
 One source: a field that is added to a struct appears in both by itself.
@@ -17,6 +17,7 @@ import msgspec
 from protos.command import Command, Reply
 from protos.desired import Desired
 from protos.envelope import Envelope
+from protos.inference.openapi import openapi
 from protos.metrics import Metrics
 from protos.reported import Acked, Hello, Progress, Reported, Status
 from protos.result import BATCH_TYPE, JSON_TYPE, OUTPUT_OF_TASK, Event, Tombstone, event_type, schema_urn
@@ -24,6 +25,7 @@ from protos.topics import DEFAULT_PREFIX, DELIVERY, FROM_COORDINATOR, MAX_PAYLOA
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 ASYNCAPI = "asyncapi.json"
+OPENAPI = "openapi.json"
 REF = "#/components/schemas/{name}"
 
 SUMMARIES = {
@@ -191,7 +193,7 @@ def _name(task: str) -> str:
 def documents() -> dict[str, bytes]:
     """Every generated file, by its path below the documentation's folder."""
     schemas = {f"schemas/{name}": schema for name, schema in result_schemas().items()}
-    return {name: _pretty(document) for name, document in {**schemas, ASYNCAPI: asyncapi()}.items()}
+    return {name: _pretty(document) for name, document in {**schemas, ASYNCAPI: asyncapi(), OPENAPI: openapi()}.items()}
 
 
 def _pretty(document: dict[str, Any]) -> bytes:
@@ -228,7 +230,9 @@ def write(folder: Path) -> None:
 
 def main() -> int:
     """Write or compare; the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m protos.schemas", description="JSON Schemas and AsyncAPI document.")
+    parser = argparse.ArgumentParser(
+        prog="python -m protos.schemas", description="JSON Schemas, AsyncAPI and OpenAPI documents."
+    )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
