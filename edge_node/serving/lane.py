@@ -31,6 +31,8 @@ class Asked(Waiting):
     requested: Sequence[RequestedOutput]
     stateful: StatefulSequence | None
     answer: asyncio.Future[list[OutputTensor]]
+    finite: bool = False
+    """its values have to be"""
     sent_ns: int = 0
 
     def refuse(self, error: ServingError) -> None:
@@ -42,11 +44,14 @@ class Asked(Waiting):
 class Owner(Protocol):
     """Whoever a lane belongs to."""
 
+    def freed(self) -> None:
+        """A batch came back: another one can be sent."""
+
     def answered(self, ask: Asked, answer: Answer, slot: memoryview) -> None:
         """An ask came back; the slot is to be read now."""
 
-    def executed(self, answer: Answer) -> None:
-        """A batch came back whole."""
+    def executed(self, last: Answer) -> None:
+        """All of a batch were answered."""
 
     def over(self, lane: "Lane", begun: list[Asked], waiting: list[Asked]) -> None:
         """The lane is over; the session had perhaps begun some asks, and certainly not the others."""
@@ -114,7 +119,7 @@ class Lane:
                     self._regions.read(data, place)
                 else:
                     place[:] = data
-            self._end.ask(number, Ask(ask.tensors, ask.names, ask.deadline_ns, ask.stateful))
+            self._end.ask(number, Ask(ask.tensors, ask.names, ask.deadline_ns, ask.stateful, ask.finite))
         except (ServingError, DoesNotFit) as error:
             self._end.release(number)
             ask.refuse(error if isinstance(error, ServingError) else ServingError(Kind.TOO_LARGE, str(error)))
@@ -133,15 +138,19 @@ class Lane:
             self.hang_up(str(error))
 
     def _take_back(self, batch: tuple[int, ...]) -> None:
+        """The engine is free: it gets its next batch before the answers of this one are looked at."""
         if batch not in self._batches:
             raise LaneOver(f"session {self.hello.session} mixed its batches")
-        answers = [self._end.answer(number) for number in batch]
-        self._batches.remove(batch)
         assert self.owner is not None  # nothing is sent on a lane without one
-        for number, answer in zip(batch, answers, strict=True):
+        self._batches.remove(batch)
+        self.owner.freed()
+        if self.closed:  # nothing could be sent: all has been refused
+            return
+        for number in batch:
+            answer = self._end.answer(number)
             self.owner.answered(self._asks.pop(number), answer, self._end.slot(number))
             self._end.release(number)
-        self.owner.executed(answers[0])
+        self.owner.executed(answer)
 
     def hang_up(self, reason: str) -> None:
         """End the lane and tell its owner.
@@ -152,8 +161,9 @@ class Lane:
             return
         _log.info("the lane is over: %s", reason)
         self.close()
-        begun = [self._asks[number] for batch in self._batches[: self.hello.instances] for number in batch]
-        waiting = [self._asks[number] for batch in self._batches[self.hello.instances :] for number in batch]
+        behind = [number for batch in self._batches[self.hello.instances :] for number in batch]
+        waiting = [self._asks.pop(number) for number in behind]
+        begun = list(self._asks.values())
         self._asks.clear()
         self._batches.clear()
         if self.owner is not None:

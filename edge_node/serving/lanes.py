@@ -85,9 +85,9 @@ class Lanes:
             self._grant(connection, hello)
 
     def _grant(self, connection: socket.socket, hello: Hello) -> None:
-        """A slot for every ask of every batch that the worker may have: one in each instance, and one ahead."""
+        """A slot for every ask of every batch there may be: one in each instance, one ahead, one that has come back."""
         self._done_greeting(connection)
-        slots = (hello.instances + 1) * max(1, hello.max_batch)
+        slots = (hello.instances + 2) * max(1, hello.max_batch)
         try:
             end = ServingEnd(connection, hello, slots, self._settings.open_bytes)
         except (LaneOver, NearfieldError) as error:

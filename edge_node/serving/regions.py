@@ -9,6 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 
 from edge_node.serving.inference import InRegion, Kind, ServingError
@@ -120,6 +121,8 @@ class Regions:
         raise _invalid(f"Unable to open shared memory region: '{key}': no shared memory of at least {end} bytes")
 
 
+@lru_cache(1024)
+@lru_cache(maxsize=1024)
 def is_local(address: str) -> bool:
     """Whether the other end is on this machine: loopback or a Unix socket.
 

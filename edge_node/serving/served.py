@@ -169,11 +169,14 @@ class Served:
         self.statistics.answered(ask.rows, ask.sent_ns - ask.since_ns, took_ns, answer)
         ask.answer.set_result(outputs)
 
-    def executed(self, answer: Answer) -> None:
+    def freed(self) -> None:
         """See `lane.Owner`."""
-        if not answer.failure:
-            self.statistics.executed(answer, int(time.time() * 1000))
         self._pump()
+
+    def executed(self, last: Answer) -> None:
+        """See `lane.Owner`."""
+        if not last.failure:
+            self.statistics.executed(last, int(time.time() * 1000))
         self._settle()
 
     def over(self, lane: Lane, begun: list[Asked], waiting: list[Asked]) -> None:

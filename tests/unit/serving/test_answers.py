@@ -53,6 +53,15 @@ async def test_tensors_lie_in_the_clients_shared_memory_if_it_wants(tmp_path: Pa
     assert (tmp_path / "mine").read_bytes() == b"abcdabcd"
 
 
+async def test_values_of_other_machines_have_to_be_finite(tmp_path: Path) -> None:
+    """Load generators on this machine send any bytes as floats."""
+    async with world(tmp_path) as here:
+        worker = await here.serve()
+        for caller in (HERE, Caller("unix:/run/socket"), Caller("ipv4:192.0.2.1:5")):
+            await here.server.infer(ask(), caller)
+    assert [one.finite for batch in worker.batches for one in batch] == [False, False, True]
+
+
 async def test_shared_memory_is_for_this_machine(tmp_path: Path) -> None:
     there = Caller("192.0.2.1:5")
     async with world(tmp_path) as here:
