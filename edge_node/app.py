@@ -32,7 +32,8 @@ from edge_node.outbox.queue import Outbox
 from edge_node.repository.addresses import check_addresses as check_serving
 from edge_node.sandbox.support import support
 from edge_node.serving.client import ServingProcess
-from edge_node.serving.settings import ServingSettings
+from edge_node.serving.firewall.exposure import check_exposure
+from edge_node.serving.firewall.opening import opened
 from edge_node.store.bundles import Bundles
 from edge_node.store.papers import PapersFolder
 from edge_node.supervisor.actual import Facts
@@ -132,6 +133,7 @@ class Agent:
         check_addresses(self._config)
         serving = self._config.serving
         check_serving({"grpc": serving.grpc, "http": serving.http, "metrics": serving.metrics})
+        check_exposure(serving)
         check_urls({name: source.url for name, source in self._config.sources.items()})
         with state_lock(self._folder), socket_folder(self._folder) as self._sockets:
             socket = StatusSocket(self._folder, lambda: msgspec.json.encode(self.status()))
@@ -294,4 +296,4 @@ class Agent:
     def _new_serving(self) -> ServingProcess:
         wanted = self._config.serving
         lanes = str(self._sockets / "lanes")
-        return ServingProcess(ServingSettings(lanes, wanted.grpc, wanted.http, wanted.metrics))
+        return ServingProcess(opened(wanted, lanes, self._folder))

@@ -96,17 +96,43 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     infer_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
 
 
+class ClientLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What one client may do at the ports of `[serving]`: a key, a certificate, else an address. 0: no limit.
+
+    None: 0 where only this device asks, else `BEYOND_LOOPBACK`. `connections` are of an address, over HTTP.
+    """
+
+    requests_per_s: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    burst: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    concurrent: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    connections: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+BEYOND_LOOPBACK = ClientLimits(requests_per_s=1000.0, burst=2000, concurrent=64, connections=64)
+
+
 class LocalServing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """How clients on this device are answered from its models, over the Open Inference Protocol.
+    """How clients are answered from this device's models, over the Open Inference Protocol.
 
     `enabled`: without it the deployments say; true: every deployed model; false: none, whatever a deployment says.
-    `grpc`, `http` and `metrics` are HOST:PORT; an empty one stays closed.
+    `grpc`, `http` and `metrics` are HOST:PORT; an empty one stays closed. A port that other machines reach speaks TLS
+    (`tls_cert` and `tls_key`, or `self_signed`) and takes only who shows a key of `key_file` or a certificate of
+    `client_ca`; `require_key` asks the same of clients on this device. `principals` are the scopes of certificates.
     """
 
     enabled: bool | None = None
     grpc: str = "127.0.0.1:8001"
     http: str = "127.0.0.1:8000"
     metrics: str = "127.0.0.1:8002"
+    tls_cert: str | None = None
+    tls_key: str | None = None
+    self_signed: bool = False
+    client_ca: str | None = None
+    key_file: str | None = None
+    require_key: bool = False
+    principals: dict[str, tuple[Literal["infer", "admin"], ...]] = {}
+    request_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
+    limits: ClientLimits = ClientLimits()
 
 
 class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

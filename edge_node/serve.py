@@ -25,7 +25,7 @@ from edge_node.repository.sizing import Asked, Device, Sizing, sizing_of
 from edge_node.sandbox.support import support
 from edge_node.serving.client import ServingProcess
 from edge_node.serving.control import Listening
-from edge_node.serving.settings import ServingSettings
+from edge_node.serving.firewall.opening import opened
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.rounds import proven_in_rounds
 from edge_node.telemetry import system
@@ -69,11 +69,12 @@ class FileServer:
         Raises:
             WrongUsage: an address is none.
             BadInput: a path has no models, two have one name, or none can be served.
-            Refused: an address that others reach, or a sandbox that is required and not there.
+            Refused: an address that others reach without TLS or keys, or a sandbox that is required and not there.
             ServingFailed: a port is taken.
         """
         serving = self._config.serving
         check_addresses({"grpc": serving.grpc, "http": serving.http, "metrics": serving.metrics})
+        opened(serving, "", Path(self._config.state_dir))
         log.info("processes that open models: %s", sandbox_text(self._config, support()))
         with tempfile.TemporaryDirectory(prefix="nearfield-serve-", ignore_cleanup_errors=True) as folder:
             models = Models(self._paths, Path(folder, "models"))
@@ -112,7 +113,7 @@ class FileServer:
             return new_worker(self._config.isolation, confinement, limits)
 
         def serving() -> ServingProcess:
-            return ServingProcess(ServingSettings(str(folder / "lanes"), wanted.grpc, wanted.http, wanted.metrics))
+            return ServingProcess(opened(wanted, str(folder / "lanes"), Path(self._config.state_dir)))
 
         def sizing(copy: Copy) -> Sizing:
             return sizing_of(copy.found, self._asked, self._device)

@@ -9,7 +9,7 @@ from edge_node.cli.boundary import ended
 from edge_node.cli.parser import LineParser
 
 COMMANDS: tuple[str, ...] = (
-    *("enroll", "run", "serve", "status", "infer", "bench", "doctor", "bundle", "egress", "install"),
+    *("enroll", "run", "serve", "key", "status", "infer", "bench", "doctor", "bundle", "egress", "install"),
 )
 """Modules of this package, in the order of the help."""
 

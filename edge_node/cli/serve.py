@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from edge_node.cli.options import natural, positive, thread_count
-from edge_node.config import NodeConfig, read_config
+from edge_node.config import NodeConfig, default_state_dir, read_config
 from edge_node.errors import Exit
+
+_SERVING = (*("grpc", "http", "metrics", "tls_cert", "tls_key", "self_signed", "key_file", "client_ca", "require_key"),)
+"""options that are keys of `[serving]`"""
 
 if TYPE_CHECKING:
     from edge_node.repository.effects import CameToServe
@@ -27,6 +30,12 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--grpc", metavar="HOST:PORT", help="(127.0.0.1:8001); an empty address stays closed")
     parser.add_argument("--http", metavar="HOST:PORT", help="(127.0.0.1:8000)")
     parser.add_argument("--metrics", metavar="HOST:PORT", help="(127.0.0.1:8002)")
+    parser.add_argument("--tls-cert", metavar="FILE", help="PEM, for ports that others reach; with --tls-key")
+    parser.add_argument("--tls-key", metavar="FILE", help="its key")
+    parser.add_argument("--self-signed", action="store_const", const=True, help="a certificate made here, once")
+    parser.add_argument("--key-file", metavar="FILE", help="clients' keys: edge-node key create")
+    parser.add_argument("--client-ca", metavar="FILE", help="clients show a certificate of these authorities")
+    parser.add_argument("--require-key", action="store_const", const=True, help="of clients on this machine, too")
     parser.add_argument("--instances", type=positive, metavar="N", help="of each model (as many as there are cores)")
     parser.add_argument("--threads", type=thread_count, metavar="N", help="of each instance (1)")
     parser.add_argument("--max-batch", type=natural, metavar="N", help="samples put together; 1: never (8)")
@@ -48,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     config = configured(arguments)
     configure_logs(config.log_level, config.log_format)
+    _say_certificate(config, as_json=arguments.json)
     asked = Asked(arguments.instances, arguments.threads, arguments.max_batch, arguments.variant)
     with private_files():
         asyncio.run(_until_signalled(FileServer(tuple(arguments.paths), asked, config, _telling(arguments.json))))
@@ -60,11 +70,31 @@ def configured(arguments: argparse.Namespace) -> NodeConfig:
     Raises:
         BadInput, WrongUsage: what is wrong with it.
     """
-    addresses = {name: getattr(arguments, name) for name in ("grpc", "http", "metrics")}
+    options = {name: getattr(arguments, name) for name in _SERVING}
     level = arguments.log_level or (None if arguments.config else "warning")
-    config = read_config(arguments.config, {"log_level": level}, lambda _: Path())
-    given = {name: address for name, address in addresses.items() if address is not None}
+    config = read_config(arguments.config, {"log_level": level}, lambda _: default_state_dir("serve"))
+    given = {name: option for name, option in options.items() if option is not None}
     return msgspec.structs.replace(config, serving=msgspec.structs.replace(config.serving, **given))
+
+
+def _say_certificate(config: NodeConfig, *, as_json: bool) -> None:
+    """Which certificate of its own the server shows, for clients to trust."""
+    from edge_node.serving.firewall.exposure import check_exposure
+    from edge_node.serving.firewall.opening import own_tls
+    from edge_node.store.files import private_files
+
+    check_exposure(config.serving)
+    with private_files():
+        tls = own_tls(config.serving, Path(config.state_dir))
+    if tls is None:
+        return
+    from edge_node.serving.firewall.own_certificate import fingerprint
+
+    sha256 = fingerprint(Path(tls.certificate))
+    if as_json:
+        _print_json({"certificate": tls.certificate, "sha256": sha256})
+    else:
+        print(f"TLS certificate {tls.certificate}, SHA-256 {sha256}", flush=True)
 
 
 def _telling(as_json: bool) -> "Telling":

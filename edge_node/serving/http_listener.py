@@ -1,16 +1,19 @@
 """The door to aiohttp: a port that speaks HTTP/1.1, for REST and for metrics.
 
-Connections are few and short of patience: see `patience`. Bodies come as they are, compressed or not, and are read by
-who answers. A client that goes away cancels the answer.
+Connections are few, of one address fewer, and short of patience: see `patience`. Bodies come as they are, compressed or
+not, and are read by who answers. A client that goes away cancels the answer.
 """
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from edge_node.serving.inference import Caller
+from edge_node.serving.door import Door, Handshakes
+from edge_node.serving.firewall.guard import Asking, Guard
+from edge_node.serving.firewall.tls import common_name
 from edge_node.serving.patience import Doing, Limits, Phase, is_overdue, most_dispensable
 from edge_node.serving.settings import ServingSettings
 
@@ -23,9 +26,9 @@ LOOK_S = 1.0
 
 
 class Connection(web.RequestHandler):
-    """One client. `doing` is what the limits are held against."""
+    """One client: `address` and the name of its certificate. `doing` is what the limits are held against."""
 
-    __slots__ = ("caller", "doing", "listener")
+    __slots__ = ("address", "certificate", "doing", "listener")
 
     def __init__(self, listener: "Listener", settings: ServingSettings) -> None:
         loop = asyncio.get_running_loop()
@@ -40,12 +43,14 @@ class Connection(web.RequestHandler):
         )
         self.listener = listener
         self.doing = Doing(Phase.IDLE, loop.time())
-        self.caller = Caller("")
+        self.address = ""
+        self.certificate = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note who it is; where there are too many, this one or another one goes."""
         peer = transport.get_extra_info("peername")
-        self.caller = Caller(peer[0] if peer else "")
+        self.address = peer[0] if peer else ""
+        self.certificate = common_name(transport.get_extra_info("peercert"))
         super().connection_made(transport)
         self.listener.make_room(self)
 
@@ -68,6 +73,7 @@ class Connection(web.RequestHandler):
         unsent = transport.get_write_buffer_size() > 0
         self.doing.unsent_since = (self.doing.unsent_since or now) if unsent else None
         if is_overdue(self.doing, now, limits):
+            self.listener.overdue()
             transport.abort()
 
     def handle_error(
@@ -89,10 +95,19 @@ class Connection(web.RequestHandler):
 
 
 class Listener(web.Server):
-    """A port, and the connections to it."""
+    """A port, and the connections to it: with `tls` each begins with a handshake."""
 
-    def __init__(self, respond: Respond, settings: ServingSettings) -> None:
+    def __init__(
+        self,
+        respond: Respond,
+        settings: ServingSettings,
+        tls: ssl.SSLContext | None = None,
+        refused: Callable[[str], None] = lambda _: None,
+    ) -> None:
         super().__init__(self._answer, handler_cancellation=True)
+        self._tls = tls
+        self._refused = refused
+        self._handshakes = Handshakes(refused)
         self.address = ""
         self._answers = respond
         self._settings = settings
@@ -104,11 +119,15 @@ class Listener(web.Server):
         """What asyncio makes for each client."""
         return Connection(self, self._settings)
 
+    def _taken(self) -> asyncio.Protocol:
+        """What asyncio makes for each client, who is through TLS's handshake first where there is TLS."""
+        return self() if self._tls is None else Door(self._handshakes, self._tls, self._settings.handshake_s, self)
+
     async def open(self, address: str) -> None:
         """Bind `host:port`; `address` says which port it became. Raises OSError where that cannot be."""
         host, _, port = address.rpartition(":")
         loop = asyncio.get_running_loop()
-        self._port = await loop.create_server(self, host.strip("[]"), int(port), backlog=128)
+        self._port = await loop.create_server(self._taken, host.strip("[]"), int(port), backlog=128)
         self.address = f"{host}:{self._port.sockets[0].getsockname()[1]}"
         self._looking = loop.call_later(LOOK_S, self._look)
 
@@ -122,11 +141,23 @@ class Listener(web.Server):
         await self.shutdown(self._settings.drain_s)
 
     def make_room(self, newest: Connection) -> None:
-        """Close a connection where there is one too many: never a busy one but the newest."""
+        """Close a connection where there is one too many, of its address or in all: never a busy one but the newest."""
         connections = [one for one in self.connections if isinstance(one, Connection)]
-        if len(connections) > self._settings.connections:
-            others = (one for one in connections if one is not newest)
-            (most_dispensable(others) or newest).force_close()
+        own = [one for one in connections if one.address == newest.address]
+        most_own = self._settings.limits.connections
+        if most_own and len(own) > most_own:
+            self._close_one(own, newest)
+        elif len(connections) > self._settings.connections:
+            self._close_one(connections, newest)
+
+    def overdue(self) -> None:
+        """A connection took too long."""
+        self._refused("slow")
+
+    def _close_one(self, connections: list[Connection], newest: Connection) -> None:
+        others = (one for one in connections if one is not newest)
+        (most_dispensable(others) or newest).force_close()
+        self._refused("connections")
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = connection_of(request)
@@ -151,8 +182,30 @@ def connection_of(request: web.BaseRequest) -> Connection:
     return connection
 
 
-async def listen(respond: Respond, address: str, settings: ServingSettings) -> Listener:
-    """A listener at `host:port` that answers with `respond`. Raises OSError where the address cannot be bound."""
-    listener = Listener(respond, settings)
+def path_of(request: web.BaseRequest) -> str:
+    """The path as it came, without the query."""
+    path = request.raw_path.partition("?")[0]
+    return path if path.startswith("/") else request.rel_url.raw_path
+
+
+def asking_of(request: web.BaseRequest, guard: Guard) -> Asking:
+    """What is known of whoever asks."""
+    connection = connection_of(request)
+    key = request.headers.get("Authorization", "") if guard.asks_for_keys else ""
+    return Asking(connection.address, connection.certificate, key)
+
+
+async def listen(
+    respond: Respond,
+    address: str,
+    settings: ServingSettings,
+    tls: ssl.SSLContext | None = None,
+    refused: Callable[[str], None] = lambda _: None,
+) -> Listener:
+    """A listener at `host:port` that answers with `respond`; `refused` counts connections that are closed.
+
+    Raises OSError where the address cannot be bound.
+    """
+    listener = Listener(respond, settings, tls, refused)
     await listener.open(address)
     return listener

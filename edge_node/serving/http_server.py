@@ -7,7 +7,9 @@ from time import monotonic_ns
 from aiohttp import web
 
 from edge_node.serving.described import SERVER
-from edge_node.serving.http_listener import Listener, connection_of, listen
+from edge_node.serving.firewall.guard import Guard
+from edge_node.serving.firewall.tls import context_of
+from edge_node.serving.http_listener import Listener, asking_of, listen, path_of
 from edge_node.serving.inference import Caller, Inference, ServingError
 from edge_node.serving.rest.admission import admit
 from edge_node.serving.rest.answer import answer
@@ -30,35 +32,43 @@ LARGE_ANSWER = 1 << 16
 class Rest:
     """Answers requests over HTTP."""
 
-    def __init__(self, serving: Serving, settings: ServingSettings) -> None:
+    def __init__(self, serving: Serving, settings: ServingSettings, guard: Guard) -> None:
         self._serving = serving
         self._settings = settings
+        self._guard = guard
         self._bodies = Bodies(settings.bodies_bytes)
         self._heavy = asyncio.Semaphore(1)
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request: refusals are answers too."""
-        with self._bodies.share() as share:
-            try:
-                answer_of = await self._heard(request, share)
-            except ServingError as error:
-                self._serving.refused(error.kind.value)
-                return refused(error)
-            try:
-                return await answer_of
-            except ServingError as error:
-                return refused(error)
+        try:
+            operation, names = route(request.method, path_of(request))
+            asking = asking_of(request, self._guard)
+            with admit(self._guard, asking, operation.scope, request.headers) as caller, self._bodies.share() as share:
+                return await self._answer(request, operation, Ask(names, b"", caller), share)
+        except ServingError as error:
+            self._serving.refused(error.cause)
+            return refused(error)
 
-    async def _heard(self, request: web.BaseRequest, share: Share) -> Coroutine[None, None, web.Response]:
+    async def _answer(
+        self, request: web.BaseRequest, operation: Operation, ask: Ask, share: Share
+    ) -> web.StreamResponse:
+        """The answer of one that is admitted. What raises before it is begun is counted by `respond`."""
+        answer_of = await self._heard(request, operation, ask, share)
+        try:
+            return await answer_of
+        except ServingError as error:
+            return refused(error)
+
+    async def _heard(
+        self, request: web.BaseRequest, operation: Operation, ask: Ask, share: Share
+    ) -> Coroutine[None, None, web.Response]:
         """The answer that a request asks for, not begun yet."""
-        path = request.raw_path.partition("?")[0]
-        operation, names = route(request.method, path if path.startswith("/") else request.rel_url.raw_path)
-        caller = admit(connection_of(request).caller, operation.scope, request.headers)
         body = await self._body(request, share)
         if operation.id != "infer":
-            return self._told(operation, Ask(names, body, caller))
+            return self._told(operation, Ask(ask.names, body, ask.caller))
         coding = wanted_coding(request.headers.get("Accept-Encoding", ""))
-        return self._inferred(*await self._question(request, names, body), caller, coding)
+        return self._inferred(*await self._question(request, ask.names, body), ask.caller, coding)
 
     async def _told(self, operation: Operation, ask: Ask) -> web.Response:
         content = await HANDLERS[operation.id](self._serving, ask)
@@ -104,6 +114,14 @@ async def _compressed(content: bytes, coding: str) -> bytes:
     return await asyncio.to_thread(compressed, content, coding)
 
 
-async def start_http(serving: Serving, settings: ServingSettings) -> Listener:
-    """Answer REST at `settings.http`: `address` says where, `close` ends it. Raises OSError where it cannot bind."""
-    return await listen(Rest(serving, settings).respond, settings.http, settings)
+async def start_http(serving: Serving, settings: ServingSettings, guard: Guard | None = None) -> Listener:
+    """Answer REST at `settings.http`: `address` says where, `close` ends it.
+
+    Raises:
+        OSError: it cannot bind.
+        BadInput: TLS's files cannot be used.
+    """
+    rest = Rest(serving, settings, guard or Guard())
+    guarded = settings.tls is not None and "http" in settings.guarded
+    tls = context_of(settings.tls, "http/1.1") if guarded and settings.tls else None
+    return await listen(rest.respond, settings.http, settings, tls, serving.refused)

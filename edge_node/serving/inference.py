@@ -28,14 +28,15 @@ class Kind(Enum):
 class ServingError(Exception):
     """A request that is not answered: its kind, and one line for the client.
 
-    `retry_after_s` says when to come back, for BUSY.
+    `retry_after_s` says when to come back, for BUSY; `cause` is what metrics count it as, the kind's value by default.
     """
 
-    def __init__(self, kind: Kind, reason: str, retry_after_s: float | None = None) -> None:
+    def __init__(self, kind: Kind, reason: str, retry_after_s: float | None = None, cause: str = "") -> None:
         super().__init__(reason)
         self.kind = kind
         self.reason = reason
         self.retry_after_s = retry_after_s
+        self.cause = cause or kind.value
 
 
 @dataclass(frozen=True, slots=True)

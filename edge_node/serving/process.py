@@ -16,6 +16,7 @@ import msgspec
 from edge_node.capture.lifeline import die_with_parent
 from edge_node.errors import BadInput, Exit, NearfieldError
 from edge_node.serving.control import Failed, Listening, Served
+from edge_node.serving.firewall.guard import Firewall
 from edge_node.serving.lanes import Lanes
 from edge_node.serving.metrics import ServingMetrics, registry_of
 from edge_node.serving.metrics_listener import start_metrics
@@ -70,23 +71,24 @@ async def _listen(
 ) -> Listening:
     """Open the ports; those with an empty address stay closed."""
     grpc = http = seen = ""
+    firewall = Firewall(settings)
     if settings.metrics:
         with _at("metrics", settings.metrics):
-            listener = await start_metrics(registry_of(metrics), settings.metrics)
+            listener = await start_metrics(registry_of(metrics), settings, firewall.guard("metrics"), server.refused)
         open_things.push_async_callback(listener.close)
         seen = listener.address
     if settings.grpc:
         from edge_node.serving.grpc_server import start_grpc
 
         with _at("gRPC", settings.grpc):
-            rpc = await start_grpc(server, settings)
+            rpc = await start_grpc(server, settings, firewall.guard("grpc"))
         open_things.push_async_callback(rpc.close)
         grpc = rpc.address
     if settings.http:
         from edge_node.serving.http_server import start_http
 
         with _at("HTTP", settings.http):
-            rest = await start_http(server, settings)
+            rest = await start_http(server, settings, firewall.guard("http"))
         open_things.push_async_callback(rest.close)
         http = rest.address
     return Listening(grpc, http, seen, settings.lanes)

@@ -52,7 +52,7 @@ class Server:
             self._check(inference, caller)
             answered = await self.models.find(inference.model, inference.version).infer(inference, caller)
         except ServingError as error:
-            self.refused(error.kind.value)
+            self.refused(error.cause)
             raise
         finally:
             self.in_flight -= 1

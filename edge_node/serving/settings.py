@@ -13,6 +13,16 @@ class Tls(msgspec.Struct, frozen=True):
     clients: str | None = None
 
 
+class Limits(msgspec.Struct, frozen=True):
+    """Of one client: a key, a certificate, else an address; 0 is none. `connections` are of an address over HTTP."""
+
+    requests_per_s: float = 0.0
+    burst: int = 0
+    """requests at once; 0: twice `requests_per_s`"""
+    concurrent: int = 0
+    connections: int = 0
+
+
 class ServingSettings(msgspec.Struct, frozen=True):
     """Addresses and limits. An empty address switches that port off.
 
@@ -49,10 +59,23 @@ class ServingSettings(msgspec.Struct, frozen=True):
     """over gRPC at the same time"""
     connection_calls: int = 256
     """of one connection"""
+    grpc_connections: int = 512
+    """over gRPC at the same time; more are closed"""
+    halves: int = 256
+    """calls over gRPC whose request has not come yet; the oldest goes where there are more"""
+    handshake_s: float = 10.0
+    """how long TLS may take to begin"""
     stream_requests: int = 64
     """of one ModelStreamInfer; more are not read"""
     tls: Tls | None = None
-    """of gRPC"""
+    """of the ports in `guarded`"""
+    guarded: tuple[str, ...] = ("grpc", "http", "metrics")
+    """the ports that speak TLS and ask for keys or certificates, of what there is of these"""
+    keys: str = ""
+    """path of the file of keys"""
+    principals: dict[str, tuple[str, ...]] = {}
+    """what certificates of the clients' authorities may do, by name; others may infer"""
+    limits: Limits = Limits()
     resume_s: float = 5.0
     """how long asks wait for a session whose worker has died to be there again"""
     drain_s: float = 5.0

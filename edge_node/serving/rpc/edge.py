@@ -1,13 +1,14 @@
 """The edge of gRPC: who calls, whether they may, what becomes of errors. Every call passes here before it is read."""
 
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import grpc
 
+from edge_node.serving.firewall.guard import Admitted, Asking, Guard
 from edge_node.serving.inference import Caller, Kind, ServingError
 from edge_node.serving.rpc.status import CODES, retry_after
 
@@ -21,22 +22,37 @@ class Edge:
     """The one place that knows callers.
 
     Args:
-        named: whether clients show certificates, whose names count.
+        guard: says whether they may.
+        count: is told of what is refused before it is read, by a word for the reason.
+        certificates: whether clients show certificates, whose names count.
     """
 
-    def __init__(self, *, named: bool = False) -> None:
-        self._named = named
+    def __init__(self, guard: Guard, count: Callable[[str], None], *, certificates: bool = False) -> None:
+        self._guard = guard
+        self._count = count
+        self._certificates = certificates
 
-    def admit(self, context: Context, scope: str) -> Caller:
-        """Who calls, if they may.
+    def admit(self, context: Context, scope: str) -> Admitted:
+        """Who calls, if they may; in work until the block that this opens ends.
 
         Raises:
-            ServingError: DENIED.
+            ServingError: UNKNOWN_CALLER, DENIED, BUSY.
         """
-        caller = _caller(context.peer() or "", _name(context) if self._named else "")
-        if scope and scope not in caller.scopes:
-            raise ServingError(Kind.DENIED, f"this needs the scope '{scope}'")
-        return caller
+        name = _name(context) if self._certificates else ""
+        key = _authorization(context) if self._guard.asks_for_keys else ""
+        try:
+            return self._guard.admit(Asking(host_of(context.peer() or ""), name, key), scope)
+        except ServingError as error:
+            self._count(error.cause)
+            raise
+
+    def charge(self, caller: Caller) -> None:
+        """One more request of a stream that was admitted. Raises `ServingError` (BUSY)."""
+        try:
+            self._guard.charge(caller)
+        except ServingError as error:
+            self._count(error.cause)
+            raise
 
 
 async def answered(context: Context, answer: Awaitable[T]) -> T:
@@ -57,10 +73,6 @@ def unexpected(error: Exception) -> ServingError:
 
 
 @lru_cache(1024)
-def _caller(peer: str, name: str) -> Caller:
-    return Caller(host_of(peer), name)
-
-
 def host_of(peer: str) -> str:
     """The address of the other end as gRPC names it, without the port: `ipv4:127.0.0.1:4711` is `127.0.0.1`.
 
@@ -70,6 +82,14 @@ def host_of(peer: str) -> str:
     if family == "unix":
         return "unix:"
     return place.rpartition(":")[0].strip("[]")
+
+
+def _authorization(context: Context) -> str:
+    """The metadata `authorization`; of several the first."""
+    for name, value in context.invocation_metadata() or ():
+        if name == "authorization":
+            return value if isinstance(value, str) else ""
+    return ""
 
 
 def _name(context: Context) -> str:

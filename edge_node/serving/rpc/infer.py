@@ -9,9 +9,10 @@ import time
 
 import grpc
 
-from edge_node.serving.inference import Caller, Inference, Kind, ServingError
+from edge_node.serving.inference import Caller, Inference, ServingError
 from edge_node.serving.rpc.answer import answer, streamed_answer, streamed_failure
 from edge_node.serving.rpc.edge import Context, Edge, answered, unexpected
+from edge_node.serving.rpc.patience import Patience
 from edge_node.serving.rpc.question import inference_of
 from edge_node.serving.seam import Serving
 from edge_node.serving.settings import ServingSettings
@@ -22,50 +23,47 @@ EOF = grpc.aio.EOF
 class Inferring:
     """Answers both calls."""
 
-    def __init__(self, serving: Serving, edge: Edge, settings: ServingSettings) -> None:
+    def __init__(self, serving: Serving, edge: Edge, settings: ServingSettings, patience: Patience) -> None:
         self._serving = serving
         self._edge = edge
         self._settings = settings
+        self._patience = patience
 
     async def infer(self, _: object, context: Context) -> bytes:
         """ModelInfer."""
         return await answered(context, self._infer(context))
 
     async def _infer(self, context: Context) -> bytes:
-        caller = self._edge.admit(context, "infer")
-        try:
-            async with asyncio.timeout(self._settings.body_s):
-                message = await context.read()
-        except TimeoutError:
-            raise self._counted(Kind.DEADLINE, f"no request came within {self._settings.body_s:g} s") from None
-        if message is EOF:
-            raise self._counted(Kind.INVALID, "the call ended without a request, or with one that is too large")
-        return answer(await self._serving.infer(self._question(message, context), caller))
+        with self._edge.admit(context, "infer") as caller:
+            try:
+                message = await self._patience.message(context)
+            except ServingError as error:
+                self._serving.refused(error.cause)
+                raise
+            return answer(await self._serving.infer(self._question(message, context), caller))
 
     def _question(self, message: bytes, context: Context) -> Inference:
         try:
             return inference_of(message, time.monotonic_ns(), context.time_remaining())
         except ServingError as error:
-            raise self._counted(error.kind, error.reason) from None
-
-    def _counted(self, kind: Kind, reason: str) -> ServingError:
-        """A refusal that `Serving.infer` does not see."""
-        self._serving.refused(kind.value)
-        return ServingError(kind, reason)
+            self._serving.refused(error.cause)  # `Serving.infer` does not see it
+            raise
 
     async def stream(self, _: object, context: Context) -> None:
         """ModelStreamInfer."""
         await answered(context, self._stream(context))
 
     async def _stream(self, context: Context) -> None:
+        with self._edge.admit(context, "infer") as caller:
+            await self._answer_all(caller, Turn(context))
+
+    async def _answer_all(self, caller: Caller, turn: "Turn") -> None:
         """Requests are answered at the same time, each as soon as it can be; more than a bound are not read."""
-        caller = self._edge.admit(context, "infer")
-        turn = Turn(context)
         room = asyncio.Semaphore(self._settings.stream_requests)
         try:
             async with asyncio.TaskGroup() as tasks:
                 await room.acquire()
-                while (message := await context.read()) is not EOF:
+                while (message := await turn.context.read()) is not EOF:
                     task = tasks.create_task(self._answer_one(message, caller, turn))
                     task.add_done_callback(lambda _: room.release())
                     await room.acquire()
@@ -79,6 +77,7 @@ class Inferring:
         """One request of a stream. It may fail, the others go on."""
         asked = ""
         try:
+            self._edge.charge(caller)
             inference = self._question(message, turn.context)
             asked = inference.id
             await turn.write(streamed_answer(await self._serving.infer(inference, caller)))

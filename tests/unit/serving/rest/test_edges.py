@@ -8,6 +8,7 @@ import jsonschema
 import msgspec
 import pytest
 
+from edge_node.serving.firewall.guard import Asking, Guard
 from edge_node.serving.inference import Caller, Kind, ServingError
 from edge_node.serving.patience import Doing, Limits, Phase, is_overdue, most_dispensable
 from edge_node.serving.rest.admission import admit
@@ -98,14 +99,13 @@ def test_every_operation_is_answered_and_every_kind_has_a_status() -> None:
     assert set(STATUSES) == set(Kind)
 
 
-def test_scopes_and_pages_of_other_sites_are_looked_at() -> None:
-    infer_alone = Caller("10.0.0.2", "camera", frozenset({"infer"}))
-    assert admit(infer_alone, "infer", {"Host": "node:8000"}) is infer_alone
-    assert admit(infer_alone, "", {"Host": "node:8000", "Origin": "http://node:8000"}) is infer_alone
-    for scope, headers in (("admin", {}), ("infer", {"Host": "127.0.0.1:8000", "Origin": "https://evil.example"})):
-        with pytest.raises(ServingError) as refusal:
-            admit(infer_alone, scope, headers)
-        assert refusal.value.kind is Kind.DENIED
+def test_pages_of_other_sites_are_looked_at() -> None:
+    guard, here = Guard(), Asking("127.0.0.1")
+    with admit(guard, here, "infer", {"Host": "node:8000", "Origin": "http://node:8000"}) as caller:
+        assert caller == Caller("127.0.0.1")
+    with pytest.raises(ServingError) as refusal:
+        admit(guard, here, "infer", {"Host": "127.0.0.1:8000", "Origin": "https://evil.example"})
+    assert (refusal.value.kind, refusal.value.cause) == (Kind.DENIED, "origin")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Who may ask, and how much: decided before a request is read. `guard` is what the transports call."""
