@@ -121,7 +121,6 @@ class Regions:
         raise _invalid(f"Unable to open shared memory region: '{key}': no shared memory of at least {end} bytes")
 
 
-@lru_cache(1024)
 @lru_cache(maxsize=1024)
 def is_local(address: str) -> bool:
     """Whether the other end is on this machine: loopback or a Unix socket.
