@@ -10,11 +10,11 @@ from pathlib import Path
 import msgspec
 
 from edge_node.cli.measure import Job, Measurement
-from edge_node.cli.options import ENGINES, positive_number, thread_count
+from edge_node.cli.options import ENGINES, milliseconds, positive_number, thread_count
 from edge_node.cli.progress import Progress
 from edge_node.cli.table import table
 from edge_node.cli.trial import how_it_ended
-from edge_node.errors import BadInput, Exit
+from edge_node.errors import BadInput, Exit, WrongUsage
 
 STARTUP_S = 120.0
 """How much longer than its measuring time a child may take."""
@@ -29,6 +29,13 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--variant", metavar="FILE", help="only this file of a bundle")
     parser.add_argument("--engine", choices=ENGINES, help="only this engine")
     parser.add_argument("--json", action="store_true", help="as a JSON document")
+    tuning = parser.add_argument_group("how it is served fastest here")
+    tuning.add_argument(
+        "--tune", action="store_true", help="find the best threads, instances and batches, and keep them"
+    )
+    tuning.add_argument("--slo-p95", type=milliseconds, default=50.0, metavar="TIME", help="of a run (50ms)")
+    tuning.add_argument("--forget", action="store_true", help="with --tune: forget what was kept")
+    tuning.add_argument("--state-dir", type=Path, metavar="D", help="the node that it is kept for (`edge-node serve`)")
     parser.set_defaults(run=run)
 
 
@@ -36,8 +43,14 @@ def run(arguments: argparse.Namespace) -> int:
     """Measure every combination, one after the other, each in a process of its own."""
     from edge_node.telemetry.system import cores
 
+    if arguments.forget and not arguments.tune:
+        raise WrongUsage("--forget is for what --tune has kept: give both")
+    if arguments.tune:
+        from edge_node.cli import tune
+
+        return tune.run(arguments)
     jobs = list(_jobs(arguments, arguments.threads or sorted({1, cores()})))
-    _refuse_hostile(jobs)
+    refuse_hostile(Path(arguments.model), {(job.variant, job.engine) for job in jobs})
     measured = []
     with Progress() as progress:
         for number, job in enumerate(jobs, 1):
@@ -49,27 +62,32 @@ def run(arguments: argparse.Namespace) -> int:
     return Exit.DONE
 
 
-def _refuse_hostile(jobs: Iterable[Job]) -> None:
+def refuse_hostile(model: Path, variants: Iterable[tuple[str, str]]) -> None:
     """Stop before any measuring where a file is hostile; what is merely broken is told in its place of the table."""
     from edge_node.engine.admission import admit
 
-    for job in jobs:
-        path = Path(job.model)
+    for file, engine in variants:
         with suppress(BadInput):
-            admit(path / job.variant if path.is_dir() else path, job.engine)
+            admit(model / file if model.is_dir() else model, engine)
 
 
 def _jobs(arguments: argparse.Namespace, threads: Iterable[int]) -> Iterable[Job]:
-    variants = [
-        (file, engine)
-        for file, engine in _variants(Path(arguments.model))
-        if arguments.variant in (None, file) and arguments.engine in (None, engine)
-    ]
-    if not variants:
-        raise BadInput(f"{arguments.model} has no variant {arguments.variant or 'for ' + arguments.engine}")
+    variants = variants_of(Path(arguments.model), arguments.variant, arguments.engine)
     return (
         Job(arguments.model, file, engine, count, arguments.seconds) for file, engine in variants for count in threads
     )
+
+
+def variants_of(model: Path, variant: str | None, engine: str | None) -> list[tuple[str, str]]:
+    """The files of a model that are meant, and the engine of each.
+
+    Raises:
+        BadInput: there are none.
+    """
+    found = [(file, one) for file, one in _variants(model) if variant in (None, file) and engine in (None, one)]
+    if not found:
+        raise BadInput(f"{model} has no variant {variant or f'for {engine}'}")
+    return found
 
 
 def _variants(model: Path) -> list[tuple[str, str]]:

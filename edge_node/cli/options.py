@@ -91,6 +91,14 @@ def positive_number(text: str) -> float:
     return _value(text, float, lambda value: value > 0, "a number above 0")
 
 
+def milliseconds(text: str) -> float:
+    """`50ms` or `0.05s`, in milliseconds."""
+    number_text, unit = (text[:-2], 1.0) if text.endswith("ms") else (text[:-1], 1e3)
+    if not text.endswith("s"):
+        raise argparse.ArgumentTypeError(f"{text!r}: give a time with its unit, for example 50ms")
+    return positive_number(number_text) * unit
+
+
 def share(text: str) -> float:
     """0 to 1."""
     return _value(text, float, lambda value: 0 <= value <= 1, "a number from 0 to 1")

@@ -107,10 +107,9 @@ def _served(came: "CameToServe") -> None:
     found, sizing = came.copy.found, came.sizing
     instances = f"{sizing.instances} {'instance' if sizing.instances == 1 else 'instances'}"
     threads = f"{sizing.threads} {'thread' if sizing.threads == 1 else 'threads'}"
-    print(
-        f"{came.model} version {found.version}: {found.path}, {instances} of {threads}, after {came.seconds:.2f} s",
-        flush=True,
-    )
+    how = f"{sizing.why}, " if sizing.why else ""
+    what = f"{came.model} version {found.version}: {found.path}"
+    print(f"{what}, {instances} of {threads}, {how}after {came.seconds:.2f} s", flush=True)
 
 
 def _served_json(came: "CameToServe") -> None:
@@ -122,6 +121,7 @@ def _served_json(came: "CameToServe") -> None:
             "path": str(found.path),
             "instances": sizing.instances,
             "threads": sizing.threads,
+            **({"why": sizing.why} if sizing.why else {}),
             "seconds": round(came.seconds, 3),
         }
     )

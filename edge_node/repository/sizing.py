@@ -1,12 +1,15 @@
 """How many instances of a model are loaded, of how many threads. Pure.
 
 By default as many one-thread instances as the device has cores: they hold their throughput where one session of
-several threads collapses under foreign load. A large model gets fewer, so that its copies leave memory to others.
+several threads collapses under foreign load. A large model gets fewer, so that its copies leave memory to others. What
+tuning has chosen on this device counts where neither a person nor the model's configuration says anything.
 """
 
 from dataclasses import dataclass
 
 from edge_node.repository.found import Found
+from edge_node.repository.triton_config import TritonConfig
+from edge_node.repository.tuned import KeptWay
 from edge_node.serving.control import Batching
 
 MOST_INSTANCES = 64
@@ -41,10 +44,17 @@ class Sizing:
     instances: int
     threads: int
     batching: Batching
+    why: str = ""
+    """`tuned: …`, where it is"""
+    variant: str = ""
+    """of a bundle, that it is tuned for"""
 
 
-def sizing_of(found: Found, asked: Asked, device: Device) -> Sizing:
-    """How a model is loaded: as was asked, else as its own configuration says, else by the device."""
+def sizing_of(found: Found, asked: Asked, device: Device, tuned: KeptWay | None = None) -> Sizing:
+    """How a model is loaded: as was asked, else as its own configuration says, else as tuned, else by the device."""
+    if tuned is not None and asked == Asked(variant=asked.variant) and found.config == TritonConfig():
+        way = tuned.way
+        return Sizing(way.instances, way.threads, Batching(max_batch=way.batch), tuned.text, way.variant)
     threads = asked.threads or 1
     instances = asked.instances or found.config.instances or _fitting(found, threads, device)
     batching = found.config.batching

@@ -42,6 +42,11 @@ def cpu_model() -> str:
     return cpu_model_in(_read("cpuinfo")) or platform.machine()
 
 
+def hardware() -> str:
+    """What this device is, in words that change when what was measured on it no longer counts."""
+    return f"{platform.machine()}, {cpu_model()}, {cores()} cores"
+
+
 def cpu_model_in(cpuinfo: str) -> str:
     """The first `model name`, `Model` or `Hardware` of a /proc/cpuinfo, or nothing."""
     for key in ("model name", "Model", "Hardware"):
@@ -49,6 +54,12 @@ def cpu_model_in(cpuinfo: str) -> str:
         if found:
             return found[1]
     return ""
+
+
+def processor() -> str:
+    """The processor and what it can do, in words that change when either does."""
+    features = re.search(r"^(?:flags|Features)\s*:\s*(.*?)\s*$", _read("cpuinfo"), re.MULTILINE)
+    return f"{cpu_model()}: {features[1] if features else ''}"
 
 
 def memory_kb() -> int | None:
