@@ -27,20 +27,9 @@ TYPES = {
 """Every datatype of the protocol."""
 LABELS = ("ant", "bee", "cow", "dog", "eel", "fox", "gnu", "hen")
 CLASSES = """
-name = "classes"
-task = "classification"
-
-[[variants]]
-file = "model.onnx"
-engine = "onnxruntime"
-
-[[inputs]]
-name = "data"
-
-[[outputs]]
-name = "scores"
-decode = "classification"
-labels = "labels.txt"
+name: "classes"
+max_batch_size: 4
+output [{ name: "scores" label_filename: "labels.txt" }]
 """
 ACCUMULATOR = """
 name = "simple_sequence"
@@ -106,9 +95,9 @@ def _every_type(folder: Path) -> None:
 
 
 def _classes(folder: Path) -> None:
-    _identity(folder, ("data", "scores"), "FP32", ["n", len(LABELS)])
+    _identity(folder / "1", ("data", "scores"), "FP32", ["n", len(LABELS)])
     (folder / "labels.txt").write_text("\n".join(LABELS))
-    (folder / "model.toml").write_text(CLASSES)
+    (folder / "config.pbtxt").write_text(CLASSES)
 
 
 def _accumulator(folder: Path) -> None:
