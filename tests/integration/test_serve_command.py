@@ -1,15 +1,19 @@
 """`edge-node serve`: models from files answer clients, are swapped without a loss, and come back when processes die."""
 
+import json
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import grpc
+import numpy as np
 import pytest
 
 from tests.conformance.tiny_models import onnx_model
+from tests.conftest import ROOT
 from tests.integration.serving_world import TWICE, Clients, Running, refused, request, serving
 from tests.waiting import comes_true
 
@@ -146,6 +150,28 @@ def test_a_real_model_of_each_engine_answers(data: Path, tmp_path: Path) -> None
         assert one.states() == {("resnet8_cifar10_int8", "1"): "READY", ("mobilenet_v2_int8", "1"): "READY"}
 
 
+def test_a_bundle_is_proven_by_its_golden_vectors_once_and_serves_under_its_name(tmp_path: Path) -> None:
+    bundle = ROOT / "deploy" / "demo" / "inspection"
+    for _ in range(2):
+        with serving(bundle, cache=tmp_path) as one:
+            assert one.states() == {("inspection", "1"): "READY"}
+        (choice,) = json.loads((tmp_path / "nearfield" / "choices.json").read_bytes())
+        assert choice["proof"]["vectors"] > 0
+
+
+def test_a_bundle_that_disagrees_with_its_golden_vectors_never_serves(tmp_path: Path) -> None:
+    bundle = tmp_path / "spoiled"
+    shutil.copytree(ROOT / "deploy" / "demo" / "inspection", bundle)
+    vectors = sorted((bundle / "golden").glob("*.npz"))
+    with np.load(vectors[0]) as vector:
+        spoiled = {name: value[..., ::-1] if name.startswith("output") else value for name, value in vector.items()}
+    np.savez(vectors[0], **spoiled)
+    exit_code, errors = refused(bundle, options=("--variant", "inspection_int8.tflite"), cache=tmp_path)
+    assert exit_code == 1
+    assert "agreement" in errors
+    assert "Traceback" not in errors
+
+
 def _answers(running: Running, model: str) -> bool:
     try:
         return running.ask(model, timeout_s=5) == TWICE
@@ -161,8 +187,8 @@ def _answers(running: Running, model: str) -> bool:
         (lambda folder: [folder], (), 1, "has no models"),
         (lambda folder: [_written(folder / "bad.onnx")], (), 1, "no model can be served"),
         (_twins, (), 1, "are both version 1 of a model 'm'"),
-        (lambda folder: [onnx_model(folder / "m.onnx")], ("--http", "0.0.0.0:0"), 4, "this machine alone"),
-        (lambda folder: [onnx_model(folder / "m.onnx")], ("--http", "here"), 2, "HOST:PORT"),
+        (lambda folder: [onnx_model(folder / "m.onnx")], ("--http", "0.0.0.0:0"), 4, "is open to others"),
+        (lambda folder: [onnx_model(folder / "m.onnx")], ("--http", "127.0.0.1:http"), 2, "HOST:PORT"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_served_is_one_line(tmp_path: Path, make, options, code, said) -> None:  # type: ignore[no-untyped-def]
