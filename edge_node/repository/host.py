@@ -23,7 +23,7 @@ from edge_node.repository.models import Copy, Model, Models
 from edge_node.repository.plan import Failure, Step, complaint, is_ready, next_step, retry_at, states
 from edge_node.serving.client import ServingFailed, ServingProcess
 from edge_node.serving.control import Listening
-from edge_node.worker.messages import Worker
+from edge_node.worker.messages import Status, Worker
 
 LOOK_S = 1.0
 """How often it is looked whether a lane was lost of which nobody heard."""
@@ -44,6 +44,8 @@ class Host:
         self._serving: Life[ServingProcess] = Life(self._start_serving)
         self._dead: list[Worker | ServingProcess] = []
         self._looked_once = False
+        self._outdated: Status | None = None
+        """the worker's status from before the last offer: it knows nothing of the newest lanes"""
         self._changed = asyncio.Event()
         self._settled = asyncio.Condition()
 
@@ -127,6 +129,7 @@ class Host:
                 await self.effects.carry_out(step, model, processes, apart=apart)
             except (NearfieldError, OSError) as error:
                 self._failed(step, model, error)
+            self._outdated = worker.status
             self._tell()
         self.models.tidy(model)
 
@@ -183,7 +186,9 @@ class Host:
         """A lane that the serving process gave up is opened again."""
         worker = self._worker.now
         status = None if worker is None else worker.status
-        lost = {lane.session for lane in status.lanes if not lane.open} if status is not None else set()
+        if status is None or status is self._outdated:
+            return
+        lost = {lane.session for lane in status.lanes if not lane.open}
         for name, model in self.models.by_name.items():
             over = frozenset(one for one in model.held.connected if session_key(name, one) in lost)
             model.held = replace(model.held, connected=model.held.connected - over)
