@@ -21,6 +21,7 @@ from edge_node.capture.handle import Capture, open_capture
 from edge_node.capture.kinds import check_urls
 from edge_node.config import EgressLimits, NodeConfig
 from edge_node.engine.installed import engine_versions
+from edge_node.engine.ladder import engines_text
 from edge_node.link.address import check_addresses
 from edge_node.link.gate import Gate
 from edge_node.link.tls import node_context
@@ -30,6 +31,8 @@ from edge_node.membership.identity import Identity, credentials_in
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
 from edge_node.repository.addresses import check_addresses as check_serving
+from edge_node.repository.tuned import FILE as TUNED
+from edge_node.repository.tuned import TunedWays
 from edge_node.sandbox.support import support
 from edge_node.serving.client import ServingProcess
 from edge_node.serving.firewall.exposure import check_exposure
@@ -58,9 +61,11 @@ from edge_node.supervisor.showing import Showing
 from edge_node.supervisor.status import StatusDocument
 from edge_node.telemetry import system
 from edge_node.telemetry.facts import device_facts
+from edge_node.worker.forms import Forms
 from edge_node.worker.handle import new_worker
+from edge_node.worker.ladders import Ladders
 from edge_node.worker.messages import Worker
-from edge_node.worker.settings import confinement_of, limits_of, sandbox_text
+from edge_node.worker.settings import confinement_of, limits_of, reaching, sandbox_text
 from protos.topics import Topics
 from protos.trust import TrustRoot
 
@@ -77,6 +82,8 @@ class Agent:
         self.clock = Clock(0.0, system.since_boot, system_time)
         self.outbox = Outbox(folder / "outbox.db", config.outbox)
         self.following = Following(DesiredFile(folder / "desired.json"), self.clock)
+        self._forms = Forms(folder / "cache" / "compiled", config.engines.cache_mb * 2**20)
+        self._ladders = Ladders(self._forms)
         self.device = self._new_device(config, folder)
         self.meter = Meter(self.device)
         self.reconciler = Reconciler(self.device, lambda: self.following.desired, self._facts, self._on_planned)
@@ -164,7 +171,8 @@ class Agent:
         sandbox = sandbox_text(self._config, support())
         log.info("processes that open models: %s", sandbox)
         facts = self.saying.facts = device_facts(engines, self._config, sandbox)
-        self.device.open(f"{facts.machine}, {system.cpu_model()}, {facts.cores} cores", engines)
+        hardware = f"{facts.machine}, {system.cpu_model()}, {facts.cores} cores{engines_text(self._config.engines)}"
+        self.device.open(hardware, engines)
         take_up(self._folder)
         self.outbox.on_committed = self.results.committed
         await self.outbox.open()
@@ -197,11 +205,13 @@ class Agent:
             bundles=Bundles(folder / "store"),
             releases=Releases(papers, floors, self._trust_roots, self._now),
             choices=Choices(folder / "choices.json"),
+            tuned=TunedWays(folder / TUNED),
             last_good_file=LastGoodFile(folder / "last_good.json"),
             new_worker=self._new_worker,
             new_capture=self._new_capture,
             new_serving=self._new_serving,
             threads=config.threads,
+            engines=config.engines,
             clock=time.monotonic,
             on_progress=self._on_progress,
             on_worker_exit=self._on_worker_exit,
@@ -286,9 +296,11 @@ class Agent:
         return False if self.clock.system_is_wrong() else system.clock_synced()
 
     def _new_worker(self) -> Worker:
-        models = self._folder / "store" / "bundles"
+        models, engines = self._folder / "store" / "bundles", self._config.engines
         confinement = confinement_of(self._config.worker, models, system.memory_kb())
-        return new_worker(self._config.isolation, confinement, limits_of(self._config.worker))
+        limits = limits_of(self._config.worker, engines.hang_s)
+        reaching_all = reaching(confinement, engines, self._forms.folder)
+        return new_worker(self._config.isolation, reaching_all, limits, self._ladders)
 
     def _new_capture(self, source: str) -> Capture:
         return open_capture(self._config.isolation, source, self._config.sources[source], self._sockets)

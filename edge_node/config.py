@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from edge_node.errors import BadInput, WrongUsage
+from edge_node.rungs import EngineSettings
 from protos.errors import ContractError
 from protos.identity import checked_name
 from protos.reported import LiveWay
@@ -108,7 +109,7 @@ class ClientLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     connections: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
 
-BEYOND_LOOPBACK = ClientLimits(requests_per_s=1000.0, burst=2000, concurrent=64, connections=64)
+BEYOND_LOOPBACK = ClientLimits(requests_per_s=200.0, burst=50, concurrent=16, connections=64)
 
 
 class LocalServing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -158,6 +159,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     egress: EgressLimits = EgressLimits()
     worker: WorkerSettings = WorkerSettings()
     serving: LocalServing = LocalServing()
+    engines: EngineSettings = EngineSettings()
     threads: Annotated[int, msgspec.Meta(ge=1, le=MOST_THREADS)] = 1
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["text", "json"] = "text"

@@ -11,27 +11,33 @@ import platform
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from edge_node.config import NodeConfig
 from edge_node.engine.installed import engine_versions
+from edge_node.engine.ladder import engines_text, known_rungs, ladder_of
 from edge_node.engine.select import NoChoice, choose
 from edge_node.errors import BadInput, WrongUsage
 from edge_node.repository.addresses import check_addresses
-from edge_node.repository.effects import CameToServe, Parts
+from edge_node.repository.effects import CameToServe, Chosen, Parts
 from edge_node.repository.host import Host
 from edge_node.repository.models import Copy, Models
 from edge_node.repository.sizing import Asked, Device, Sizing, sizing_of
+from edge_node.repository.tuned import FILE, KeptWay, TunedWays, read_digest
+from edge_node.rungs import EngineSettings
 from edge_node.sandbox.support import support
 from edge_node.serving.client import ServingProcess
 from edge_node.serving.control import Listening
 from edge_node.serving.firewall.opening import opened
 from edge_node.supervisor.choices import Choices
-from edge_node.supervisor.rounds import proven_in_rounds
+from edge_node.supervisor.rounds import proven_in_rounds, rungs_for
 from edge_node.telemetry import system
+from edge_node.worker.forms import Forms
 from edge_node.worker.handle import new_worker
+from edge_node.worker.ladders import Ladders
 from edge_node.worker.messages import Worker
-from edge_node.worker.settings import confinement_of, limits_of, sandbox_text
+from edge_node.worker.settings import confinement_of, limits_of, reaching, sandbox_text
 from protos.bundle import MANIFEST, Variant, parse_manifest
 from protos.digest import Digest, digest_of
 
@@ -106,57 +112,75 @@ class FileServer:
         self._telling.ready(host.listening, serving, len(models))
 
     def _parts(self, folder: Path) -> Parts:
-        confinement = confinement_of(self._config.worker, folder / "models", system.memory_kb())
-        limits, wanted = limits_of(self._config.worker), self._config.serving
+        engines, wanted = self._config.engines, self._config.serving
+        forms = Forms(cache_folder() / "compiled", engines.cache_mb * 2**20)
+        models = confinement_of(self._config.worker, folder / "models", system.memory_kb())
+        confinement = reaching(models, engines, forms.folder)
+        limits, ladders = limits_of(self._config.worker, engines.hang_s), Ladders(forms)
 
         def worker() -> Worker:
-            return new_worker(self._config.isolation, confinement, limits)
+            return new_worker(self._config.isolation, confinement, limits, ladders)
 
         def serving() -> ServingProcess:
             return ServingProcess(opened(wanted, str(folder / "lanes"), Path(self._config.state_dir)))
 
-        def sizing(copy: Copy) -> Sizing:
-            return sizing_of(copy.found, self._asked, self._device)
+        ways = TunedWays(cache_folder() / FILE).load(system.hardware(), engine_versions())
 
-        return Parts(worker, serving, Proving(worker, sizing, self._asked.variant).chosen, sizing)
+        @cache
+        def tuned(copy: Copy) -> KeptWay | None:
+            return ways.of(read_digest(copy.found.folder, copy.found.files)) if ways else None
+
+        def sizing(copy: Copy) -> Sizing:
+            return sizing_of(copy.found, self._asked, self._device, tuned(copy))
+
+        return Parts(worker, serving, Proving(worker, sizing, self._asked.variant, engines).chosen, sizing)
 
 
 class Proving:
     """Chooses the variant of a bundle that serves: proven by its golden vectors, on this device, once."""
 
-    def __init__(self, worker: Callable[[], Worker], sizing: Callable[[Copy], Sizing], pin: str | None) -> None:
+    def __init__(
+        self,
+        worker: Callable[[], Worker],
+        sizing: Callable[[Copy], Sizing],
+        pin: str | None,
+        engines: EngineSettings | None = None,
+    ) -> None:
         self._worker = worker
         self._sizing = sizing
         self._pin = pin
+        self._engines = engines or EngineSettings()
         self._choices: Choices | None = None
 
-    async def chosen(self, copy: Copy) -> str:
-        """The variant's file.
+    async def chosen(self, copy: Copy) -> Chosen:
+        """The variant's file, and the rungs that it may run on.
 
         Raises:
             BadInput: none of the bundle's variants agrees with its golden vectors here, or there is no such variant.
             WorkerFailed: a model took its worker with it.
         """
         manifest = parse_manifest((copy.path / MANIFEST).read_text(encoding="utf-8"))
-        wanted = [one for one in manifest.variants if self._pin in (None, one.file)]
+        pin = self._pin or self._sizing(copy).variant or None
+        wanted = [one for one in manifest.variants if pin in (None, one.file)]
         if not wanted:
             names = ", ".join(one.file for one in manifest.variants)
-            raise WrongUsage(f"{copy.found.path} has no variant {self._pin!r}: it has {names}")
+            raise WrongUsage(f"{copy.found.path} has no variant {pin!r}: it has {names}")
         if len(wanted) == 1 and manifest.golden is None:
-            return wanted[0].file
-        return await self._proven(copy, wanted)
+            return Chosen(wanted[0].file)
+        return await self._proven(copy, wanted, pin, golden=manifest.golden is not None)
 
-    async def _proven(self, copy: Copy, variants: list[Variant]) -> str:
+    async def _proven(self, copy: Copy, variants: list[Variant], pin: str | None, *, golden: bool) -> Chosen:
         choices = self._opened()
-        key = (await asyncio.to_thread(_digest_of, copy), self._pin)
+        key = (await asyncio.to_thread(_digest_of, copy), pin)
         choice = choices.valid().get(key)
         if choice is None:
-            proofs = await proven_in_rounds(self._worker, copy.path, variants, self._sizing(copy).threads)
-            choice = choose(proofs, previous=choices.previous(key), pin=self._pin)
+            rungs = rungs_for(self._engines, golden=golden)
+            proofs = await proven_in_rounds(self._worker, copy.path, variants, self._sizing(copy).threads, rungs)
+            choice = choose(proofs, previous=choices.previous(key), pin=pin)
             choices.keep(key, choice)
         if isinstance(choice, NoChoice):
             raise BadInput(choice.reason)
-        return choice.proof.file
+        return Chosen(choice.proof.file, ladder_of(choice.ladder, known_rungs(self._engines)))
 
     def _opened(self) -> Choices:
         """What was chosen here before."""
@@ -164,7 +188,9 @@ class Proving:
             path = cache_folder() / "choices.json"
             path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self._choices = Choices(path)
-            hardware = f"{platform.machine()}, {system.cpu_model()}, {system.cores()} cores"
+            hardware = (
+                f"{platform.machine()}, {system.cpu_model()}, {system.cores()} cores{engines_text(self._engines)}"
+            )
             self._choices.load(hardware, engine_versions())
         return self._choices
 

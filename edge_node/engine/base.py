@@ -1,6 +1,6 @@
 """What an engine is: opens a model file, says what goes in and comes out, and runs it.
 
-One file per runtime implements this (`onnx`, `litert`, `stub`), and one conformance suite runs on all of them.
+One file per runtime implements this (`onnx`, `litert`, `openvino`, `stub`); one conformance suite runs on all of them.
 Constructors of sessions read the file; nothing else here does.
 """
 
@@ -11,6 +11,8 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from edge_node.rungs import Rung
 
 Array = NDArray[np.generic]
 
@@ -35,12 +37,21 @@ class TensorSpec:
 class Session(Protocol):
     """A loaded variant. Not thread-safe: one caller at a time, unless `concurrent` says that `run` takes several."""
 
-    engine: str
-    engine_version: str
-    accelerator: str
     concurrent: bool
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+
+    @property
+    def engine(self) -> str:
+        """The engine's name."""
+
+    @property
+    def engine_version(self) -> str:
+        """The engine's version."""
+
+    @property
+    def accelerator(self) -> str:
+        """What it runs on: `cpu`, an execution provider, a delegate, a device."""
 
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by name, arrays that the caller owns.
@@ -65,13 +76,29 @@ class Engine(Protocol):
     suffix: str
     """of the files that it runs: `.onnx`, `.tflite`"""
 
-    def open(self, path: Path, *, threads: int, strings: bool = False) -> Session:
-        """Load a model file. `strings`: tensors of text are taken too (dtype `object`), which pipelines cannot feed.
+    def open(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        strings: bool = False,
+        rung: Rung | None = None,
+        compiled: bytes | None = None,
+    ) -> Session:
+        """Load a model file.
+
+        Args:
+            path: the model file.
+            threads: of one inference on the processor.
+            strings: tensors of text are taken too (dtype `object`), which pipelines cannot feed.
+            rung: the accelerator and how to reach it; None: the processor.
+            compiled: what `exported` of a session gave for the same file, rung, engine version and processor.
 
         Raises:
-            BadInput: not a model, truncated, or it needs an operator that this engine does not have.
+            BadInput: not a model, truncated, it needs an operator that this engine does not have, or the accelerator
+                is not there.
             Refused: it is hostile, or larger than any model for a device: see `protos.admission`.
         """
 
     def accelerators(self) -> tuple[str, ...]:
-        """What it can run on here, best first: `cpu`, execution providers, delegates."""
+        """What the library finds here, best first: `cpu`, execution providers; no delegates and no plugins."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MODULES: dict[str, str] = {
     "litert": "edge_node.engine.litert",
     "onnxruntime": "edge_node.engine.onnx",
+    "openvino": "edge_node.engine.openvino",
     "stub": "edge_node.engine.stub",
 }
 """Where each engine is: a module with `create() -> Engine`, which raises ImportError where the engine cannot start."""
@@ -77,7 +78,7 @@ def engine_name(path: Path) -> str:
     return name
 
 
-def survey(names: Iterable[str] = ("litert", "onnxruntime")) -> tuple[EngineFact, ...]:
+def survey(names: Iterable[str] = ("litert", "onnxruntime", "openvino")) -> tuple[EngineFact, ...]:
     """What `doctor` says about each engine: present with its accelerators, or missing with the remedy."""
     return tuple(_fact(name) for name in names)
 

@@ -11,11 +11,12 @@ from pathlib import Path
 DISTRIBUTIONS: dict[str, tuple[str, ...]] = {
     "litert": ("ai-edge-litert", "tflite-runtime"),
     "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-migraphx"),
+    "openvino": ("openvino",),
     "stub": ("nearfield",),
 }
 """The packages that bring each engine, the preferred one first."""
 
-EXTRAS: dict[str, str] = {"litert": "tflite", "onnxruntime": "onnx"}
+EXTRAS: dict[str, str] = {"litert": "tflite", "onnxruntime": "onnx", "openvino": "openvino"}
 """The extra of `nearfield` that brings each engine."""
 
 

@@ -5,6 +5,7 @@ version is checked before it is taken. A session runs at the shapes the file was
 a model keeps in variables of its own begins anew with every run.
 """
 
+import ctypes
 import importlib
 import re
 from collections.abc import Mapping
@@ -19,11 +20,15 @@ from edge_node.engine.feeds import check_feeds
 from edge_node.engine.installed import installed_engines, version_text
 from edge_node.engine.quiet import without_chatter
 from edge_node.errors import BadInput, EngineFailed
+from edge_node.rungs import Rung
 
 LIBRARIES: dict[str, str] = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
 }
+PROCESSOR = Rung("litert")
+DELEGATE_ENTRY = "tflite_plugin_create_delegate"
+"""What every external delegate exports (tensorflow/lite/delegates/external)."""
 _UNKNOWN_OPERATOR = re.compile(r"unresolved custom op: (\S+?)\.?(?:\s|$)|Didn't find op for builtin opcode '(\w+)'")
 
 
@@ -31,12 +36,12 @@ class LiteRtSession:
     """A loaded `.tflite` file."""
 
     engine = "litert"
-    accelerator = "cpu"
     concurrent = False
 
-    def __init__(self, native: Any, version: str) -> None:
+    def __init__(self, native: Any, version: str, accelerator: str = PROCESSOR.accelerator) -> None:
         """Describe an interpreter whose tensors are allocated."""
         self._native = native
+        self.accelerator = accelerator
         self.engine_version = version
         inputs, outputs = native.get_input_details(), native.get_output_details()
         self.inputs = tuple(_spec(detail) for detail in inputs)
@@ -67,27 +72,56 @@ class LiteRtEngine:
     name = "litert"
     suffix = ".tflite"
 
-    def __init__(self, interpreter: Any, version: str) -> None:
-        """Hold the library's interpreter class."""
-        self._interpreter = interpreter
+    def __init__(self, library: Any, version: str) -> None:
+        """Hold the library: its interpreter class and how it loads delegates."""
+        self._library = library
         self.version = version
 
-    def open(self, path: Path, *, threads: int, strings: bool = False) -> LiteRtSession:
-        """See `base.Engine.open`; the library has no tensors of text for us."""
-        del strings
+    def open(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        strings: bool = False,
+        rung: Rung | None = None,
+        compiled: bytes | None = None,
+    ) -> LiteRtSession:
+        """See `base.Engine.open`; no tensors of text, and no compiled form (the interpreter takes no weight cache)."""
+        del strings, compiled
+        rung = rung or PROCESSOR
         admit(path, self.name)
+        delegates = [] if rung.accelerator == PROCESSOR.accelerator else [self._delegate(rung)]
         try:
             with without_chatter():
-                native = self._interpreter(model_path=str(path), num_threads=threads)
+                native = self._library.Interpreter(
+                    model_path=str(path), num_threads=threads, experimental_delegates=delegates
+                )
                 native.allocate_tensors()
             _check_types(path, [*native.get_input_details(), *native.get_output_details()])
-            return LiteRtSession(native, self.version)
+            return LiteRtSession(native, self.version, rung.accelerator)
         except (RuntimeError, ValueError) as error:
             raise BadInput(_load_complaint(path, _line(error))) from None
 
     def accelerators(self) -> tuple[str, ...]:
-        """The processor, through XNNPACK."""
+        """The processor, through XNNPACK; a delegate is a library that a rung names."""
         return ("cpu",)
+
+    def _delegate(self, rung: Rung) -> Any:
+        """The delegate of a rung.
+
+        Raises:
+            BadInput: there is no such library, it is no delegate, or it refuses the options.
+        """
+        try:
+            # Looked into first: what the library itself fails to load, it complains of again when it is forgotten.
+            if not hasattr(ctypes.CDLL(rung.library), DELEGATE_ENTRY):
+                raise BadInput(f"{rung.library} is no delegate of LiteRT: it has no {DELEGATE_ENTRY}")
+            with without_chatter():
+                return self._library.load_delegate(rung.library, rung.options)
+        except OSError as error:
+            raise BadInput(f"the delegate {rung.accelerator} cannot be loaded: {_line(error)}") from None
+        except (RuntimeError, ValueError) as error:
+            raise BadInput(f"the delegate {rung.library} does not start: {_line(error)}") from None
 
 
 def create() -> LiteRtEngine:
@@ -103,7 +137,7 @@ def create() -> LiteRtEngine:
     if chosen.distribution == "tflite-runtime" and int(np.__version__.partition(".")[0]) >= 2:
         raise ImportError(f"tflite-runtime needs numpy 1, here is {np.__version__}")
     library = importlib.import_module(LIBRARIES[chosen.distribution])
-    return LiteRtEngine(library.Interpreter, version_text(chosen))
+    return LiteRtEngine(library, version_text(chosen))
 
 
 def _spec(detail: dict[str, Any]) -> TensorSpec:

@@ -20,16 +20,25 @@ from edge_node.engine.feeds import check_feeds
 from edge_node.engine.installed import installed_engines, version_text
 from edge_node.engine.onnx_file import Quantization, read_quantization
 from edge_node.errors import BadInput, EngineFailed
+from edge_node.rungs import Rung
 
 PROVIDERS: dict[str, str] = {
+    "NvTensorRTRTXExecutionProvider": "tensorrt-rtx",
+    "TensorrtExecutionProvider": "tensorrt",
     "CUDAExecutionProvider": "cuda",
     "MIGraphXExecutionProvider": "migraphx",
+    "ROCMExecutionProvider": "rocm",
     "OpenVINOExecutionProvider": "openvino",
     "QNNExecutionProvider": "qnn",
     "CoreMLExecutionProvider": "coreml",
+    "DmlExecutionProvider": "directml",
+    "XnnpackExecutionProvider": "xnnpack",
     "CPUExecutionProvider": "cpu",
 }
-"""The execution providers that are used where the installed library has them, best first, and our names for them."""
+"""The execution providers that a node can be told to use, and our names for them."""
+
+PROCESSOR = Rung("onnxruntime")
+PROCESSOR_PROVIDER = "CPUExecutionProvider"
 
 DTYPES: dict[str, str] = {
     "float": "float32",
@@ -88,20 +97,55 @@ class OnnxEngine:
         self.version = version_text(packages[0]) if packages else onnxruntime.__version__
         self._providers = _usable(onnxruntime.get_available_providers())
 
-    def open(self, path: Path, *, threads: int, strings: bool = False) -> OnnxSession:
-        """See `base.Engine.open`."""
+    def open(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        strings: bool = False,
+        rung: Rung | None = None,
+        compiled: bytes | None = None,
+    ) -> OnnxSession:
+        """See `base.Engine.open`. It has no compiled form: making one saves too little (docs/reference/engines.md)."""
+        del compiled
         admit(path, self.name)
         facts = read_quantization(path)
-        try:
-            native = onnxruntime.InferenceSession(str(path), _options(threads), providers=self._providers)
-        except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
-            raise BadInput(_load_complaint(path, _line(error))) from None
+        native = self._native(path, _options(threads), rung or PROCESSOR)
         _check_types(path, [*native.get_inputs(), *native.get_outputs()], strings)
         return OnnxSession(native, facts, self.version)
 
     def accelerators(self) -> tuple[str, ...]:
-        """The execution providers that are used."""
+        """The execution providers of the library as it is installed; the processor is used unless a rung says more."""
         return tuple(PROVIDERS[provider] for provider in self._providers)
+
+    def _native(self, path: Path, options: Any, rung: Rung) -> Any:
+        """The library's session. What the provider cannot run, the processor does; the provider itself has to work."""
+        wanted = "" if rung.accelerator == PROCESSOR.accelerator else self._wanted(options, rung)
+        given = [(wanted, rung.options)] if wanted and not rung.library else []
+        providers = None if rung.library else [*given, PROCESSOR_PROVIDER]
+        try:
+            native = onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
+        except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
+            raise BadInput(_load_complaint(path, _line(error))) from None
+        if wanted and wanted not in native.get_providers():
+            raise BadInput(f"onnxruntime does not start {wanted} here: see whether the device and its driver are there")
+        return native
+
+    def _wanted(self, options: Any, rung: Rung) -> str:
+        """The library's name of a rung's provider, made ready.
+
+        Raises:
+            BadInput: it is not in this build, or its plugin finds no device.
+        """
+        provider = next((full for full, name in PROVIDERS.items() if name == rung.accelerator), None)
+        if provider is None:
+            raise BadInput(f"onnxruntime knows no provider {rung.accelerator!r}: {', '.join(PROVIDERS.values())}")
+        if rung.library:
+            add_plugin(options, provider, rung)
+        elif provider not in self._providers:
+            here = ", ".join(self.accelerators())
+            raise BadInput(f"onnxruntime {self.version} has no provider {rung.accelerator}, only {here}: see doctor")
+        return provider
 
 
 def create() -> OnnxEngine:
@@ -111,6 +155,29 @@ def create() -> OnnxEngine:
 
 def _usable(available: list[str]) -> list[str]:
     return [provider for provider in PROVIDERS if provider in available]
+
+
+def add_plugin(options: Any, provider: str, rung: Rung) -> None:
+    """Have a session use the devices that a plugin library finds.
+
+    Raises:
+        BadInput: it is no such library, or finds none.
+    """
+    try:
+        if rung.library not in _registered:
+            onnxruntime.register_execution_provider_library(provider, rung.library)
+            _registered.add(rung.library)
+        devices = [device for device in onnxruntime.get_ep_devices() if device.ep_name.startswith(provider)]
+        if devices:
+            options.add_provider_for_devices(devices[:1], rung.options)
+    except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
+        raise BadInput(f"{rung.library} is no plugin that onnxruntime can use: {_line(error)}") from None
+    if not devices:
+        raise BadInput(f"{rung.library} finds no device for {rung.accelerator} here")
+
+
+_registered: set[str] = set()
+"""The library registers a plugin once in a process."""
 
 
 def _options(threads: int) -> Any:

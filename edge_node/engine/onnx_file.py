@@ -1,4 +1,4 @@
-"""What an `.onnx` file says that ONNX Runtime does not tell: the quantization of its ends.
+"""What an `.onnx` file says that engines do not tell: the quantization of its ends, and what it calls its outputs.
 
 The reader of the format is `protos.admission.wire`; only the fields needed are read, in place, so that a large model
 costs no memory. Whether the file may be opened at all is decided before, by `edge_node.engine.admission`.
@@ -14,7 +14,8 @@ from protos.admission.limits import LIMITS, Inadmissible, Work
 from protos.admission.wire import Message, Value, fields, integers
 
 MODEL_GRAPH = 7
-GRAPH_NODE, GRAPH_INITIALIZER = 1, 5
+GRAPH_NODE, GRAPH_INITIALIZER, GRAPH_OUTPUT = 1, 5, 12
+VALUE_NAME = 1
 NODE_INPUT, NODE_OUTPUT, NODE_OPERATOR = 1, 2, 4
 TENSOR_DATA_TYPE, TENSOR_FLOAT_DATA, TENSOR_INT32_DATA, TENSOR_NAME, TENSOR_RAW = 2, 4, 5, 8, 9
 
@@ -33,6 +34,21 @@ def read_quantization(path: Path) -> Quantization:
     """
     try:
         return quantization(mapped(path))
+    except Inadmissible as error:
+        raise BadInput(f"{path} is not an ONNX model, or it is truncated ({error}): export or copy it again") from None
+
+
+def read_output_names(path: Path) -> tuple[str, ...]:
+    """The names of a model file's outputs, in its order.
+
+    Raises:
+        BadInput: the file cannot be read, or is no ONNX model.
+    """
+    work = Work(LIMITS)
+    try:
+        graphs = list(_of(mapped(path), MODEL_GRAPH, work))
+        outputs = [Message(value, work) for graph in graphs for value in _of(graph, GRAPH_OUTPUT, work)]
+        return tuple(output.text(VALUE_NAME) for output in outputs)
     except Inadmissible as error:
         raise BadInput(f"{path} is not an ONNX model, or it is truncated ({error}): export or copy it again") from None
 

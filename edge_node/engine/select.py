@@ -1,8 +1,9 @@
-"""Which variant serves on this device: decided from proofs alone.
+"""Which variant serves on this device, and on what: decided from proofs alone.
 
-Only variants that agree may serve. Among them the fastest (95th percentile; the median of it over repeated proofs)
-wins, but the choice is sticky: another must be at least 10 % faster than the variant that served before. A pin
-wins over speed, never over disagreement.
+A variant may have been proven on several rungs (see `ladder`): it is as fast as the fastest that agrees, which it
+serves on, and the others are what it falls to. Only variants that agree may serve. Among them the fastest (95th
+percentile; the median of it over repeated proofs) wins, but the choice is sticky: another must be at least 10 % faster
+than the variant that served before. A pin wins over speed, never over disagreement.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from statistics import median
 
 import msgspec
 
+from edge_node.engine.ladder import name_of
 from edge_node.engine.proof import VariantProof
 
 STICKY = 0.10
@@ -19,10 +21,14 @@ STICKY = 0.10
 
 @dataclass(frozen=True)
 class Choice:
-    """The variant that serves: its first proof with the median of the latencies of all, and why this one."""
+    """The variant that serves: its first proof with the median of the latencies of all, and why this one.
+
+    `ladder` names all rungs that agree, the fastest first, which is the proof's.
+    """
 
     proof: VariantProof
     reason: str
+    ladder: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -41,28 +47,39 @@ def choose(proofs: Sequence[VariantProof], *, previous: str | None = None, pin: 
         previous: the file that served before.
         pin: the file that the deployment asks for.
     """
-    by_file = _by_file(proofs)
-    if pin is not None and pin not in by_file:
-        return NoChoice(f"the pinned variant {pin!r} is not in the bundle or not proven: {_names(by_file)}")
-    candidates = by_file if pin is None else {pin: by_file[pin]}
-    agreeing = {file: tries for file, tries in candidates.items() if all(proof.agrees for proof in tries)}
+    by_rung = _by_rung(proofs)
+    files = list(dict.fromkeys(proof.file for proof in proofs))
+    if pin is not None and pin not in files:
+        return NoChoice(f"the pinned variant {pin!r} is not in the bundle or not proven: {_names(files)}")
+    candidates = [tries for (file, _), tries in by_rung.items() if pin in (None, file)]
+    agreeing = [_summed(tries) for tries in candidates if all(proof.agrees for proof in tries)]
     if not agreeing:
-        return NoChoice("; ".join(_complaint(tries) for tries in candidates.values()) or "the bundle has no variants")
+        return NoChoice("; ".join(_complaint(tries) for tries in candidates) or "the bundle has no variants")
+    ladders: dict[str, list[VariantProof]] = {}
+    for proof in sorted(agreeing, key=lambda proof: proof.p95_ms):
+        ladders.setdefault(proof.file, []).append(proof)
     if pin is not None:
-        return Choice(_summed(agreeing[pin]), "pinned")
-    return _fastest(agreeing, previous)
+        return _chosen(ladders[pin], "pinned")
+    return _fastest(ladders, previous)
 
 
-def _fastest(agreeing: dict[str, list[VariantProof]], previous: str | None) -> Choice:
-    p95 = {file: median(proof.p95_ms for proof in tries) for file, tries in agreeing.items()}
+def _fastest(ladders: dict[str, list[VariantProof]], previous: str | None) -> Choice:
+    """Of ladders by file, the one whose best rung is the fastest."""
+    p95 = {file: rungs[0].p95_ms for file, rungs in ladders.items()}
     best = min(p95, key=lambda file: p95[file])
     if previous in p95 and best != previous and p95[best] > (1 - STICKY) * p95[previous]:
-        return Choice(
-            _summed(agreeing[previous]), f"kept: {best} at {p95[best]:.2f} ms is not 10 % under {p95[previous]:.2f} ms"
-        )
+        kept = f"kept: {best} at {p95[best]:.2f} ms is not 10 % under {p95[previous]:.2f} ms"
+        return _chosen(ladders[previous], kept)
     if len(p95) == 1:
-        return Choice(_summed(agreeing[best]), "the only variant that agrees")
-    return Choice(_summed(agreeing[best]), f"the fastest of {len(p95)} that agree: p95 {p95[best]:.2f} ms")
+        return _chosen(ladders[best], "the only variant that agrees")
+    return _chosen(ladders[best], f"the fastest of {len(p95)} that agree: p95 {p95[best]:.2f} ms")
+
+
+def _chosen(rungs: Sequence[VariantProof], reason: str) -> Choice:
+    best = rungs[0]
+    if len(rungs) > 1:
+        reason += f"; on {name_of(best)}, the fastest of {len(rungs)} rungs that agree"
+    return Choice(best, reason, tuple(name_of(proof) for proof in rungs))
 
 
 def _summed(tries: Sequence[VariantProof]) -> VariantProof:
@@ -70,15 +87,15 @@ def _summed(tries: Sequence[VariantProof]) -> VariantProof:
     return msgspec.structs.replace(tries[0], p50_ms=p50_ms, p95_ms=p95_ms)
 
 
-def _by_file(proofs: Sequence[VariantProof]) -> dict[str, list[VariantProof]]:
-    by_file: dict[str, list[VariantProof]] = {}
+def _by_rung(proofs: Sequence[VariantProof]) -> dict[tuple[str, str], list[VariantProof]]:
+    by_rung: dict[tuple[str, str], list[VariantProof]] = {}
     for proof in proofs:
-        by_file.setdefault(proof.file, []).append(proof)
-    return by_file
+        by_rung.setdefault((proof.file, name_of(proof)), []).append(proof)
+    return by_rung
 
 
-def _names(by_file: dict[str, list[VariantProof]]) -> str:
-    return f"proven are {', '.join(by_file)}" if by_file else "nothing is proven"
+def _names(files: Sequence[str]) -> str:
+    return f"proven are {', '.join(files)}" if files else "nothing is proven"
 
 
 def _complaint(tries: Sequence[VariantProof]) -> str:

@@ -6,6 +6,9 @@
 The answer is deterministic: the sum of all fed values plus the position in the output, modulo 251; an output with
 `values` gives those instead. `delay_ms` is how long each run takes, `fail_from` the run (counted from 0) from which
 on every run fails, `crash_from` the one that takes the process with it, as a hostile model does.
+
+A rung whose accelerator is not the processor is one that fails on command: its `library` is a file, read at each load
+and run, that is empty or says `fail`, `crash` or `hang`.
 """
 
 import os
@@ -21,6 +24,9 @@ from edge_node import __version__
 from edge_node.engine.base import Array, TensorSpec
 from edge_node.engine.feeds import check_feeds
 from edge_node.errors import BadInput, EngineFailed
+from edge_node.rungs import Rung
+
+PROCESSOR = Rung("stub")
 
 
 class StubTensor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,12 +55,13 @@ class StubSession:
 
     engine = "stub"
     engine_version = __version__
-    accelerator = "cpu"
     concurrent = False
 
-    def __init__(self, model: StubModel) -> None:
+    def __init__(self, model: StubModel, rung: Rung | None = None) -> None:
         """Hold the model; nothing is loaded."""
         self._model = model
+        self._rung = rung or PROCESSOR
+        self.accelerator = self._rung.accelerator
         self._runs = 0
         self.inputs = tuple(_spec(tensor) for tensor in model.inputs)
         self.outputs = tuple(_spec(tensor) for tensor in model.outputs)
@@ -62,6 +69,7 @@ class StubSession:
     def run(self, feeds: Mapping[str, Array]) -> dict[str, Array]:
         """See `base.Session.run`."""
         check_feeds(self.inputs, feeds)
+        obey(self._rung)
         run, self._runs = self._runs, self._runs + 1
         time.sleep(self._model.delay_ms / 1000)
         if self._model.crash_from is not None and run >= self._model.crash_from:
@@ -82,11 +90,22 @@ class StubEngine:
     version = __version__
     suffix = ".stub"
 
-    def open(self, path: Path, *, threads: int, strings: bool = False) -> StubSession:
-        """See `base.Engine.open`; threads and strings make no difference."""
-        del threads, strings
+    def open(
+        self,
+        path: Path,
+        *,
+        threads: int,
+        strings: bool = False,
+        rung: Rung | None = None,
+        compiled: bytes | None = None,
+    ) -> StubSession:
+        """See `base.Engine.open`; threads, strings and a compiled form make no difference."""
+        del threads, strings, compiled
         try:
-            return StubSession(msgspec.json.decode(path.read_bytes(), type=StubModel))
+            obey(rung or PROCESSOR)
+            return StubSession(msgspec.json.decode(path.read_bytes(), type=StubModel), rung)
+        except EngineFailed as error:
+            raise BadInput(f"{path} cannot be loaded: {error}") from None
         except OSError as error:
             raise BadInput(f"{path}: {error.strerror}: give the path of a model file") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -95,6 +114,21 @@ class StubEngine:
     def accelerators(self) -> tuple[str, ...]:
         """The processor."""
         return ("cpu",)
+
+
+def obey(rung: Rung) -> None:
+    """Do what a rung's file says.
+
+    Raises:
+        EngineFailed: `fail`.
+    """
+    command = Path(rung.library).read_text(encoding="ascii").strip() if rung.library else ""
+    if command == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if command == "hang":
+        time.sleep(3600)
+    if command == "fail":
+        raise EngineFailed(f"the stub's {rung.accelerator} fails as it was told")
 
 
 def create() -> StubEngine:

@@ -9,9 +9,11 @@
 Where bundles come from and whether they are trusted is the store's business.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_node.engine.base import Session
 from edge_node.engine.catalog import find, for_file
 from edge_node.errors import BadInput
 from edge_node.pipeline.labels import read_labels
@@ -22,6 +24,8 @@ from protos.admission.bundle import naming
 from protos.admission.text import manifest_text
 from protos.bundle import MANIFEST, Manifest, golden_files, missing_files, parse_manifest
 from protos.errors import ContractError
+
+Opened = Callable[[Path], Session]
 
 
 @dataclass(frozen=True)
@@ -62,8 +66,10 @@ def read_bundle(folder: Path) -> Bundle:
     return Bundle(folder, manifest, () if labels is None else read_labels(folder / labels), golden)
 
 
-def open_variant(bundle: Bundle, file: str, *, threads: int = 1, options: Options | None = None) -> Runner:
-    """Load one variant of a bundle.
+def open_variant(
+    bundle: Bundle, file: str, *, threads: int = 1, options: Options | None = None, open_with: Opened | None = None
+) -> Runner:
+    """Load one variant of a bundle; `open_with` opens its file on something else than its engine and the processor.
 
     Raises:
         BadInput: not a variant of it, or it cannot run here.
@@ -72,7 +78,8 @@ def open_variant(bundle: Bundle, file: str, *, threads: int = 1, options: Option
     if variant is None:
         names = ", ".join(one.file for one in bundle.manifest.variants)
         raise BadInput(f"{bundle.folder} has no variant {file!r}: it has {names}")
-    session = find(variant.engine).open(bundle.folder / file, threads=threads)
+    path = bundle.folder / file
+    session = find(variant.engine).open(path, threads=threads) if open_with is None else open_with(path)
     try:
         return Runner(session, bundle.manifest, bundle.labels, options)
     except BadInput:

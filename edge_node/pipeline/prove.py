@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 
@@ -22,6 +23,7 @@ from edge_node.pipeline.inputs import Prepared
 from edge_node.pipeline.latency import RUNS, measure_latency, percentile
 from edge_node.pipeline.postprocess import output_named
 from edge_node.pipeline.runner import Runner
+from edge_node.rungs import Rung
 from protos.bundle import Agree, Variant
 from protos.result import Detected
 
@@ -33,11 +35,12 @@ AGAIN_RUNS = 10
 
 
 def prove(
-    bundle: Bundle, *, variant: str | None = None, threads: int = 1, again: bool = False
+    bundle: Bundle, *, variant: str | None = None, threads: int = 1, again: bool = False, rung: Rung | None = None
 ) -> tuple[VariantProof, ...]:
     """Try the bundle's variants on this device: all, or the one named. What fails is said in its proof.
 
-    With `again` they are measured only, in fewer runs: golden vectors do not change their mind.
+    They are tried on `rung`, or each with its own engine on the processor. With `again` they are measured only, in
+    fewer runs: golden vectors do not change their mind.
 
     Raises:
         BadInput: the bundle has no variant of that name.
@@ -46,19 +49,23 @@ def prove(
     if not wanted:
         names = ", ".join(one.file for one in bundle.manifest.variants)
         raise BadInput(f"{bundle.folder} has no variant {variant!r}: it has {names}")
-    return tuple(prove_variant(bundle, one, threads=threads, again=again) for one in wanted)
+    return tuple(prove_variant(bundle, one, threads=threads, again=again, rung=rung) for one in wanted)
 
 
-def prove_variant(bundle: Bundle, variant: Variant, *, threads: int = 1, again: bool = False) -> VariantProof:
+def prove_variant(
+    bundle: Bundle, variant: Variant, *, threads: int = 1, again: bool = False, rung: Rung | None = None
+) -> VariantProof:
     """Load, compare and measure one variant."""
-    proof = VariantProof(variant.file, variant.engine, "", "", threads, vectors=0, agrees=False)
+    rung = rung or Rung(variant.engine)
+    proof = VariantProof(variant.file, rung.engine, "", rung.accelerator, threads, vectors=0, agrees=False)
     try:
-        engine = find(variant.engine)
-        proof = msgspec.structs.replace(proof, engine_version=engine.version, accelerator=engine.accelerators()[0])
+        engine = find(rung.engine)
+        proof = msgspec.structs.replace(proof, engine_version=engine.version)
         begun = time.perf_counter()
-        with closing(open_variant(bundle, variant.file, threads=threads)) as runner:
+        open_with = partial(engine.open, threads=threads, rung=rung)
+        with closing(open_variant(bundle, variant.file, threads=threads, open_with=open_with)) as runner:
             load_ms = (time.perf_counter() - begun) * 1e3
-            proof = msgspec.structs.replace(proof, accelerator=runner.session.accelerator, load_ms=load_ms)
+            proof = msgspec.structs.replace(proof, load_ms=load_ms)
             proof = msgspec.structs.replace(proof, agrees=True) if again else _compared(proof, runner, bundle)
             return _measured(proof, runner, AGAIN_RUNS if again else RUNS)
     except NearfieldError as error:

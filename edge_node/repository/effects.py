@@ -9,9 +9,18 @@ from edge_node.repository.models import Copy, Model
 from edge_node.repository.offer import Offering, offer, platform_of
 from edge_node.repository.plan import Generation, Step
 from edge_node.repository.sizing import Sizing
+from edge_node.rungs import Rung
 from edge_node.serving.client import ServingProcess
 from edge_node.serving.control import Timing
 from edge_node.worker.messages import Worker
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The variant of a bundle that is to be loaded, empty for a raw file; `rungs` of none: its engine's processor."""
+
+    variant: str = ""
+    rungs: tuple[Rung, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,7 +32,7 @@ class Parts:
 
     new_worker: Callable[[], Worker]
     new_serving: Callable[[], ServingProcess]
-    choose: Callable[[Copy], Awaitable[str]]
+    choose: Callable[[Copy], Awaitable[Chosen]]
     sizing: Callable[[Copy], Sizing]
 
 
@@ -54,7 +63,7 @@ class Effects:
         self._parts = parts
         self._clock = clock
         self._begun: dict[Generation, float] = {}
-        self._variants: dict[Generation, str] = {}
+        self._variants: dict[Generation, Chosen] = {}
 
     async def carry_out(self, step: Step, model: Model, processes: Processes, *, apart: bool) -> None:
         """Carry out a step and remember what is held since.
@@ -92,7 +101,7 @@ class Effects:
             known = await self._parts.choose(copy)
         elif known is None and apart:
             await self._try_apart(step, copy)
-        self._variants[step.generation] = known or ""
+        self._variants[step.generation] = known or Chosen()
         await self._load_into(worker, step, copy)
 
     async def _try_apart(self, step: Step, copy: Copy) -> None:
@@ -104,8 +113,8 @@ class Effects:
             await worker.close()
 
     async def _load_into(self, worker: Worker, step: Step, copy: Copy) -> None:
-        sizing, variant = self._parts.sizing(copy), self._variants.get(step.generation, "")
-        await worker.load(session_of(step), copy.path, variant, sizing.threads, sizing.instances)
+        sizing, chosen = self._parts.sizing(copy), self._variants.get(step.generation, Chosen())
+        await worker.load(session_of(step), copy.path, chosen.variant, sizing.threads, sizing.instances, chosen.rungs)
 
     async def _offer(self, step: Step, model: Model, processes: Processes) -> None:
         generation, one = step.generation, frozenset({step.generation})
@@ -115,7 +124,7 @@ class Effects:
             model=step.model,
             version=generation.version,
             session=session_of(step),
-            platform=platform_of(self._variants.get(generation) or copy.path.name),
+            platform=platform_of(self._variants.get(generation, Chosen()).variant or copy.path.name),
             batching=sizing.batching,
             labelled="" if copy.found.config.labelled is None else copy.found.config.labelled.output,
             labels=copy.labels,

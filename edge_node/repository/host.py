@@ -15,14 +15,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
+import msgspec
+
 from edge_node.errors import BadInput, NearfieldError
 from edge_node.repository.backoff import wait_s
 from edge_node.repository.effects import Effects, Parts, Processes, session_key
 from edge_node.repository.life import Life
 from edge_node.repository.models import Copy, Model, Models
-from edge_node.repository.plan import Failure, Step, complaint, is_ready, next_step, retry_at, states
+from edge_node.repository.plan import Failure, Held, Step, complaint, is_ready, next_step, retry_at, states
 from edge_node.serving.client import ServingFailed, ServingProcess
-from edge_node.serving.control import Listening
+from edge_node.serving.control import Listening, ModelState
 from edge_node.worker.messages import Status, Worker
 
 LOOK_S = 1.0
@@ -198,8 +200,20 @@ class Host:
         held = [model.held for model in self.models.by_name.values()]
         if self._serving.now is not None:
             with suppress(ServingFailed):  # its end is on its way to us
-                index = tuple(state for one in held for state in states(one))
+                index = tuple(self._standing(one, state) for one in held for state in states(one))
                 self._serving.now.index(index, ready=all(is_ready(one) for one in held))
+
+    def _standing(self, held: Held, state: ModelState) -> ModelState:
+        """A version's state with what it runs on."""
+        status = None if self._worker.now is None else self._worker.now.status
+        keys = {session_key(held.model, one) for one in held.connected if one.version == state.version}
+        known = [one for one in (() if status is None else status.loaded) if one.session in keys]
+        worst = next((one for one in known if one.fell), known[0] if known else None)
+        if worst is None:
+            return state
+        reason = "; ".join(filter(None, (state.reason, worst.fell)))
+        on = f"{worst.engine}/{worst.accelerator}"
+        return msgspec.structs.replace(state, reason=reason, on=on, fell=worst.fell)
 
     def _sleep_s(self) -> float:
         ends = [retry_at(model.held) for model in self.models.by_name.values()]

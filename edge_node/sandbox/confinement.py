@@ -14,13 +14,15 @@ class Confinement(msgspec.Struct, frozen=True):
     """What a process is to be held to, on top of what every engine needs.
 
     `mode`: "auto" takes what the kernel has, "require" refuses to work without all of it, "off" leaves files, network
-    and system calls alone. `readable` are the files and folders of its models. `memory_mb` is a limit in any mode,
+    and system calls alone. `readable` are the files and folders of its models, `writable` the
+    folders of devices that it needs. `memory_mb` is a limit in any mode,
     0 is none.
     """
 
     mode: Mode = "auto"
     readable: tuple[str, ...] = ()
     memory_mb: int = 0
+    writable: tuple[str, ...] = ()
 
 
 class Confined(msgspec.Struct, frozen=True):

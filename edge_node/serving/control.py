@@ -58,6 +58,10 @@ class ModelState(msgspec.Struct, frozen=True):
     version: str
     state: Literal["READY", "LOADING", "UNLOADING", "UNAVAILABLE"]
     reason: str = ""
+    on: str = ""
+    """engine and accelerator of what serves, where the parent knows (`onnxruntime/cuda`)"""
+    fell: str = ""
+    """why that is not its best rung; empty where it is"""
 
 
 class Index(msgspec.Struct, frozen=True, tag=True):

@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from edge_node.serving.control import Timing
+from edge_node.serving.control import ModelState, Timing
 from edge_node.serving.served import Served
 from edge_node.serving.server import Server
 from edge_node.serving.statistics import BOUNDS_NS, Times
@@ -57,6 +57,7 @@ class ServingMetrics(Collector):
         yield rejected
         yield GaugeMetricFamily("edge_requests_in_flight", "Requests that wait or are in work", self._server.in_flight)
         yield from self._measured()
+        yield from _standing(self._server.index())
         yield from _aliases(models)
 
     def _measured(self) -> Iterator[Metric]:
@@ -73,6 +74,17 @@ def registry_of(metrics: ServingMetrics) -> CollectorRegistry:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(metrics)
     return registry
+
+
+def _standing(states: Iterable[ModelState]) -> Iterator[Metric]:
+    """What the models that serve run on, and which of them have fallen from their best rung."""
+    on = GaugeMetricFamily("edge_model_on", "What a version runs on: engine and accelerator", labels=[*_MODEL, "rung"])
+    fell = GaugeMetricFamily("edge_model_fell_back", "1: a version is not on its best rung", labels=_MODEL)
+    for one in states:
+        if one.state == "READY" and one.on:
+            on.add_metric([one.model, one.version, one.on], 1)
+            fell.add_metric([one.model, one.version], int(bool(one.fell)))
+    yield from (on, fell)
 
 
 def _durations(models: Iterable[Served]) -> Metric:

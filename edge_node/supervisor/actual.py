@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from edge_node.engine.select import Choice, NoChoice
+from edge_node.rungs import SessionStatus
 from protos.deployment import Pipeline, Serving
 from protos.desired import DesiredDeployment
 from protos.digest import Digest, digest_of, short
@@ -74,7 +75,8 @@ class Actual:
     `known` bundles have something on the disk, `complete` ones everything; `verified` ones were hashed since they
     were last loaded. `last_good` is the version of each deployment that has passed its probation. `failing` says of
     pipelines that answer no frame why, by name; `unusable` are the captured sources that cannot give any. `serving`:
-    the serving process takes clients, who are answered from the `offered` sessions.
+    the serving process takes clients, who are answered from the `offered` sessions. `standing` says what
+    loaded sessions run on, by key.
     """
 
     known: frozenset[Digest] = frozenset()
@@ -91,6 +93,7 @@ class Actual:
     failures: Mapping[str, Failure] = field(default_factory=dict)
     serving: bool = False
     offered: Mapping[Session, Offered] = field(default_factory=dict)
+    standing: Mapping[str, SessionStatus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ class KeptChoice(msgspec.Struct, frozen=True, omit_defaults=True):
     proof: VariantProof
     reason: str
     pin: str | None = None
+    ladder: tuple[str, ...] = ()
 
 
 class Choices:
@@ -59,7 +60,9 @@ class Choices:
 
     def valid(self) -> dict[ChoiceKey, Choice | NoChoice]:
         """The choices that count on this hardware with these engines."""
-        counting = {key: Choice(kept.proof, kept.reason) for key, kept in self._kept.items() if self._counts(kept)}
+        counting = {
+            key: Choice(kept.proof, kept.reason, kept.ladder) for key, kept in self._kept.items() if self._counts(kept)
+        }
         return {**counting, **self._refused}
 
     def previous(self, key: ChoiceKey) -> str | None:
@@ -72,7 +75,7 @@ class Choices:
         if isinstance(choice, NoChoice):
             self._refused[key] = choice
             return
-        self._kept[key] = KeptChoice(key[0], self._hardware, choice.proof, choice.reason, key[1])
+        self._kept[key] = KeptChoice(key[0], self._hardware, choice.proof, choice.reason, key[1], choice.ladder)
         self._write()
 
     def forget(self, digest: Digest) -> None:

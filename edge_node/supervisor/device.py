@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from edge_node.capture.handle import Capture
 from edge_node.errors import WorkerFailed
 from edge_node.pipeline.observation import Observation
+from edge_node.repository.tuned import TunedWays
+from edge_node.rungs import EngineSettings
 from edge_node.serving.client import ServingFailed, ServingProcess
 from edge_node.serving.control import Index, Listening
 from edge_node.store.bundles import Bundles
@@ -25,6 +27,7 @@ from edge_node.supervisor.failing import failing
 from edge_node.supervisor.releases import Releases
 from edge_node.supervisor.sources import trouble_text, troubles_after, unusable
 from edge_node.supervisor.steps import BUNDLE, SERVING, WORKER, Step, session_subject
+from edge_node.telemetry import system
 from edge_node.worker.messages import Worker
 from protos.desired import DesiredDeployment
 from protos.digest import Digest
@@ -58,6 +61,9 @@ class Device:
     on_progress: Callable[[str, int, int], None]
     on_worker_exit: Callable[[str], None]
     on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
+    engines: EngineSettings = field(default_factory=EngineSettings)
+    tuned: TunedWays | None = None
+    """how models serve fastest here, where that was measured"""
     fetcher: Fetcher | None = None
     worker: Worker | None = None
     dead_worker: Worker | None = None
@@ -93,6 +99,8 @@ class Device:
         """Read what the disk holds."""
         self.bundles.prepare()
         self.choices.load(hardware, engines)
+        if self.tuned is not None:
+            self.tuned.load(system.hardware(), engines)
         self.last_good = self.last_good_file.load()
         self.releases.open(tuple(self.last_good.values()))
         self.rescan()
@@ -119,6 +127,7 @@ class Device:
             failures=dict(self.failures),
             serving=self.serving is not None,
             offered=dict(self.offered),
+            standing={} if status is None else {one.session: one for one in status.loaded},
         )
 
     def look_at_sources(self) -> dict[str, str]:

@@ -4,14 +4,18 @@ An effect that fails raises one of `edge_node.errors`, `ContractError` or `OSErr
 """
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Literal
 
+from edge_node.engine.ladder import known_rungs, ladder_of
 from edge_node.engine.select import Choice, choose
 from edge_node.errors import Refused, Unreachable, WorkerFailed
 from edge_node.repository.offer import Offering, platform_of
 from edge_node.repository.offer import offer as offered
+from edge_node.repository.tuned import files_digest
+from edge_node.repository.tuning import Way
 from edge_node.serving.control import Batching, Timing
 from edge_node.store.admission import admit
 from edge_node.store.fetch import fetch_bundle
@@ -19,13 +23,15 @@ from edge_node.store.release import Wanted
 from edge_node.supervisor import steps
 from edge_node.supervisor.actual import Offered, RunningPipeline, Session
 from edge_node.supervisor.device import Device, Loaded
-from edge_node.supervisor.rounds import proven_in_rounds
+from edge_node.supervisor.rounds import proven_in_rounds, rungs_for
 from edge_node.supervisor.steps import session_subject
 from edge_node.worker.messages import PipelineRun, Worker
 from protos.bundle import MANIFEST, Manifest, parse_manifest
 from protos.deployment import Serving
 from protos.digest import Digest
 from protos.egress import undeclared
+
+log = logging.getLogger(__name__)
 
 
 async def fetch(device: Device, step: steps.Fetch) -> None:
@@ -64,7 +70,8 @@ async def prove(device: Device, step: steps.Prove) -> None:
     folder = device.bundles.folder(step.digest)
     manifest = await _manifest(device, step.digest)
     wanted = [variant for variant in manifest.variants if step.variant in (None, variant.file)]
-    found = await proven_in_rounds(device.new_worker, folder, wanted, device.threads)
+    rungs = rungs_for(device.engines, golden=manifest.golden is not None)
+    found = await proven_in_rounds(device.new_worker, folder, wanted, device.threads, rungs)
     key = (step.digest, step.variant)
     device.choices.keep(key, choose(found, previous=device.choices.previous(key), pin=step.variant))
 
@@ -95,9 +102,12 @@ async def load(device: Device, step: steps.Load) -> None:
     session, folder = step.session, device.bundles.folder(step.session.digest)
     if session not in device.sessions:
         manifest = await _manifest(device, session.digest)
-        device.loaded[session.key] = _loaded(device, session, str(manifest.task))
-        instances = 1 if session.serving is None else session.serving.instances
-        took_ms = await _worker(device).load(session.key, folder, session.variant, device.threads, instances)
+        choice = _choice(device, session)
+        device.loaded[session.key] = Loaded(session, choice.proof.engine, choice.proof.accelerator, str(manifest.task))
+        rungs = ladder_of(choice.ladder, known_rungs(device.engines))
+        way = _way(device, session)
+        log.info("session %s: %s", session.key, way.text)
+        took_ms = await _worker(device).load(session.key, folder, way.variant, way.threads, way.instances, rungs)
         device.load_s[session.key] = took_ms / 1e3
         device.sessions.add(session)
 
@@ -179,7 +189,13 @@ async def offer(device: Device, step: steps.Offer) -> None:
         raise WorkerFailed("the serving process ended meanwhile")
     if known is None or not known.connected:
         begun, relieves = device.clock(), any(one.model == session.model for one in device.offered)
-        await offered(serving, _worker(device), device.listening.lanes, offering_of(session), known=known is not None)
+        await offered(
+            serving,
+            _worker(device),
+            device.listening.lanes,
+            offering_of(session, _way(device, session)),
+            known=known is not None,
+        )
         what: Literal["swap", "cold_start"] = "swap" if relieves else "cold_start"
         took_s = device.clock() - begun + device.load_s.get(session.key, 0.0)
         serving.timing(Timing(session.model, str(session.version), what, took_s))
@@ -193,11 +209,11 @@ async def withdraw(device: Device, step: steps.Withdraw) -> None:
     device.offered.pop(step.session, None)
 
 
-def offering_of(session: Session) -> Offering:
-    """What the serving process is told of a session."""
+def offering_of(session: Session, way: Way) -> Offering:
+    """What the serving process is told of a session that is loaded in this way."""
     wanted = session.serving or Serving()
     batching = Batching(
-        max_batch=wanted.max_batch,
+        max_batch=way.batch,
         preferred=wanted.preferred,
         delay_us=wanted.delay_us,
         queue=wanted.queue,
@@ -205,6 +221,16 @@ def offering_of(session: Session) -> Offering:
         default_timeout_us=wanted.default_timeout_us,
     )
     return Offering(session.model, str(session.version), session.key, platform_of(session.variant), batching)
+
+
+def _way(device: Device, session: Session) -> Way:
+    """As the deployment says it, or where it says nothing as was tuned here for this variant."""
+    wanted = session.serving or Serving(instances=1)
+    said = Way(session.variant, "", device.threads, wanted.instances, wanted.max_batch)
+    if session.serving is None or not device.tuned or (wanted.instances, wanted.max_batch) != (1, 0):
+        return said
+    kept = device.tuned.of(files_digest({file.path: file.digest for file in device.bundles.files(session.digest)}))
+    return said if kept is None or kept.way.variant != session.variant else kept.way
 
 
 async def promote(device: Device, step: steps.Promote) -> None:
@@ -264,10 +290,10 @@ async def _manifest(device: Device, digest: Digest) -> Manifest:
     return parse_manifest(await asyncio.to_thread((device.bundles.folder(digest) / MANIFEST).read_text, "utf-8"))
 
 
-def _loaded(device: Device, session: Session, task: str) -> Loaded:
+def _choice(device: Device, session: Session) -> Choice:
     for (digest, _), choice in device.choices.valid().items():
         if digest == session.digest and isinstance(choice, Choice) and choice.proof.file == session.variant:
-            return Loaded(session, choice.proof.engine, choice.proof.accelerator, task)
+            return choice
     raise WorkerFailed(f"{session.variant} of {session.model}@{session.version} is not proven any more")
 
 

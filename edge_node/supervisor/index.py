@@ -25,12 +25,28 @@ def index_of(desired: Desired | None, actual: Actual, plan: Sequence[Step], serv
     """
     targets = [one for one in (() if desired is None else desired.deployments) if serving_of(one, serve) is not None]
     answering = {(session.model, str(session.version)) for session, one in actual.offered.items() if one.connected}
-    states = {place: ModelState(*place, "READY") for place in sorted(answering)}
+    states = {place: ModelState(*place, "READY", **_standing(place, actual)) for place in sorted(answering)}
     for target in targets:
         place = target.model, str(target.version)
         states.setdefault(place, _coming(target, actual, plan))
     answered = {model for model, _ in answering}
     return Index(tuple(states.values()), ready=all(target.model in answered for target in targets))
+
+
+def _standing(place: tuple[str, str], actual: Actual) -> dict[str, str]:
+    """What the sessions of a model's version run on, and from what they fell back."""
+    sessions = [one for one in actual.offered if (one.model, str(one.version)) == place]
+    known = [actual.standing[one.key] for one in sessions if one.key in actual.standing]
+    worst = next((one for one in known if one.fell), known[0] if known else None)
+    return (
+        {}
+        if worst is None
+        else {
+            "on": f"{worst.engine}/{worst.accelerator}",
+            "fell": worst.fell,
+            "reason": worst.fell,
+        }
+    )
 
 
 def _coming(target: DesiredDeployment, actual: Actual, plan: Sequence[Step]) -> ModelState:

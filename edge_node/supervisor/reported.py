@@ -5,6 +5,7 @@ from typing import Literal
 
 from edge_node.engine.proof import VariantProof
 from edge_node.engine.select import Choice, NoChoice
+from edge_node.rungs import SessionStatus
 from edge_node.store.trust import Adopted
 from edge_node.supervisor.actual import Actual, Session
 from edge_node.supervisor.intent import chosen_session
@@ -48,6 +49,7 @@ def reported(
 def _deployment(target: DesiredDeployment, actual: Actual, plan: Sequence[Step]) -> ReportedDeployment:
     proof = _proof_of(target, actual)
     phase, reason = phase_of(target, actual, plan)
+    standing = _standing(target, actual)
     serving = {run.session.version for run in actual.pipelines.values() if run.deployment == target.name}
     offered = {
         one.version for one, offer in actual.offered.items() if offer.connected and offer.deployment == target.name
@@ -60,9 +62,9 @@ def _deployment(target: DesiredDeployment, actual: Actual, plan: Sequence[Step])
         phase=phase,
         reason=reason[:LONGEST_LINE],
         variant=None if proof is None else proof.file,
-        engine=None if proof is None else proof.engine,
+        engine=standing.engine if standing else proof.engine if proof else None,
         engine_version=None if proof is None else proof.engine_version,
-        accelerator=None if proof is None else proof.accelerator,
+        accelerator=standing.accelerator if standing else proof.accelerator if proof else None,
         proof=_proof(target, actual),
         serving_version=max(serving or offered, default=None),
         offered_version=max(offered, default=None),
@@ -76,7 +78,8 @@ def phase_of(target: DesiredDeployment, actual: Actual, plan: Sequence[Step]) ->
     failures = [wait.reason for wait in waits if wait.failed]
     reasons = failures or [wait.reason for wait in waits]
     if _runs(target, actual) and not _fails(target, actual):
-        return "running", "; ".join(reasons)
+        standing = _standing(target, actual)
+        return "running", "; ".join(filter(None, (standing.fell if standing else "", *reasons)))
     if failures:
         return "failed", "; ".join(failures)
     return "pending", "; ".join(reasons or [str(step) for step in steps])
@@ -104,6 +107,12 @@ def _fails(target: DesiredDeployment, actual: Actual) -> bool:
     """Whether a pipeline answers no frame, or none gets any."""
     blind = all(pipeline.source in actual.unusable for pipeline in target.pipelines)
     return (blind and bool(target.pipelines)) or any(pipeline.name in actual.failing for pipeline in target.pipelines)
+
+
+def _standing(target: DesiredDeployment, actual: Actual) -> SessionStatus | None:
+    """What the deployment's session runs on now, None where it is not loaded."""
+    session = chosen_session(target, actual)
+    return None if session is None else actual.standing.get(session.key)
 
 
 def _proof_of(target: DesiredDeployment, actual: Actual) -> VariantProof | None:

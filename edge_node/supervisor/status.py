@@ -12,6 +12,7 @@ from edge_node.membership.clock import Clock
 from edge_node.membership.upkeep import IdentityReport
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
+from edge_node.rungs import SessionStatus
 from edge_node.serving.control import Listening, Served
 from edge_node.supervisor.actual import Offered, RunningPipeline, Session
 from edge_node.supervisor.results import Tally, quantile
@@ -104,6 +105,8 @@ class WorkerReport(msgspec.Struct, frozen=True):
     sessions: tuple[str, ...]
     sandbox: str = ""
     """what confines it, and what does not"""
+    on: dict[str, str] = {}
+    """what each session runs on (`onnxruntime/cuda`), and from what it fell back"""
 
 
 class ServingReport(msgspec.Struct, frozen=True):
@@ -193,7 +196,12 @@ def worker_report(running: bool, status: Status | None, deaths: int, sandbox: st
     """The worker, which may not have said anything yet; then `sandbox` is what will confine it."""
     if status is None:
         return WorkerReport(running, 0, deaths, (), sandbox)
-    return WorkerReport(running, status.memory_kb, deaths, status.sessions, status.sandbox)
+    on = {one.session: _runs_on(one) for one in status.loaded}
+    return WorkerReport(running, status.memory_kb, deaths, status.sessions, status.sandbox, on)
+
+
+def _runs_on(one: SessionStatus) -> str:
+    return "; ".join(filter(None, (f"{one.engine}/{one.accelerator}", one.fell)))
 
 
 def serving_report(

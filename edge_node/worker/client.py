@@ -17,13 +17,16 @@ from pathlib import Path
 
 import msgspec
 
+from edge_node.engine.compiled import Job
 from edge_node.engine.proof import VariantProof
 from edge_node.errors import WorkerFailed
 from edge_node.pipeline.observation import Observation
+from edge_node.rungs import Rung
 from edge_node.sandbox.confinement import Confinement
 from edge_node.telemetry.system import own_memory_kb
 from edge_node.worker.doorkeeper import Doorkeeper
 from edge_node.worker.framing import LENGTH, pack, reply_in
+from edge_node.worker.ladders import Ladders
 from edge_node.worker.liveness import Limits, Pending, death, doing, hang, overgrown
 from edge_node.worker.messages import (
     CloseLane,
@@ -56,7 +59,7 @@ class ProcessWorker:
     It reads no models but those below the `readable` of its confinement.
     """
 
-    def __init__(self, confinement: Confinement, limits: Limits | None = None) -> None:
+    def __init__(self, confinement: Confinement, limits: Limits | None = None, ladders: Ladders | None = None) -> None:
         self.status: Status | None = None
         self.on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
         self.on_exit: Callable[[str], None] = lambda _: None
@@ -68,6 +71,9 @@ class ProcessWorker:
         self._pending: dict[int, tuple[Pending, asyncio.Future[Done]]] = {}
         self._running: dict[str, str] = {}
         self._serving: set[str] = set()
+        self._ladders = ladders or Ladders()
+        self._loads: dict[str, Load] = {}
+        self._making: asyncio.Task[bool] | None = None
         self._process: Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -98,19 +104,35 @@ class ProcessWorker:
         ]
 
     async def prove(
-        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False
+        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False, rung: Rung | None = None
     ) -> tuple[VariantProof, ...]:
         """Proofs of the variants that can or cannot run here; `again`: measured only."""
-        return (await self._ask(Prove(next(self._numbers), str(bundle), variant, threads, again))).proofs
+        return (await self._ask(Prove(next(self._numbers), str(bundle), variant, threads, again, rung))).proofs
 
-    async def load(self, session: str, bundle: Path, variant: str, threads: int, instances: int) -> float:
-        """Load and warm; milliseconds that it took."""
-        request = Load(next(self._numbers), session, str(bundle), variant, threads, instances)
-        return (await self._ask(request)).elapsed_ms
+    async def load(
+        self, session: str, bundle: Path, variant: str, threads: int, instances: int, rungs: tuple[Rung, ...] = ()
+    ) -> float:
+        """Load and warm, on the best of the rungs that has not fallen; milliseconds that it took."""
+        ladder, forms = self._ladders.of(str(bundle), variant, rungs), self._ladders.forms
+        model = bundle / variant
+        key = None if forms is None or not rungs else await forms.key(model, rungs[0], threads)
+        form = None if forms is None or key is None else forms.find(key)
+        request = Load(next(self._numbers), session, str(bundle), variant, threads, instances, ladder)
+        if form is not None:
+            request = msgspec.structs.replace(request, compiled=str(form.path), digest=form.digest)
+        self._loads[session] = request
+        done = await self._ask(request)
+        if forms is not None and key is not None and (form is None or done.spoiled):
+            if done.spoiled:
+                forms.throw_away(key)
+            job = Job(str(model), rungs[0], threads)
+            self._making = asyncio.create_task(forms.make(key, job, self._confinement), name="compiled form")
+        return done.elapsed_ms
 
     async def unload(self, session: str) -> None:
         """Close a session."""
         await self._ask(Unload(next(self._numbers), session))
+        self._loads.pop(session, None)
         self._serving.discard(session)
 
     async def start(self, run: PipelineRun) -> None:
@@ -160,6 +182,9 @@ class ProcessWorker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._doorkeeper.close()
         self._fail_pending(self._ended)
+        if self._making is not None:
+            self._making.cancel()
+            await asyncio.gather(self._making, return_exceptions=True)
 
     async def _ask(self, request: Request) -> Done:
         if self._ended is not None or self._writer is None:
@@ -218,8 +243,17 @@ class ProcessWorker:
         if self._ended is not None:
             return
         self._ended = death(returncode, self._killed_for, self._running, self._requests(), sorted(self._serving))
+        self._blame_rungs(self._ended)
         self._fail_pending(self._ended)
         self.on_exit(self._ended)
+
+    def _blame_rungs(self, reason: str) -> None:
+        """What it died of: a load that was under way, else whatever was asked of it."""
+        loading = {one.request.session for one in self._requests() if isinstance(one.request, Load)}
+        known = {} if self.status is None else {one.session: one for one in self.status.loaded}
+        for session in loading or {*self._running.values(), *self._serving}:
+            if session in self._loads:
+                self._ladders.died(self._loads[session], known.get(session), reason)
 
     def _requests(self) -> list[Pending]:
         return [pending for pending, _ in self._pending.values()]

@@ -11,10 +11,12 @@ from pathlib import Path
 from edge_node.engine.proof import VariantProof
 from edge_node.errors import WorkerFailed
 from edge_node.pipeline.observation import Observation
+from edge_node.rungs import Rung
 from edge_node.worker.messages import (
     CloseLane,
     Done,
     Failed,
+    Ladder,
     LaneOptions,
     Load,
     OpenLane,
@@ -50,14 +52,17 @@ class ThreadWorker:
         self._telling = asyncio.create_task(self._tell_status(self._runtime), name="worker status")
 
     async def prove(
-        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False
+        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False, rung: Rung | None = None
     ) -> tuple[VariantProof, ...]:
         """Proofs of the variants that can or cannot run here; `again`: measured only."""
-        return (await self._ask(Prove(0, str(bundle), variant, threads, again))).proofs
+        return (await self._ask(Prove(0, str(bundle), variant, threads, again, rung))).proofs
 
-    async def load(self, session: str, bundle: Path, variant: str, threads: int, instances: int) -> float:
+    async def load(
+        self, session: str, bundle: Path, variant: str, threads: int, instances: int, rungs: tuple[Rung, ...] = ()
+    ) -> float:
         """Load and warm; milliseconds that it took."""
-        return (await self._ask(Load(0, session, str(bundle), variant, threads, instances))).elapsed_ms
+        request = Load(0, session, str(bundle), variant, threads, instances, Ladder(rungs))
+        return (await self._ask(request)).elapsed_ms
 
     async def unload(self, session: str) -> None:
         """Close a session."""

@@ -11,9 +11,9 @@ from edge_node.worker.messages import CloseLane, Load, OpenLane, Prove, Request,
 class Limits:
     """What a worker may take.
 
-    `start_s` to its first word, `silence_s` without a word after it; `busy_s` for one inference; `answer_s` for a
-    request, `load_s` for one that loads or proves models: an engine may keep everything else waiting meanwhile, the
-    status too. `memory_mb` of memory of its own; 0 is no limit.
+    `start_s` to its first word, `silence_s` without a word after it; `busy_s` for one inference, `rung_s` for one of a
+    session that has another rung to fall to; `answer_s` for a request, `load_s` for one that loads or proves models: an
+    engine may keep everything else waiting meanwhile, the status too. `memory_mb` of memory of its own; 0: no limit.
     """
 
     start_s: float = 30.0
@@ -22,6 +22,7 @@ class Limits:
     answer_s: float = 30.0
     load_s: float = 120.0
     memory_mb: int = 0
+    rung_s: float = 1.5
 
 
 @dataclass(frozen=True)
@@ -51,10 +52,10 @@ def hang(now_s: float, heard_s: float, status: Status | None, pending: Sequence[
     if now_s - heard_s > (limits.load_s if loading else silence_s):
         return f"it hung (no sign of life for {now_s - heard_s:.1f} s)"
     for pipeline in () if status is None else status.pipelines:
-        if pipeline.busy_ms > limits.busy_s * 1e3:
+        if pipeline.busy_ms > _busy_s(pipeline.session, status, limits) * 1e3:
             return f"it hung (an inference of pipeline {pipeline.name} runs for {pipeline.busy_ms / 1e3:.1f} s)"
     for lane in () if status is None else status.lanes:
-        if lane.busy_ms > limits.busy_s * 1e3:
+        if lane.busy_ms > _busy_s(lane.session, status, limits) * 1e3:
             return f"it hung (an inference of session {lane.session} runs for {lane.busy_ms / 1e3:.1f} s)"
     return None
 
@@ -109,6 +110,11 @@ def doing(request: Request) -> str:
             return f"closing the lane of session {session}"
         case _:
             return f"unloading session {request.session}"
+
+
+def _busy_s(session: str, status: Status | None, limits: Limits) -> float:
+    falls = any(one.session == session and not one.last for one in (() if status is None else status.loaded))
+    return min(limits.busy_s, limits.rung_s) if falls else limits.busy_s
 
 
 def _limit_s(request: Request, limits: Limits) -> float:

@@ -12,6 +12,7 @@ import msgspec
 
 from edge_node.engine.proof import VariantProof
 from edge_node.pipeline.observation import Observation
+from edge_node.rungs import Rung, SessionStatus
 
 
 class Prove(msgspec.Struct, frozen=True, tag=True):
@@ -23,6 +24,24 @@ class Prove(msgspec.Struct, frozen=True, tag=True):
     threads: int = 1
     again: bool = False
     """measure only, in fewer runs: the golden vectors were compared before"""
+    rung: Rung | None = None
+    """what to try on; None: each variant with its own engine on the processor"""
+
+
+class FallenRung(msgspec.Struct, frozen=True):
+    """That a rung took a worker with it: its place on the ladder, how often, and when it may be tried again."""
+
+    place: int
+    reason: str
+    attempts: int
+    retry_in_s: float
+
+
+class Ladder(msgspec.Struct, frozen=True):
+    """The rungs of a session, best first, and those of them that have fallen already."""
+
+    rungs: tuple[Rung, ...] = ()
+    fallen: tuple[FallenRung, ...] = ()
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
@@ -37,6 +56,11 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     variant: str
     threads: int = 1
     instances: int = 1
+    ladder: Ladder = Ladder()
+    """none: the engine of its format on the processor"""
+    compiled: str = ""
+    """the file with the compiled form of its best rung, and `digest` the SHA-256 that it must have"""
+    digest: str = ""
 
 
 class Unload(msgspec.Struct, frozen=True, tag=True):
@@ -119,11 +143,12 @@ Request = Prove | Load | Unload | Start | Switch | Stop | OpenLane | CloseLane
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """A request was carried out."""
+    """A request was carried out. `spoiled`: the compiled form was not what it should be, and was not used."""
 
     request: int
     proofs: tuple[VariantProof, ...] = ()
     elapsed_ms: float = 0.0
+    spoiled: bool = False
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
@@ -179,6 +204,7 @@ class Status(msgspec.Struct, frozen=True, tag=True):
     sandbox: str = ""
     """what confines the worker, and what does not; one line"""
     lanes: tuple[LaneStatus, ...] = ()
+    loaded: tuple[SessionStatus, ...] = ()
 
 
 Reply = Done | Failed | Observed | Status
@@ -200,12 +226,14 @@ class Worker(Protocol):
         """Start the process or thread."""
 
     async def prove(
-        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False
+        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False, rung: Rung | None = None
     ) -> tuple[VariantProof, ...]:
         """Proofs of the variants that can or cannot run here; `again`: measured only."""
 
-    async def load(self, session: str, bundle: Path, variant: str, threads: int, instances: int) -> float:
-        """Load and warm; milliseconds that it took."""
+    async def load(
+        self, session: str, bundle: Path, variant: str, threads: int, instances: int, rungs: tuple[Rung, ...] = ()
+    ) -> float:
+        """Load and warm, on the best of the rungs; milliseconds that it took."""
 
     async def unload(self, session: str) -> None:
         """Close a session."""

@@ -48,7 +48,8 @@ class Runtime:
         """What the pipelines and lanes do now."""
         pipelines = tuple(pipeline.status() for pipeline in list(self._pipelines.values()))
         lanes = tuple(lane.status() for lane in list(self._lanes.values()))
-        return Status(pipelines, self._sessions.keys, pss_kb() or 0, self._sandbox, lanes)
+        held = self._sessions.status()
+        return Status(pipelines, self._sessions.keys, pss_kb() or 0, self._sandbox, lanes, held)
 
     def close(self) -> None:
         """Drain the pipelines, hang up the lanes and close the sessions."""
@@ -60,16 +61,16 @@ class Runtime:
 
     def _carry_out(self, request: Request) -> Done:
         match request:
-            case messages.Prove(number, bundle, variant, threads, again):
+            case messages.Prove(number, bundle, variant, threads, again, rung):
                 from edge_node.pipeline.prove import prove
 
                 found = read_bundle(Path(bundle))
-                return Done(number, proofs=prove(found, variant=variant, threads=threads, again=again))
+                return Done(number, proofs=prove(found, variant=variant, threads=threads, again=again, rung=rung))
             case messages.Load(number):
                 begun = time.perf_counter()
-                self._sessions.load(request)
+                spoiled = self._sessions.load(request)
                 _give_back_memory()
-                return Done(number, elapsed_ms=(time.perf_counter() - begun) * 1e3)
+                return Done(number, elapsed_ms=(time.perf_counter() - begun) * 1e3, spoiled=spoiled)
             case messages.Unload(number, session):
                 self._unload(session)
                 return Done(number)

@@ -5,16 +5,21 @@ their throughput where one session of several threads collapses under foreign lo
 """
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from edge_node.engine.base import Session
-from edge_node.engine.catalog import for_file
+from edge_node.engine.catalog import find, for_file
+from edge_node.engine.compiled import read_form
+from edge_node.engine.ladder import Fall
+from edge_node.engine.standing import LadderSession
 from edge_node.errors import BadInput, EngineFailed
 from edge_node.pipeline.bundle import Bundle, open_variant, read_bundle
 from edge_node.pipeline.postprocess import Options
 from edge_node.pipeline.runner import Runner
+from edge_node.rungs import Rung, SessionStatus
 from edge_node.worker.ends import ends_of, example
 from edge_node.worker.messages import Load, PipelineRun
 from protos.bundle import Manifest
@@ -35,6 +40,7 @@ class LoadedSession:
         self.load = load
         path = Path(load.bundle)
         self.bundle: Bundle | None = None if path.is_file() else read_bundle(path)
+        self.spoiled = False
         self.instances: list[tuple[Session, threading.Lock]] = []
         try:
             while len(self.instances) < max(1, load.instances):
@@ -65,13 +71,45 @@ class LoadedSession:
         """One more session, warm."""
         if self.bundle is None:
             return _open_file(Path(self.load.bundle), self.load.threads)
-        runner = open_variant(self.bundle, self.load.variant, threads=self.load.threads)
+        opening = None if not self.load.ladder.rungs else self._standing
+        runner = open_variant(self.bundle, self.load.variant, threads=self.load.threads, open_with=opening)
         try:
             runner.warm()
         except Exception:
             runner.close()
             raise
         return runner.session
+
+    def _standing(self, path: Path) -> Session:
+        """A session on the load's ladder."""
+        ladder, threads, form = self.load.ladder, self.load.threads, self._compiled()
+        now = time.monotonic()
+        falls = {one.place: Fall(one.reason, one.attempts, now + one.retry_in_s) for one in ladder.fallen}
+
+        def open_rung(rung: Rung) -> Session:
+            compiled = form if rung == ladder.rungs[0] else None
+            return find(rung.engine).open(path, threads=threads, rung=rung, compiled=compiled)
+
+        if len(ladder.rungs) == 1:
+            return open_rung(ladder.rungs[0])
+        return LadderSession(ladder.rungs, open_rung, falls)
+
+    def _compiled(self) -> bytes | None:
+        """The compiled form, read once and hashed as it was read; None where there is none that is in order."""
+        if not self.load.compiled:
+            return None
+        form = read_form(Path(self.load.compiled), self.load.digest)
+        self.spoiled = form is None
+        return form
+
+    def status(self) -> SessionStatus:
+        """What it runs on; where its instances stand on different rungs, the lowest."""
+        sessions = [session for session, _ in self.instances]
+        ladders = [session for session in sessions if isinstance(session, LadderSession)]
+        one = next((session for session in ladders if session.fell), sessions[0])
+        fell = one.fell if isinstance(one, LadderSession) else ""
+        last = all(session.last for session in ladders)
+        return SessionStatus(self.load.session, one.engine, one.accelerator, fell, last)
 
     def close(self) -> None:
         """Close every instance. Idempotent; no pipeline may use it any more."""
@@ -151,17 +189,22 @@ class Sessions:
         """What is loaded."""
         return tuple(self._loaded)
 
-    def load(self, load: Load) -> None:
-        """Load and warm; loading the same again does nothing.
+    def status(self) -> tuple[SessionStatus, ...]:
+        """What each runs on."""
+        return tuple(loaded.status() for loaded in list(self._loaded.values()))
+
+    def load(self, load: Load) -> bool:
+        """Load and warm; loading the same again does nothing. Whether the compiled form was spoiled.
 
         Raises:
             BadInput, EngineFailed: see `LoadedSession`; or the key is taken by something else.
         """
         present = self._loaded.get(load.session)
         if present is None:
-            self._loaded[load.session] = LoadedSession(load)
+            present = self._loaded[load.session] = LoadedSession(load)
         elif _what(present.load) != _what(load):
             raise BadInput(f"session {load.session} holds {present.load.variant} already: unload it first")
+        return present.spoiled
 
     def loaded(self, key: str) -> LoadedSession:
         """A session to be served.
@@ -215,4 +258,4 @@ def _open_file(path: Path, threads: int) -> Session:
 
 
 def _what(load: Load) -> tuple[object, ...]:
-    return load.bundle, load.variant, load.threads, load.instances
+    return load.bundle, load.variant, load.threads, load.instances, load.ladder.rungs

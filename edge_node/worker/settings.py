@@ -2,11 +2,17 @@
 
 from pathlib import Path
 
+import msgspec
+
 from edge_node.config import NodeConfig, WorkerSettings
 from edge_node.errors import Refused
+from edge_node.rungs import EngineSettings
 from edge_node.sandbox.confinement import OFF, THREADS, Confined, Confinement
 from edge_node.sandbox.limits import default_memory_mb
 from edge_node.worker.liveness import Limits
+
+USB = Path("/dev/bus/usb")
+"""Where delegates reach accelerators on the USB (a Coral); of use to a worker only where one is configured."""
 
 
 def confinement_of(settings: WorkerSettings, models: Path, device_kb: int | None) -> Confinement:
@@ -21,9 +27,17 @@ def confinement_of(settings: WorkerSettings, models: Path, device_kb: int | None
     return Confinement(settings.sandbox, (str(models.absolute()),), memory_mb)
 
 
-def limits_of(settings: WorkerSettings) -> Limits:
-    """The time limits of workers."""
-    return Limits(busy_s=settings.infer_s, load_s=settings.load_s)
+def reaching(confinement: Confinement, engines: EngineSettings, forms: Path) -> Confinement:
+    """The confinement of workers that also read what the rungs need: their libraries, and the compiled forms."""
+    libraries = {rung.library for rung in engines.devices if rung.library.startswith("/")}
+    usb = tuple(str(USB) for rung in engines.devices if rung.library)[:1]
+    readable = (*confinement.readable, *sorted(libraries), str(forms.absolute()))
+    return msgspec.structs.replace(confinement, readable=readable, writable=usb)
+
+
+def limits_of(settings: WorkerSettings, rung_s: float = Limits.rung_s) -> Limits:
+    """The time limits of workers; `rung_s` is `engines.hang_s`."""
+    return Limits(busy_s=settings.infer_s, load_s=settings.load_s, rung_s=rung_s)
 
 
 def sandbox_text(config: NodeConfig, support: Confined) -> str:

@@ -18,7 +18,12 @@ from tests.conformance.tiny_models import (
     tflite_recurrent_model,
 )
 
-MODELS: dict[str, Callable[[Path], Path]] = {"stub": stub_model, "onnxruntime": onnx_model, "litert": tflite_model}
+MODELS: dict[str, Callable[[Path], Path]] = {
+    "stub": stub_model,
+    "onnxruntime": onnx_model,
+    "litert": tflite_model,
+    "openvino": onnx_model,
+}
 
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
@@ -28,7 +33,7 @@ def test_an_engine_does_what_every_engine_does(name: str, check: Check, tmp_path
     check(engine, MODELS[name](tmp_path / f"tiny{engine.suffix}"))
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "litert"])
+@pytest.mark.parametrize("name", ["onnxruntime", "litert", "openvino"])
 def test_a_real_engine_computes(name: str, tmp_path: Path) -> None:
     engine = find(name)
     session = engine.open(MODELS[name](tmp_path / f"tiny{engine.suffix}"), threads=1)
@@ -42,6 +47,7 @@ def test_a_real_engine_computes(name: str, tmp_path: Path) -> None:
         ("onnxruntime", lambda path: onnx_model(path, "Frobnicate")),
         ("onnxruntime", lambda path: onnx_model(path, "Frobnicate", "my.domain")),
         ("litert", lambda path: tflite_model(path, "Frobnicate")),
+        ("openvino", lambda path: onnx_model(path, "Frobnicate")),
     ],
 )
 def test_an_operator_that_the_engine_lacks_is_named(name: str, model: Callable[[Path], Path], tmp_path: Path) -> None:
@@ -83,7 +89,7 @@ def test_litert_models_keep_nothing_from_run_to_run(tmp_path: Path) -> None:
     session.close()
 
 
-@pytest.mark.parametrize("name", ["onnxruntime", "litert"])
+@pytest.mark.parametrize("name", ["onnxruntime", "litert", "openvino"])
 def test_loading_a_model_says_nothing_on_standard_error(
     name: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

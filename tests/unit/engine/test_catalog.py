@@ -27,7 +27,7 @@ def test_a_file_that_no_engine_runs_is_refused(name: str, said: str) -> None:
 
 
 def test_an_unknown_engine_names_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="no engine 'tensorrt': the engines are litert, onnxruntime, stub"):
+    with pytest.raises(BadInput, match="no engine 'tensorrt': the engines are litert, onnxruntime, openvino, stub"):
         catalog.find("tensorrt")
 
 

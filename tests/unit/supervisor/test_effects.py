@@ -11,6 +11,7 @@ from edge_node.engine.proof import VariantProof
 from edge_node.engine.select import Choice, NoChoice
 from edge_node.errors import Refused, WorkerFailed
 from edge_node.pipeline.observation import Observation
+from edge_node.rungs import Rung
 from edge_node.serving.client import ServingProcess
 from edge_node.serving.settings import ServingSettings
 from edge_node.store.bundles import Bundles
@@ -54,15 +55,18 @@ class RecordingWorker:
         self.told.append("start worker")
 
     async def prove(
-        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False
+        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False, rung: Rung | None = None
     ) -> tuple[VariantProof, ...]:
         assert variant is not None
         if variant in self.crash_on:
             raise WorkerFailed(f"killed by SIGSEGV while proving {variant}")
         agrees = variant not in self.disagree
-        return (VariantProof(variant, "stub", "1", "cpu", threads, 1, agrees, agreement=float(agrees), tolerance=1.0),)
+        engine = "stub" if rung is None else rung.engine
+        return (VariantProof(variant, engine, "1", "cpu", threads, 1, agrees, agreement=float(agrees), tolerance=1.0),)
 
-    async def load(self, session: str, bundle: Path, variant: str, threads: int, instances: int) -> float:
+    async def load(
+        self, session: str, bundle: Path, variant: str, threads: int, instances: int, rungs: tuple[Rung, ...] = ()
+    ) -> float:
         self.told.append(f"load {session}")
         return 1.0
 

@@ -21,6 +21,7 @@ from edge_node.config import (
     WorkerSettings,
 )
 from edge_node.membership.upkeep import IdentityReport
+from edge_node.rungs import EngineSettings, Rung
 from edge_node.supervisor import status
 
 PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "node.md").read_text(encoding="utf-8")
@@ -49,6 +50,8 @@ def rows(text: str) -> dict[str, str]:
         (EgressLimits, section("## `[egress]`")),
         (WorkerSettings, section("## `[worker]`")),
         (LocalServing, section("## `[serving]`")),
+        (EngineSettings, section("## `[engines]`").partition("\n### ")[0]),
+        (Rung, section("## `[engines]`").partition("\n### ")[2]),
     ],
 )
 def test_every_key_of_the_configuration_is_documented_with_its_default(kind: type[msgspec.Struct], text: str) -> None:

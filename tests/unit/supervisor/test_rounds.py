@@ -10,6 +10,7 @@ import pytest
 from edge_node.engine.proof import VariantProof
 from edge_node.engine.select import Choice, choose
 from edge_node.errors import WorkerFailed
+from edge_node.rungs import Rung
 from edge_node.supervisor.rounds import MORE_ROUNDS, proven_in_rounds
 from protos.bundle import Variant
 from tests.unit.supervisor.test_effects import RecordingWorker
@@ -26,7 +27,7 @@ class MeasuringWorker(RecordingWorker):
         self.load_now, self.turns = load, turns
 
     async def prove(
-        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False
+        self, bundle: Path, variant: str | None, threads: int, *, again: bool = False, rung: Rung | None = None
     ) -> tuple[VariantProof, ...]:
         (proof,) = await super().prove(bundle, variant, threads)
         self.turns.append((proof.file, again))
