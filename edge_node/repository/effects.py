@@ -38,10 +38,10 @@ class Parts:
 
 @dataclass(frozen=True)
 class Processes:
-    """The two that steps work on, both alive; `lanes` is how one reaches the other."""
+    """The two that steps work on, both alive, or the worker alone where it is to load; `lanes` is how they meet."""
 
     worker: Worker
-    serving: ServingProcess
+    serving: ServingProcess | None
     lanes: str
 
 
@@ -85,6 +85,7 @@ class Effects:
             case "offer":
                 await self._offer(step, model, processes)
             case "withdraw":
+                assert processes.serving is not None  # for loading alone
                 await processes.serving.withdraw(session_of(step))
                 held = model.held
                 model.held = replace(held, offered=held.offered - one, connected=held.connected - one)
@@ -117,6 +118,7 @@ class Effects:
         await worker.load(session_of(step), copy.path, chosen.variant, sizing.threads, sizing.instances, chosen.rungs)
 
     async def _offer(self, step: Step, model: Model, processes: Processes) -> None:
+        assert processes.serving is not None  # for loading alone
         generation, one = step.generation, frozenset({step.generation})
         copy, before = model.copies[generation], model.held
         sizing = self._parts.sizing(copy)

@@ -52,16 +52,21 @@ class Host:
         self._settled = asyncio.Condition()
 
     async def open(self) -> None:
-        """Start both processes.
+        """Start both processes; the worker loads while the other one starts.
 
         Raises:
             ServingFailed: a port is taken, or the process cannot be started.
             WorkerFailed: no worker can be started.
         """
-        begun = await asyncio.gather(self._serving.begin(), self._worker.begin(), return_exceptions=True)
+        begun = await asyncio.gather(self._serving.begin(), self._begin_to_load(), return_exceptions=True)
         for failure in begun:
             if failure is not None:
                 raise failure
+
+    async def _begin_to_load(self) -> None:
+        await self._worker.begin()
+        for model in list(self.models.by_name.values()):
+            await self._advance(model)
 
     async def run(self) -> None:
         """Make everything as wanted, until cancelled."""
@@ -122,10 +127,10 @@ class Host:
         """Take a model's steps while there are any and both processes live."""
         while (step := next_step(model.held, time.monotonic())) is not None:
             worker, serving = self._worker.now, self._serving.now
-            if worker is None or serving is None or self.listening is None:
+            if worker is None or (step.verb != "load" and (serving is None or self.listening is None)):
                 return
             log.info("%s %s", step.verb, session_key(step.model, step.generation))
-            processes = Processes(worker, serving, self.listening.lanes)
+            processes = Processes(worker, serving, self.listening.lanes if self.listening else "")
             apart = self._looked_once and any(one.held.connected for one in self.models.by_name.values())
             try:
                 await self.effects.carry_out(step, model, processes, apart=apart)
@@ -140,7 +145,7 @@ class Host:
         reason = _shown(str(error), model.copies[step.generation])
         held, before = model.held, model.held.failures.get(step.generation)
         attempts = 1 if before is None else before.attempts + 1
-        died = self._worker.now is None or self._serving.now is None
+        died = self._worker.now is None or (step.verb != "load" and self._serving.now is None)
         again = time.monotonic() + wait_s(attempts) if died else None
         model.held = replace(held, failures={**held.failures, step.generation: Failure(reason, attempts, again)})
         self.on_failed(step.model, reason)
