@@ -8,9 +8,11 @@ are its owner's: the part that does so, which converts models of other framework
 """
 
 import importlib
+import io
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +64,9 @@ class OpenVinoSession:
 
     def exported(self) -> bytes:
         """The compiled model, for `OpenVinoEngine.open` of the same version on the same processor."""
-        return bytes(self._compiled.export_model())
+        stream = io.BytesIO()
+        self._compiled.export_model(stream)
+        return stream.getvalue()
 
     def close(self) -> None:
         """See `base.Session.close`."""
@@ -122,7 +126,8 @@ class OpenVinoEngine:
     def _native(self, path: Path, device: str, settings: dict[str, Any], compiled: bytes | None) -> Any:
         core = self._core()
         if compiled is not None:
-            return core.import_model(compiled, device, settings)
+            with suppress(RuntimeError):  # the library may think better of its own form
+                return core.import_model(compiled, device, settings)
         return core.compile_model(core.read_model(str(path)), device, settings)
 
     def _check(self, device: str) -> None:
