@@ -1,6 +1,6 @@
 """The limit: the bare engine in process, with as many sessions, threads and samples at once as asked.
 
-    python bare.py MODEL        # .onnx or .tflite
+    python bare.py MODEL [once]        # .onnx or .tflite; once: it infers at once, says so and waits
 
 Imports nothing of Nearfield. For every line `SESSIONS THREADS BATCH SECONDS` on standard input it infers for so long
 and prints a line of JSON: samples per second, and milliseconds of an inference (p50, p99).
@@ -69,9 +69,12 @@ def measured(runs: list[Callable[[], Any]], seconds: float) -> list[float]:
     return sorted(one for taken in times for one in taken)
 
 
-def main(model: str) -> None:
+def main(model: str, *once: str) -> None:
     """Answer line by line."""
     opened = onnx if model.endswith(".onnx") else tflite
+    if once:
+        opened(model, 1, 1)()
+        print("answered", flush=True)
     loaded: dict[tuple[int, int, int], list[Callable[[], Any]]] = {}
     for line in sys.stdin:
         *how, seconds = line.split()
@@ -84,4 +87,4 @@ def main(model: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

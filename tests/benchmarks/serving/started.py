@@ -51,12 +51,13 @@ class Server:
 
     def pss_mb(self) -> float:
         """Its processes' proportional set size."""
-        return sum(map(_pss_kb, tree(self.process.pid))) / 1024
+        return sum(map(pss_kb, tree(self.process.pid))) / 1024
 
     def stop(self) -> None:
         """End its processes."""
         processes = tree(self.process.pid)
-        os.killpg(self.process.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):  # it may have ended by itself
+            os.killpg(self.process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(5)
         for pid in processes:
@@ -167,7 +168,8 @@ def _ticks(pid: int) -> int:
     return int(fields[11]) + int(fields[12])
 
 
-def _pss_kb(pid: int) -> int:
+def pss_kb(pid: int) -> int:
+    """A process's proportional set size."""
     try:
         lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
     except OSError:
