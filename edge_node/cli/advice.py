@@ -4,7 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from edge_node.cli.trial import Trial
+from edge_node.engine.around import Library
+from edge_node.engine.installed import how_to_get
 from edge_node.sandbox.confinement import Confined
+
+OPTIONAL = "openvino"
+"""The engine that a node can do without."""
 
 LEAST_MEMORY_KB = 256 * 1024
 LEAST_DISK_BYTES = 512 * 1024 * 1024
@@ -28,6 +33,8 @@ class Found:
     disk_free_bytes: int | None
     clock_synced: bool | None
     sandbox: Confined
+    libraries: Sequence[Library] = ()
+    """plugins and delegates that lie here"""
 
 
 @dataclass(frozen=True)
@@ -41,7 +48,9 @@ class Advice:
 def advise(found: Found) -> list[Advice]:
     """What is missing, the most important first."""
     advice = [
-        Advice(f"the engine {trial.engine}: {trial.error}", trial.remedy) for trial in found.engines if trial.error
+        Advice(f"the engine {trial.engine}: {trial.error}", trial.remedy)
+        for trial in found.engines
+        if trial.error and trial.engine != OPTIONAL
     ]
     if not found.packages["av"]:
         advice.append(Advice("PyAV: no videos and no cameras", "pip install 'nearfield[camera]'"))
@@ -56,8 +65,11 @@ def _accelerators(found: Found) -> list[Advice]:
     if "NVIDIA GPU" in found.devices and "cuda" not in used:
         command = "pip uninstall -y onnxruntime && pip install onnxruntime-gpu"
         advice.append(Advice("the NVIDIA GPU is not used by any engine", command))
-    if "Coral Edge TPU" in found.devices:
-        advice.append(Advice("the Coral Edge TPU is not used by this version"))
+    if "Coral Edge TPU" in found.devices and "edgetpu" not in {one.accelerator for one in found.libraries}:
+        advice.append(Advice("libedgetpu, which runs models on the Coral Edge TPU", "sudo apt install libedgetpu1-std"))
+    openvino = next((trial for trial in found.engines if trial.engine == OPTIONAL), None)
+    if {"GPU", "NPU"} & set(found.devices) and openvino is not None and openvino.error:
+        advice.append(Advice("OpenVINO, which runs models on Intel GPUs and NPUs", how_to_get(OPTIONAL)))
     return advice
 
 

@@ -15,7 +15,7 @@ from edge_node.errors import BadInput, Exit
 if TYPE_CHECKING:
     from edge_node.cli.advice import Advice, Found
 
-ENGINES = ("litert", "onnxruntime")
+ENGINES = ("litert", "onnxruntime", "openvino")
 DEVICES = {
     "camera": ("video*",),
     "NVIDIA GPU": ("nvidia[0-9]*",),
@@ -54,11 +54,13 @@ def look(state: Path) -> "Found":
     """Everything that is read from this machine."""
     from edge_node.cli.advice import Found
     from edge_node.cli.trial import try_engine
+    from edge_node.engine.around import libraries
     from edge_node.sandbox.support import support
     from edge_node.telemetry import system
 
     return Found(
         engines=[try_engine(engine) for engine in ENGINES],
+        libraries=libraries(),
         packages={name: importlib.util.find_spec(module) is not None for name, module in _PACKAGES.items()},
         devices=[name for name, patterns in DEVICES.items() if any(any(Path("/dev").glob(one)) for one in patterns)],
         memory_available_kb=system.memory_available_kb(),
@@ -89,6 +91,7 @@ def _document(found: "Found", advice: "list[Advice]", state: Path) -> dict[str, 
         "sandbox": found.sandbox,
         "packages": found.packages,
         "engines": found.engines,
+        "libraries": found.libraries,
         "missing": advice,
     }
 
@@ -106,6 +109,10 @@ def _text(found: "Found", advice: "list[Advice]", state: Path) -> str:
         f"devices    {', '.join(found.devices) or 'no cameras, no accelerators'}",
         "",
         _engines(found),
+        *(
+            f"{one.engine}/{one.accelerator} can be had of {one.path}:\n         {one.configuration}"
+            for one in found.libraries
+        ),
         "",
     ]
     return "\n".join([*lines, *map(_advice_line, advice)] if advice else [*lines, "Nothing is missing."])

@@ -78,7 +78,7 @@ def trial(engine: str) -> Trial:
     fact = survey([engine])[0]
     if fact.missing:
         return Trial(engine, error=fact.missing, remedy=fact.remedy)
-    suffix, model = _NEGATE[engine]
+    suffix, model = _NEGATE["onnxruntime" if engine == "openvino" else engine]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"negate{suffix}")
         path.write_bytes(base64.b64decode(model))

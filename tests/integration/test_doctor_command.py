@@ -33,7 +33,8 @@ def doctor(*arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
 def without_engines(tmp_path: Path) -> str:
     """A place on PYTHONPATH that makes the engines look as if they were not installed, in every child too."""
     hidden = HIDDEN.format(
-        hidden=("onnxruntime", "ai-edge-litert", "tflite-runtime"), modules=("onnxruntime", "ai_edge_litert", "av")
+        hidden=("onnxruntime", "ai-edge-litert", "tflite-runtime", "openvino"),
+        modules=("onnxruntime", "ai_edge_litert", "openvino", "av"),
     )
     (tmp_path / "sitecustomize.py").write_text(hidden)
     return str(tmp_path)
@@ -52,7 +53,7 @@ def test_the_document_has_the_documented_keys() -> None:
     assert {"engines", "missing", "cores", "memory_mb", "clock_synced", "sandbox", "state_dir", "devices"} <= set(
         report
     )
-    assert {trial["engine"] for trial in report["engines"]} == {"litert", "onnxruntime"}
+    assert {trial["engine"] for trial in report["engines"]} == {"litert", "onnxruntime", "openvino"}
     assert all(trial["accelerators"] == ["cpu"] for trial in report["engines"])
 
 
@@ -66,8 +67,8 @@ def test_without_engines_the_exit_code_is_1_and_each_comes_with_its_command(with
     assert "pip install 'nearfield[onnx]'" in done.stdout
 
 
-def test_both_engines_answer_the_smallest_model() -> None:
-    assert [try_engine(engine).error for engine in ("litert", "onnxruntime")] == ["", ""]
+def test_the_engines_answer_the_smallest_model() -> None:
+    assert [try_engine(engine).error for engine in ("litert", "onnxruntime", "openvino")] == ["", "", ""]
 
 
 def test_an_engine_that_takes_its_process_with_it_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

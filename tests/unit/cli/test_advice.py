@@ -1,7 +1,10 @@
 """What `doctor` recommends."""
 
+from pathlib import Path
+
 from edge_node.cli.advice import Found, advise
 from edge_node.cli.trial import Trial, how_it_ended
+from edge_node.engine.around import Library, libraries
 from edge_node.sandbox.confinement import Confined
 
 LITERT = Trial("litert", "2.3.0", ("cpu",))
@@ -53,6 +56,32 @@ def test_everything_that_is_missing_is_named_once() -> None:
 def test_a_gpu_that_an_engine_uses_is_not_missing() -> None:
     cuda = Trial("onnxruntime", "1.31.1", ("cuda", "cpu"))
     assert advise(found(engines=[cuda], devices=["NVIDIA GPU"])) == []
+
+
+def test_an_engine_that_a_node_can_do_without_is_missed_only_where_there_is_a_device_for_it() -> None:
+    absent = Trial("openvino", error="No module named 'openvino'", remedy="pip install 'nearfield[openvino]'")
+    assert advise(found(engines=[LITERT, ONNX, absent])) == []
+    (advice,) = advise(found(engines=[LITERT, ONNX, absent], devices=["NPU"]))
+    assert advice.command == "pip install 'nearfield[openvino]'"
+
+
+def test_a_coral_is_missing_its_library_until_it_lies_here() -> None:
+    (advice,) = advise(found(devices=["Coral Edge TPU"]))
+    assert advice.command == "sudo apt install libedgetpu1-std"
+    library = Library("litert", "edgetpu", "/usr/lib/libedgetpu.so.1")
+    assert advise(found(devices=["Coral Edge TPU"], libraries=[library])) == []
+    assert library.configuration == (
+        'engines.devices = [{engine = "litert", accelerator = "edgetpu", library = "/usr/lib/libedgetpu.so.1"}]'
+    )
+
+
+def test_libraries_are_found_where_they_usually_are(tmp_path: Path) -> None:
+    plugin = tmp_path / "onnxruntime_ep_openvino" / "libonnxruntime_providers_openvino_plugin.so"
+    plugin.parent.mkdir()
+    for path in (plugin, tmp_path / "libedgetpu.so.1"):
+        path.touch()
+    found_here = libraries(places=[str(tmp_path)], packages=[str(tmp_path)])
+    assert [(one.engine, one.accelerator) for one in found_here] == [("onnxruntime", "openvino"), ("litert", "edgetpu")]
 
 
 def test_a_child_that_gave_nothing_says_how_it_ended() -> None:
