@@ -23,6 +23,7 @@ from edge_node.repository.addresses import check_addresses
 from edge_node.repository.effects import CameToServe, Chosen, Parts
 from edge_node.repository.host import Host
 from edge_node.repository.models import Copy, Models
+from edge_node.repository.plan import complaint
 from edge_node.repository.sizing import Asked, Device, Sizing, sizing_of
 from edge_node.repository.tuned import FILE, KeptWay, TunedWays, read_digest
 from edge_node.rungs import EngineSettings
@@ -85,6 +86,7 @@ class FileServer:
         with tempfile.TemporaryDirectory(prefix="nearfield-serve-", ignore_cleanup_errors=True) as folder:
             models = Models(self._paths, Path(folder, "models"))
             await models.take_all()
+            self._say_unread(models)
             await self._serve(Host(models, self._parts(Path(folder))))
 
     async def _serve(self, host: Host) -> None:
@@ -102,6 +104,11 @@ class FileServer:
             await _ended(running)
         finally:
             await host.close()
+
+    def _say_unread(self, models: Models) -> None:
+        for name, model in models.by_name.items():
+            if why := complaint(model.held):
+                self._telling.failed(name, why)
 
     def _say_ready(self, host: Host) -> None:
         models = host.models.by_name.values()

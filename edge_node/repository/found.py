@@ -4,13 +4,13 @@ A path is a raw `.tflite` or `.onnx` file (its stem is the model's name), a bund
 or a folder of those: a Triton-style repository `<repository>/<model>/<version>/model.*` among them. No model is opened.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from edge_node.authoring.triton import CONFIG, SUFFIXES, versions
 from edge_node.engine.beside import weights_of
-from edge_node.errors import BadInput, Refused
+from edge_node.errors import BadInput, NearfieldError, Refused
 from edge_node.repository.triton_config import TritonConfig, parse_config
 from protos.admission.limits import Inadmissible
 from protos.admission.text import manifest_text
@@ -44,6 +44,14 @@ class Found:
         return self.path if self.bundle else self.path.parent
 
 
+@dataclass(frozen=True)
+class Look:
+    """What there is: the `found` versions, and why models in a folder of several cannot be read, by their folder."""
+
+    found: tuple[Found, ...]
+    unread: Mapping[str, NearfieldError]
+
+
 def find(paths: Iterable[Path]) -> tuple[Found, ...]:
     """All versions of all models below the paths, by name and version.
 
@@ -51,23 +59,40 @@ def find(paths: Iterable[Path]) -> tuple[Found, ...]:
         BadInput: nothing there, nothing that can be served, or two models of one name and version.
         Refused: a manifest that is larger than any.
     """
+    seen = look(paths)
+    for why in seen.unread.values():
+        raise why
+    return seen.found
+
+
+def look(paths: Iterable[Path]) -> Look:
+    """As `find`, but a model beside others that cannot be read is no concern of theirs.
+
+    Raises:
+        BadInput, Refused: as `find`, for what a path itself leads to.
+    """
     by_name: dict[tuple[str, str], Found] = {}
+    unread: dict[str, NearfieldError] = {}
     for path in paths:
-        try:
-            found = list(_at(path))
-        except OSError as error:
-            raise BadInput(f"{error.filename or path}: {error.strerror}") from None
-        for one in found:
+        for one in _read(path, unread):
             other = by_name.setdefault((one.model, one.version), one)
             if other.path != one.path:
                 raise BadInput(
                     f"{other.path} and {one.path} are both version {one.version} of a model {one.model!r}: "
                     "rename one of them"
                 )
-    return tuple(by_name[name] for name in sorted(by_name, key=lambda name: (name[0], _rank(name[1]))))
+    found = sorted(by_name.values(), key=lambda one: (one.model, _rank(one.version)))
+    return Look(tuple(found), unread)
 
 
-def _at(path: Path) -> Iterator[Found]:
+def _read(path: Path, unread: dict[str, NearfieldError]) -> list[Found]:
+    try:
+        return list(_at(path, unread))
+    except OSError as error:
+        raise BadInput(f"{error.filename or path}: {error.strerror}") from None
+
+
+def _at(path: Path, unread: dict[str, NearfieldError]) -> Iterator[Found]:
     if not path.exists():
         raise BadInput(f"{path}: no such file or folder: give .tflite or .onnx files, bundles or model repositories")
     if path.is_file():
@@ -75,18 +100,23 @@ def _at(path: Path) -> Iterator[Found]:
             raise BadInput(f"{path}: no engine runs {path.suffix or 'such'} files: give a .tflite or .onnx file")
         yield _raw(path.stem, "1", path)
         return
-    found = list(_in_folder(path)) or [one for child in sorted(path.iterdir()) for one in _member(child)]
-    if not found:
+    found = list(_in_folder(path)) or [one for child in sorted(path.iterdir()) for one in _member(child, unread)]
+    if not found and not unread:
         raise BadInput(f"{path} has no models: expected .tflite or .onnx files, bundles, or <model>/<version>/model.*")
     yield from found
 
 
-def _member(child: Path) -> Iterator[Found]:
+def _member(child: Path, unread: dict[str, NearfieldError]) -> list[Found]:
     """What a folder of models has at one place; other files and folders are no concern."""
-    if child.is_dir():
-        yield from _in_folder(child)
-    elif child.suffix.lower() in SUFFIXES:
-        yield _raw(child.stem, "1", child)
+    try:
+        if child.is_dir():
+            return list(_in_folder(child))
+        return [_raw(child.stem, "1", child)] if child.suffix.lower() in SUFFIXES else []
+    except OSError as error:
+        unread[child.name] = BadInput(f"{error.filename or child}: {error.strerror}")
+    except NearfieldError as error:
+        unread[child.name] = error
+    return []
 
 
 def _in_folder(folder: Path) -> Iterator[Found]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
 
-from edge_node.errors import BadInput
+from edge_node.errors import BadInput, NearfieldError
 from edge_node.pipeline.labels import read_labels
-from edge_node.repository.found import Found, find
-from edge_node.repository.plan import Generation, Held
+from edge_node.repository.found import Found, Look, look
+from edge_node.repository.plan import Failure, Generation, Held
 from edge_node.repository.staged import discard, stage
 
 
@@ -48,23 +48,26 @@ class Models:
         """Look, and want all that there is to serve.
 
         Raises:
-            BadInput, Refused: see `found.find`.
+            BadInput, Refused: see `found.look`.
         """
-        found = await self._look()
-        for name in dict.fromkeys(one.model for one in found):
-            await self._want(name, [one for one in found if one.model == name])
+        seen = await self._look()
+        for name in dict.fromkeys(one.model for one in seen.found):
+            await self._want(name, [one for one in seen.found if one.model == name])
+        for name in seen.unread.keys() - self.by_name.keys():
+            self._mark_unread(name, seen.unread[name])
 
     async def take(self, name: str) -> None:
         """Look again, and want the model as it is now.
 
         Raises:
             BadInput: there is no such model, or it cannot be read.
-            Refused: see `found.find`.
+            Refused: see `found.look`.
         """
         async with self._taking:
-            found = [one for one in await self._look() if one.model == name]
+            seen = await self._look()
+            found = [one for one in seen.found if one.model == name]
             if not found:
-                raise BadInput(f"no model {name!r} in {', '.join(map(str, self._paths))}")
+                raise seen.unread.get(name) or BadInput(f"no model {name!r} in {', '.join(map(str, self._paths))}")
             await self._want(name, found)
 
     def leave(self, name: str) -> None:
@@ -84,8 +87,14 @@ class Models:
         for generation in [one for one in model.copies if one not in needed]:
             discard(model.copies.pop(generation).folder)
 
-    async def _look(self) -> tuple[Found, ...]:
-        return await asyncio.to_thread(find, self._paths)
+    async def _look(self) -> Look:
+        return await asyncio.to_thread(look, self._paths)
+
+    def _mark_unread(self, name: str, why: NearfieldError) -> None:
+        """Have a model that should serve and cannot be read in the index, with the reason."""
+        generation = Generation("1", next(self._numbers))
+        failures = {generation: Failure(str(why))}
+        self.by_name[name] = Model(Held(name, (generation.version,), frozenset({generation}), failures=failures))
 
     async def _want(self, name: str, found: Sequence[Found]) -> None:
         model = self.by_name.setdefault(name, Model(Held(name)))

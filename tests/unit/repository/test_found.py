@@ -8,6 +8,7 @@ import pytest
 from edge_node.errors import BadInput, Refused
 from edge_node.repository.found import Found, find
 from edge_node.repository.models import Models
+from edge_node.repository.plan import next_step, states
 from edge_node.repository.staged import stage
 from tests.conformance.tiny_models import onnx_model
 
@@ -142,3 +143,19 @@ async def test_a_model_that_was_left_is_known_and_not_wanted(tmp_path: Path) -> 
         models.leave("other")
     with pytest.raises(BadInput):
         await models.take("other")
+
+
+async def test_a_model_that_cannot_be_read_is_no_concern_of_those_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "ensemble" / "1").mkdir(parents=True)
+    model(tmp_path / "m" / "1" / "model.onnx")
+    models = Models([tmp_path], tmp_path.parent / f"{tmp_path.name}-copies")
+    await models.take_all()
+    (state,) = states(models.by_name["ensemble"].held)
+    assert (state.state, "other formats" in state.reason) == ("UNAVAILABLE", True)
+    assert next_step(models.by_name["ensemble"].held, 0.0) is None
+    await models.take("m")
+    with pytest.raises(BadInput, match="other formats"):
+        await models.take("ensemble")
+    model(tmp_path / "ensemble" / "1" / "model.onnx")
+    await models.take("ensemble")
+    assert next_step(models.by_name["ensemble"].held, 0.0) is not None
