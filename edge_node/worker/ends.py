@@ -65,13 +65,16 @@ def ends_of(inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec], manifes
 
 
 def example(ends: Ends, batch: int) -> dict[str, Array]:
-    """Feeds that fit the ports: zeros and empty texts; open axes are 1, the first `batch`."""
+    """Feeds that fit the ports: zeros, texts of "0"; open axes are 1, the first `batch`.
+
+    A model that reads numbers of its texts, as Triton's example does, fails with empty ones.
+    """
     feeds: dict[str, Array] = {}
     for name, port in ends.inputs.items():
         shape = [1 if axis < 0 else axis for axis in port.shape]
         if port.shape[:1] == (-1,):
             shape[0] = batch
-        feeds[name] = np.full(shape, "", object) if port.datatype == "BYTES" else np.zeros(shape, NUMPY[port.datatype])
+        feeds[name] = np.full(shape, "0", object) if port.datatype == "BYTES" else np.zeros(shape, NUMPY[port.datatype])
     return {**feeds, **ends.constants, **ends.zeros}
 
 

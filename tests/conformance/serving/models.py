@@ -1,13 +1,14 @@
 """A model repository for clients written for Triton, made of ONNX files of a few hundred bytes.
 
-simple: sums and differences of 16 integers, batched. simple_identity: texts. simple_sequence: sums along a sequence.
+simple: sums and differences of 16 integers, batched. simple_string: the same with
+their digits as texts. simple_identity: texts. simple_sequence: sums along a sequence.
 dynamic: any two axes. every_type: one input and output of each datatype. classes: scores of eight labelled classes.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from onnx import TensorProto, helper
+from onnx import NodeProto, TensorProto, helper
 
 TYPES = {
     "BOOL": TensorProto.BOOL,
@@ -61,6 +62,7 @@ Node = tuple[str, list[str], list[str]]
 def repository(folder: Path) -> Path:
     """Write all models below a folder."""
     _simple(folder / "simple")
+    _string(folder / "simple_string")
     _identity(folder / "simple_identity" / "1", ("INPUT0", "OUTPUT0"), "BYTES", ["n", "k"])
     _identity(folder / "dynamic" / "1", ("INPUT0", "OUTPUT0"), "FP32", [1, "a", "b"])
     _every_type(folder / "every_type" / "1")
@@ -77,6 +79,20 @@ def _simple(folder: Path) -> None:
         _write(folder / version, nodes, _ends(taken, "INT32", ["n", 16]), _ends(given, "INT32", ["n", 16]))
     config = 'name: "simple"\nmax_batch_size: 8\ndynamic_batching { }\nversion_policy { all { } }\n'
     (folder / "config.pbtxt").write_text(config)
+
+
+def _string(folder: Path) -> None:
+    """Triton's example that reads numbers of texts and writes texts."""
+    taken, given = ["INPUT0", "INPUT1"], ["OUTPUT0", "OUTPUT1"]
+    read = [helper.make_node("Cast", [name], [f"{name}_n"], to=TensorProto.INT32) for name in taken]
+    nodes = [helper.make_node(op, ["INPUT0_n", "INPUT1_n"], [f"{op}_n"]) for op in ("Add", "Sub")]
+    written = [
+        helper.make_node("Cast", [f"{op}_n"], [name], to=TensorProto.STRING)
+        for op, name in zip(("Add", "Sub"), given, strict=True)
+    ]
+    ends = _ends(taken, "BYTES", ["n", 16]), _ends(given, "BYTES", ["n", 16])
+    _write(folder / "1", [*read, *nodes, *written], *ends)
+    (folder / "config.pbtxt").write_text('name: "simple_string"\nmax_batch_size: 8\n')
 
 
 def _identity(folder: Path, names: tuple[str, str], datatype: str, shape: Shape) -> None:
@@ -106,13 +122,14 @@ def _accumulator(folder: Path) -> None:
     (folder / "model.toml").write_text(ACCUMULATOR)
 
 
-def _write(folder: Path, nodes: list[Node], inputs: Sequence[End], outputs: Sequence[End]) -> None:
+def _write(folder: Path, nodes: Sequence[Node | NodeProto], inputs: Sequence[End], outputs: Sequence[End]) -> None:
     """Write `model.onnx`."""
     taken, given = (
         [helper.make_tensor_value_info(name, TYPES[datatype], shape) for name, datatype, shape in side]
         for side in (inputs, outputs)
     )
-    graph = helper.make_graph([helper.make_node(*node) for node in nodes], "tiny", taken, given)
+    made = [node if isinstance(node, NodeProto) else helper.make_node(*node) for node in nodes]
+    graph = helper.make_graph(made, "tiny", taken, given)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "model.onnx").write_bytes(model.SerializeToString())

@@ -25,6 +25,7 @@ def test_a_program_for_tritons_client_works_unchanged(program: Path, node: Runni
             ("-m", "simple", "--shared-memory", "system", "--output-shared-memory-size", "64"), id="shared memory"
         ),
         pytest.param(("-m", "simple_sequence", "--concurrency-range", "2"), id="sequences"),
+        pytest.param(("-m", "simple_string", "--string-data", "7"), id="texts"),
         pytest.param(("-m", "dynamic", "--shape", "INPUT0:1,4,4"), id="open axes"),
     ],
 )
