@@ -26,4 +26,6 @@ def _parts(name: str, address: str) -> tuple[str, int]:
     host, colon, port = address.rpartition(":")
     if not (colon and host and port.isascii() and port.isdecimal() and int(port) < 65536):
         raise WrongUsage(f"serving: {name} {address!r} is not an address: give HOST:PORT, for example 127.0.0.1:8001")
+    if ":" in host and not (host.startswith("[") and host.endswith("]")):
+        raise WrongUsage(f"serving: {name} {address!r}: an IPv6 address stands in brackets: [{host}]:{port}")
     return host, int(port)

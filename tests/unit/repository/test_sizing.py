@@ -78,6 +78,7 @@ def test_a_process_comes_back_at_once_then_ever_later_and_a_long_life_is_forgivi
     [
         ({"grpc": "8001"}, WrongUsage),
         ({"grpc": "127.0.0.1:99999"}, WrongUsage),
+        ({"grpc": "::1:8001"}, WrongUsage),
         ({"grpc": "127.0.0.1:8001", "http": "127.0.0.1:8001"}, WrongUsage),
         ({"grpc": "", "http": ""}, WrongUsage),
     ],
