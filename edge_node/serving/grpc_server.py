@@ -11,7 +11,7 @@ from grpc_reflection.v1alpha import reflection
 
 from edge_node.serving.firewall.guard import Guard
 from edge_node.serving.inference import Kind, ServingError
-from edge_node.serving.rpc.edge import Context, Edge, answered
+from edge_node.serving.rpc.edge import Context, Edge
 from edge_node.serving.rpc.health import INFERENCE, Health
 from edge_node.serving.rpc.infer import Inferring
 from edge_node.serving.rpc.methods import METHODS, Method
@@ -62,7 +62,7 @@ def _options(settings: ServingSettings) -> list[tuple[str, int]]:
     return [
         ("grpc.max_receive_message_length", settings.request_bytes),
         ("grpc.max_send_message_length", -1),
-        ("grpc.max_concurrent_streams", settings.connection_calls),
+        ("grpc.max_concurrent_streams", settings.limits.concurrent or settings.connection_calls),
         ("grpc.max_connection_idle_ms", IDLE_MS),
         ("grpc.max_allowed_incoming_connections", settings.grpc_connections),
         ("grpc.server_handshake_timeout_ms", int(settings.handshake_s * 1000)),
@@ -71,6 +71,8 @@ def _options(settings: ServingSettings) -> list[tuple[str, int]]:
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ("grpc.http2.max_ping_strikes", 2),
+        ("grpc.http2.max_requests_per_read", 4),  # nobody's many calls before another's one
+        ("grpc.http2.ping_on_rst_stream_percent", 100),  # calls that are taken back cost their client a round trip
         ("grpc.so_reuseport", 0),  # a second server on the same port must fail, not share it
     ]
 
@@ -114,7 +116,7 @@ def _unary(serving: Serving, edge: Edge, method: Method, patience: Patience) -> 
             return (await given if isinstance(given, Awaitable) else given).SerializeToString()
 
     async def call(_: object, context: Context) -> bytes:
-        return await answered(context, answer(context))
+        return await edge.answered(context, answer(context))
 
     return grpc.stream_unary_rpc_method_handler(call)
 

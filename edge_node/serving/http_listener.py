@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from edge_node.serving.door import Door, Handshakes
+from edge_node.serving.door import Door, bound
 from edge_node.serving.firewall.guard import Asking, Guard
 from edge_node.serving.firewall.tls import common_name
 from edge_node.serving.patience import Doing, Limits, Phase, is_overdue, most_dispensable
@@ -21,6 +21,11 @@ Respond = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 log = logging.getLogger(__name__)
 LINGER_S = 1.0
 """how long the rest of a refused body is read, so that the client sees the refusal"""
+PIECE_BYTES = 1 << 14
+MOST_AHEAD = 64
+"""requests that a client of another machine may send before the first is answered"""
+BRIEF_LINGER_S = 0.1
+"""the same where others ask: reading what is thrown away is work that an attacker has us do"""
 READ_BYTES = 1 << 18
 LOOK_S = 1.0
 
@@ -37,7 +42,7 @@ class Connection(web.RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # none at all: the annotation has no None
             keepalive_timeout=settings.idle_s,
-            lingering_time=LINGER_S,
+            lingering_time=LINGER_S if listener.trusts else BRIEF_LINGER_S,
             read_bufsize=READ_BYTES,
             auto_decompress=False,
         )
@@ -58,7 +63,19 @@ class Connection(web.RequestHandler):
         """Note when a request begins to come."""
         if self.doing.phase is Phase.IDLE:
             self.doing = Doing(Phase.HEADER, self._loop.time(), self.doing.unsent_since)
-        super().data_received(data)
+        if self.listener.trusts or len(data) <= PIECE_BYTES:
+            super().data_received(data)
+        else:
+            self._receive_in_pieces(memoryview(data))
+
+    def _receive_in_pieces(self, data: memoryview) -> None:
+        """So that requests which are sent ahead by the hundred are noticed before all of them are parsed."""
+        for start in range(0, len(data), PIECE_BYTES):
+            super().data_received(bytes(data[start : start + PIECE_BYTES]))
+            if len(self._messages) > MOST_AHEAD:
+                self.listener.refused("pipelined")
+                self.force_close()
+                return
 
     def enter(self, phase: Phase) -> None:
         """Do something else from now on."""
@@ -106,28 +123,31 @@ class Listener(web.Server):
     ) -> None:
         super().__init__(self._answer, handler_cancellation=True)
         self._tls = tls
-        self._refused = refused
-        self._handshakes = Handshakes(refused)
+        self.trusts = tls is None
+        """whether its clients are on this machine, as far as it is known"""
+        self.refused = refused
+        """is told of connections that are closed, by a word for the reason"""
         self.address = ""
         self._answers = respond
         self._settings = settings
         self._limits = Limits(settings.header_s, settings.write_s)
-        self._port: asyncio.Server | None = None
+        self._port: asyncio.Server | Door | None = None
         self._looking: asyncio.TimerHandle | None = None
 
     def __call__(self) -> Connection:
         """What asyncio makes for each client."""
         return Connection(self, self._settings)
 
-    def _taken(self) -> asyncio.Protocol:
-        """What asyncio makes for each client, who is through TLS's handshake first where there is TLS."""
-        return self() if self._tls is None else Door(self._handshakes, self._tls, self._settings.handshake_s, self)
-
     async def open(self, address: str) -> None:
         """Bind `host:port`; `address` says which port it became. Raises OSError where that cannot be."""
         host, _, port = address.rpartition(":")
         loop = asyncio.get_running_loop()
-        self._port = await loop.create_server(self._taken, host.strip("[]"), int(port), backlog=128)
+        if self._tls is None:
+            self._port = await loop.create_server(self, host.strip("[]"), int(port), backlog=128)
+        else:
+            own = bound(host.strip("[]"), int(port))
+            self._port = Door(own, self._tls, self._settings.handshake_s, self, self.refused)
+            self._port.open()
         self.address = f"{host}:{self._port.sockets[0].getsockname()[1]}"
         self._looking = loop.call_later(LOOK_S, self._look)
 
@@ -152,12 +172,12 @@ class Listener(web.Server):
 
     def overdue(self) -> None:
         """A connection took too long."""
-        self._refused("slow")
+        self.refused("slow")
 
     def _close_one(self, connections: list[Connection], newest: Connection) -> None:
         others = (one for one in connections if one is not newest)
         (most_dispensable(others) or newest).force_close()
-        self._refused("connections")
+        self.refused("connections")
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = connection_of(request)

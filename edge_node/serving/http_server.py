@@ -48,6 +48,7 @@ class Rest:
                 return await self._answer(request, operation, Ask(names, b"", caller), share)
         except ServingError as error:
             self._serving.refused(error.cause)
+            await self._guard.hold(error)
             return refused(error)
 
     async def _answer(

@@ -35,6 +35,7 @@ def _answering(registry: CollectorRegistry, guard: Guard, count: Callable[[str],
                 return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_PLAIN_0_0_4})
         except ServingError as error:
             count(error.cause)
+            await guard.hold(error)
             return refused(error)
 
     return respond

@@ -56,6 +56,14 @@ class Clients:
         if self._limits.rate is not None:
             self._take(self._client(name, now), now)
 
+    def allows(self, name: str, now: float) -> bool:
+        """Whether there is a token; it is taken."""
+        try:
+            self.charge(name, now)
+        except ServingError:
+            return False
+        return True
+
     @staticmethod
     def leave(client: Client) -> None:
         """A request has ended."""

@@ -15,6 +15,7 @@ from types import TracebackType
 
 from edge_node.serving.firewall.bucket import Rate
 from edge_node.serving.firewall.clients import Client, ClientLimits, Clients
+from edge_node.serving.firewall.holding import Holding
 from edge_node.serving.firewall.key_file import KeyFile
 from edge_node.serving.firewall.keys import Key, bearer, whose
 from edge_node.serving.inference import Caller, Kind, ServingError
@@ -61,11 +62,14 @@ class Rules:
 
 
 class Guard:
-    """Of one port. `clients` is None where there are no limits."""
+    """Of one port. `clients` is None where there are no limits; refusals are told at once where `holding` is None."""
 
-    def __init__(self, rules: Rules | None = None, clients: Clients | None = None) -> None:
+    def __init__(
+        self, rules: Rules | None = None, clients: Clients | None = None, holding: Holding | None = None
+    ) -> None:
         self._rules = rules or Rules()
         self._clients = clients
+        self._holding = holding
         self.asks_for_keys = self._rules.named
         """whether the header `authorization` is looked at"""
 
@@ -87,6 +91,11 @@ class Guard:
         """One more request of a stream that was admitted. Raises `ServingError` (BUSY)."""
         if self._clients is not None:
             self._clients.charge(caller.name or caller.address, time.monotonic())
+
+    async def hold(self, error: ServingError) -> None:
+        """Return when a refusal may be told."""
+        if self._holding is not None:
+            await self._holding.hold(error)
 
     def _caller(self, asking: Asking, scope: str, now: float) -> Caller:
         rules = self._rules
@@ -119,6 +128,7 @@ class Firewall:
     def __init__(self, settings: ServingSettings) -> None:
         self._settings = settings
         self._clients = Clients(limits_of(settings.limits))
+        self._holding = Holding()
         file = KeyFile(Path(settings.keys)) if settings.keys else None
         principals = settings.principals if settings.tls is not None and settings.tls.clients else None
         named = file is not None or principals is not None
@@ -127,7 +137,9 @@ class Firewall:
     def guard(self, way: str) -> Guard:
         """Of a port: "grpc", "http" or "metrics"."""
         rules = self._rules if way in self._settings.guarded else None
-        return Guard(rules, self._clients if self._settings.limits != Limits() else None)
+        if self._settings.limits == Limits():
+            return Guard(rules)
+        return Guard(rules, self._clients, self._holding)
 
 
 def limits_of(limits: Limits) -> ClientLimits:

@@ -54,16 +54,20 @@ class Edge:
             self._count(error.cause)
             raise
 
+    async def hold(self, error: ServingError) -> None:
+        """Return when a refusal may be told."""
+        await self._guard.hold(error)
 
-async def answered(context: Context, answer: Awaitable[T]) -> T:
-    """The answer, or its error as a status in one line."""
-    try:
-        return await answer
-    except ServingError as error:
-        refusal = error
-    except Exception as error:  # noqa: BLE001 - the boundary to clients, which reports
-        refusal = unexpected(error)
-    return await context.abort(CODES[refusal.kind], refusal.reason, retry_after(refusal))
+    async def answered(self, context: Context, answer: Awaitable[T]) -> T:
+        """The answer, or its error as a status in one line."""
+        try:
+            return await answer
+        except ServingError as error:
+            refusal = error
+        except Exception as error:  # noqa: BLE001 - the boundary to clients, which reports
+            refusal = unexpected(error)
+        await self.hold(refusal)
+        return await context.abort(CODES[refusal.kind], refusal.reason, retry_after(refusal))
 
 
 def unexpected(error: Exception) -> ServingError:

@@ -10,7 +10,7 @@ from typing import Any
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from edge_node.serving.inference import Kind, ServingError
-from edge_node.serving.rpc.edge import Context, Edge, answered
+from edge_node.serving.rpc.edge import Context, Edge
 from edge_node.serving.rpc.status import CODES, retry_after
 from edge_node.serving.seam import Serving
 
@@ -30,7 +30,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # its packa
 
     async def Check(self, request: health_pb2.HealthCheckRequest, context: Context) -> health_pb2.HealthCheckResponse:  # noqa: N802
         """The status of a service, NOT_FOUND for one that is not known."""
-        return await answered(context, self._check(request, context))
+        return await self._edge.answered(context, self._check(request, context))
 
     async def _check(self, request: health_pb2.HealthCheckRequest, context: Context) -> health_pb2.HealthCheckResponse:
         with self._edge.admit(context, ""):
@@ -46,6 +46,7 @@ class Health(health_pb2_grpc.HealthServicer):  # type: ignore[misc]  # its packa
         try:
             admitted = self._edge.admit(context, "")
         except ServingError as error:
+            await self._edge.hold(error)
             await context.abort(CODES[error.kind], error.reason, retry_after(error))
         last = None
         with admitted:

@@ -11,7 +11,7 @@ import grpc
 
 from edge_node.serving.inference import Caller, Inference, ServingError
 from edge_node.serving.rpc.answer import answer, streamed_answer, streamed_failure
-from edge_node.serving.rpc.edge import Context, Edge, answered, unexpected
+from edge_node.serving.rpc.edge import Context, Edge, unexpected
 from edge_node.serving.rpc.patience import Patience
 from edge_node.serving.rpc.question import inference_of
 from edge_node.serving.seam import Serving
@@ -31,7 +31,7 @@ class Inferring:
 
     async def infer(self, _: object, context: Context) -> bytes:
         """ModelInfer."""
-        return await answered(context, self._infer(context))
+        return await self._edge.answered(context, self._infer(context))
 
     async def _infer(self, context: Context) -> bytes:
         with self._edge.admit(context, "infer") as caller:
@@ -51,7 +51,7 @@ class Inferring:
 
     async def stream(self, _: object, context: Context) -> None:
         """ModelStreamInfer."""
-        await answered(context, self._stream(context))
+        await self._edge.answered(context, self._stream(context))
 
     async def _stream(self, context: Context) -> None:
         with self._edge.admit(context, "infer") as caller:
