@@ -31,12 +31,12 @@ from edge_node.membership.identity import Identity, credentials_in
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
 from edge_node.repository.addresses import check_addresses as check_serving
+from edge_node.repository.opening import opened
 from edge_node.repository.tuned import FILE as TUNED
 from edge_node.repository.tuned import TunedWays
 from edge_node.sandbox.support import support
 from edge_node.serving.client import ServingProcess
 from edge_node.serving.firewall.exposure import check_exposure
-from edge_node.serving.firewall.opening import opened
 from edge_node.store.bundles import Bundles
 from edge_node.store.papers import PapersFolder
 from edge_node.supervisor.actual import Facts

@@ -23,6 +23,7 @@ from edge_node.repository.addresses import check_addresses
 from edge_node.repository.effects import CameToServe, Chosen, Parts
 from edge_node.repository.host import Host
 from edge_node.repository.models import Copy, Models
+from edge_node.repository.opening import opened
 from edge_node.repository.plan import complaint
 from edge_node.repository.sizing import Asked, Device, Sizing, sizing_of
 from edge_node.repository.tuned import FILE, KeptWay, TunedWays, read_digest
@@ -30,7 +31,6 @@ from edge_node.rungs import EngineSettings
 from edge_node.sandbox.support import support
 from edge_node.serving.client import ServingProcess
 from edge_node.serving.control import Listening
-from edge_node.serving.firewall.opening import opened
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.rounds import proven_in_rounds, rungs_for
 from edge_node.telemetry import system

@@ -79,8 +79,8 @@ def configured(arguments: argparse.Namespace) -> NodeConfig:
 
 def _say_certificate(config: NodeConfig, *, as_json: bool) -> None:
     """Which certificate of its own the server shows, for clients to trust."""
+    from edge_node.repository.opening import own_tls
     from edge_node.serving.firewall.exposure import check_exposure
-    from edge_node.serving.firewall.opening import own_tls
     from edge_node.store.files import private_files
 
     check_exposure(config.serving)
@@ -88,7 +88,7 @@ def _say_certificate(config: NodeConfig, *, as_json: bool) -> None:
         tls = own_tls(config.serving, Path(config.state_dir))
     if tls is None:
         return
-    from edge_node.serving.firewall.own_certificate import fingerprint
+    from edge_node.repository.own_certificate import fingerprint
 
     sha256 = fingerprint(Path(tls.certificate))
     if as_json:

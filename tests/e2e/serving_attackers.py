@@ -118,7 +118,7 @@ def bombs(victim: Victim) -> None:
         connection.recv(4096)
         return connection
 
-    _again(*((lambda body=body, coding=coding: ask(body, coding)) for body, coding in contents))  # type: ignore[misc]
+    _again(*((lambda body=body, coding=coding: ask(body, coding)) for body, coding in contents))
 
 
 def rapid_reset(victim: Victim) -> None:

@@ -164,7 +164,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Defended]:
 
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_an_honest_client_is_answered_as_quickly_beside_an_attack(server: Defended, attack: str) -> None:
-    alone, beside = [], []
+    alone: list[float] = []
+    beside: list[float] = []
     with Honest(server) as honest, Peak(server) as peak:
         for _ in range(ROUNDS):
             for attacked, times in (("computing", alone), (attack, beside)):

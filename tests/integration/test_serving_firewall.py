@@ -110,7 +110,8 @@ def test_metrics_are_for_clients_and_count_refusals_by_reason(guarded: Guarded) 
 
 
 def test_whoever_asks_too_much_hears_when_to_come_back(guarded: Guarded) -> None:
-    stub, limited = guarded.stub(), None
+    stub = guarded.stub()
+    limited: Any = None
     for _ in range(60):
         try:
             stub.ModelInfer(request("twice"), metadata=_metadata(guarded.keys["greedy"]), timeout=20)

@@ -36,7 +36,7 @@ def own_tls(serving: LocalServing, folder: Path) -> Tls | None:
     """The node's own certificate where it is wanted; made and told about the first time."""
     if not (serving.self_signed and guarded_ways(serving)):
         return None
-    from edge_node.serving.firewall.own_certificate import fingerprint, own_certificate
+    from edge_node.repository.own_certificate import fingerprint, own_certificate
 
     tls = own_certificate(folder, [getattr(serving, way) for way in WAYS], serving.client_ca)
     log.info("serving with the certificate %s, SHA-256 %s", tls.certificate, fingerprint(Path(tls.certificate)))
