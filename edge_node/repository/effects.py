@@ -12,6 +12,7 @@ from edge_node.repository.sizing import Sizing
 from edge_node.rungs import Rung
 from edge_node.serving.client import ServingProcess
 from edge_node.serving.control import Timing
+from edge_node.worker.giving_way import give_way
 from edge_node.worker.messages import Worker
 
 
@@ -109,6 +110,7 @@ class Effects:
         worker = self._parts.new_worker()
         try:
             await worker.start_worker()
+            give_way(worker.pid)
             await self._load_into(worker, step, copy)
         finally:
             await worker.close()

@@ -88,13 +88,15 @@ def ways_of(variant: str, engine: str, cores: int, most_instances: int, *, batch
 def go_on(arms: Sequence[Arm], default: Way, slo_p95_ms: float) -> tuple[Way, ...]:
     """The ways that are worth another round: the default, and what may still be chosen."""
     ran = [arm for arm in arms if arm.rounds]
-    meeting = [arm for arm in ran if arm.p95_ms <= slo_p95_ms * (1 + NOISE)]
-    if not meeting:
-        fastest = min((arm.p95_ms for arm in ran), default=0.0)
-        return tuple(arm.way for arm in ran if arm.way == default or arm.p95_ms * HOPELESS <= fastest)
-    most = max(arm.per_second for arm in meeting)
-    hopeful = {arm.way for arm in meeting if arm.per_second >= HOPELESS * most}
-    return tuple(arm.way for arm in ran if arm.way in hopeful or arm.way == default)
+    most = max((arm.per_second for arm in ran if arm.p95_ms <= slo_p95_ms), default=None)
+    least_ms = min((arm.p95_ms for arm in ran), default=0.0)
+
+    def hopeful(arm: Arm) -> bool:
+        if most is None:
+            return arm.p95_ms * HOPELESS <= least_ms
+        return arm.p95_ms <= slo_p95_ms * (1 + NOISE) and arm.per_second >= HOPELESS * most
+
+    return tuple(arm.way for arm in ran if arm.way == default or hopeful(arm))
 
 
 def decide(arms: Sequence[Arm], default: Way, slo_p95_ms: float) -> Tuned:

@@ -38,6 +38,7 @@ class ThreadWorker:
     """A worker in this process."""
 
     def __init__(self) -> None:
+        self.pid: int | None = None
         self.status: Status | None = None
         self.on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
         self.on_exit: Callable[[str], None] = lambda _: None

@@ -216,6 +216,8 @@ class Worker(Protocol):
     A method raises `WorkerFailed` with one line where the worker refuses the request, dies on it or hangs.
     """
 
+    pid: int | None
+    """of its process; None: it has none (yet)"""
     status: Status | None
     """the newest, None before the first"""
     on_observed: Callable[[Sequence[Observation]], None]

@@ -45,6 +45,7 @@ class RecordingWorker:
     """A worker that remembers what it was told; `crash_on` and `disagree` name variants."""
 
     def __init__(self, crash_on: Sequence[str] = (), disagree: Sequence[str] = ()) -> None:
+        self.pid: int | None = None
         self.status: Status | None = None
         self.on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
         self.on_exit: Callable[[str], None] = lambda _: None
