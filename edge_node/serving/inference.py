@@ -4,8 +4,9 @@ Nothing here knows a transport, protobuf or JSON.
 """
 
 from collections.abc import Sequence as Items
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from edge_node.lane.messages import Sequence
 
@@ -39,8 +40,7 @@ class ServingError(Exception):
         self.cause = cause or kind.value
 
 
-@dataclass(frozen=True, slots=True)
-class InRegion:
+class InRegion(msgspec.Struct, frozen=True):
     """A place in shared memory that the client has registered: `size` bytes from `offset` of the region `name`."""
 
     name: str
@@ -48,8 +48,7 @@ class InRegion:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class InputTensor:
+class InputTensor(msgspec.Struct, frozen=True):
     """An input: its bytes (little-endian, row-major; BYTES with lengths), or where they lie."""
 
     name: str
@@ -58,8 +57,7 @@ class InputTensor:
     data: bytes | memoryview | InRegion
 
 
-@dataclass(frozen=True, slots=True)
-class RequestedOutput:
+class RequestedOutput(msgspec.Struct, frozen=True):
     """An output that the client wants. `classes` above 0 asks for that many classes as BYTES `score:index[:label]`."""
 
     name: str
@@ -67,8 +65,7 @@ class RequestedOutput:
     region: InRegion | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Inference:
+class Inference(msgspec.Struct, frozen=True):
     """A request. `version` is empty for the newest; no `outputs` means all of them.
 
     `priority` is 0 for the model's default, else 1 is first; `deadline_ns` is of CLOCK_MONOTONIC, 0 for none.
@@ -84,8 +81,7 @@ class Inference:
     sequence: Sequence | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutputTensor:
+class OutputTensor(msgspec.Struct, frozen=True):
     """An output: its bytes, or where in the client's shared memory they were put."""
 
     name: str
@@ -94,8 +90,7 @@ class OutputTensor:
     data: bytes | memoryview | InRegion
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """The answer to an inference."""
 
     model: str
@@ -104,10 +99,9 @@ class Answered:
     id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """Who asks: the address of the other end, and the name of its key or certificate (empty on loopback)."""
 
     address: str
     name: str = ""
-    scopes: frozenset[str] = field(default=frozenset({"infer", "admin"}))
+    scopes: frozenset[str] = frozenset({"infer", "admin"})

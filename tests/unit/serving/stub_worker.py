@@ -34,12 +34,15 @@ class StubWorker:
         self._path = path
         self._hello = hello
         self._lane: WorkerEnd | None = None
+        self._asked = threading.Event()
+        """the lane is granted or refused: the other end may know it before this one does"""
         self._threads = [threading.Thread(target=self._open, daemon=True)]
         self._threads[0].start()
 
     def close(self) -> None:
         """Hang up, as the end of the process would."""
         self.gate.set()
+        self._asked.wait()
         if self._lane is not None:
             self._lane.hang_up()
         for thread in self._threads:
@@ -49,13 +52,17 @@ class StubWorker:
 
     def hang_up(self) -> None:
         """The connection ends; batches stay unanswered."""
+        self._asked.wait()
         assert self._lane is not None
         self._lane.hang_up()
 
     def _open(self) -> None:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         connection.connect(self._path)
-        self._lane = open_lane(connection, self._hello)
+        try:
+            self._lane = open_lane(connection, self._hello)
+        finally:
+            self._asked.set()
         more = [threading.Thread(target=self._work, daemon=True) for _ in range(self._hello.instances - 1)]
         self._threads += more
         for thread in more:
