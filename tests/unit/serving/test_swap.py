@@ -1,11 +1,11 @@
 """Sessions come, go, are replaced and die, while asks wait."""
 
 import asyncio
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from edge_node.lane.messages import Answer, Ask
 from edge_node.serving.control import Batching, Serve
