@@ -122,7 +122,7 @@ def test_whoever_asks_too_much_hears_when_to_come_back(guarded: Guarded) -> None
     assert limited.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert {"retry-after", "grpc-retry-pushback-ms"} <= {name for name, _ in limited.trailing_metadata()}
     status, headers, _ = guarded.http("/v2/models/twice", guarded.keys["greedy"])
-    assert (status, headers["Retry-After"]) == (429, "10")
+    assert (status, int(headers["Retry-After"]) > 0) == (429, True)
     assert guarded.http("/v2/models/twice", guarded.keys["app"])[0] == 200
 
 
