@@ -1,8 +1,8 @@
 """Capture to result on the real MobileNetV2, at 20 frames a second, which the engine can keep.
 
 From the wall clock at capture to the observation at the agent; and all the way, through a real agent, its outbox's
-commit, its gate, TLS and Mosquitto, to the arrival of the live message at a subscriber: relayed by the coordinator after
-its commit, and published by the node itself.
+commit, its gate, TLS and Mosquitto, to the arrival of the live message at a subscriber: relayed by the coordinator
+after its commit, and published by the node itself.
 """
 
 import asyncio

@@ -30,10 +30,16 @@ def retained(topic: str, port: int, files: Files | None = None) -> dict[str, byt
 
     client = Client(CallbackAPIVersion.VERSION2)
     if files is not None:
-        client.tls_set(*map(str, files))
-    client.on_connect = lambda *_: client.subscribe([(topic, 0), (FENCE, 0)])
-    client.on_subscribe = lambda *_: client.publish(FENCE, b"")
-    client.on_message = heard
+        authorities, certificate, key = map(str, files)
+        client.tls_set(authorities, certificate, key)
+
+    def connected(*_: object) -> None:
+        client.subscribe([(topic, 0), (FENCE, 0)])
+
+    def subscribed(*_: object) -> None:
+        client.publish(FENCE, b"")
+
+    client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, heard
     _while_it_runs(client, port, lambda: reached.wait(PATIENCE_S))
     assert reached.is_set(), f"the broker at port {port} did not answer within {PATIENCE_S:.0f} s"
     return found
