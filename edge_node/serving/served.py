@@ -7,7 +7,9 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from edge_node.lane.messages import Answer, Port
+import msgspec
+
+from edge_node.lane.messages import Answer, Hello, Port
 from edge_node.serving.control import Batching, Serve
 from edge_node.serving.inference import Answered, Caller, Inference, Kind, ServingError
 from edge_node.serving.intake import TOO_LATE, Intake
@@ -41,6 +43,12 @@ def policy_of(batching: Batching, max_batch: int, queue_bytes: int, *, recurrent
         size=queue_bytes,
         levels=max(1, batching.priorities),
     )
+
+
+def same_model(one: Hello, other: Hello) -> bool:
+    """Whether two lanes lead to the same model, on whatever it runs: a lost accelerator makes it no other."""
+    here = {"engine": other.engine, "accelerator": other.accelerator}
+    return msgspec.structs.replace(one, **here) == other
 
 
 class Served:
@@ -120,7 +128,7 @@ class Served:
             self._resuming = None
         if self.lane is not None:
             self.lane.hang_up("its worker has connected again")
-        if lane.hello != self.hello:
+        if not same_model(lane.hello, self.hello):
             self._refuse(self.give_up(), self._not_ready("its worker has come back with another model"))
         lane.owner = self
         self.lane = lane
