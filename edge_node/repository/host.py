@@ -83,6 +83,7 @@ class Host:
         self._look_at_lanes()
         self._tell()
         if await self._worker.ensure() is not None and await self._serving.ensure() is not None:
+            self._tell()  # a serving process that is new knows of no model
             for model in list(self.models.by_name.values()):
                 await self._advance(model)
             self._looked_once = True

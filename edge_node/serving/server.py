@@ -39,7 +39,14 @@ class Server:
 
     def model(self, name: str, version: str) -> Served:
         """A served version; an empty version is the newest."""
-        return self.models.find(name, version)
+        try:
+            return self.models.find(name, version)
+        except ServingError as error:
+            if error.kind is Kind.NOT_FOUND and self._is_coming(name, version):
+                raise ServingError(
+                    Kind.NOT_READY, f"Request for unknown model: '{name}' is not at ready state"
+                ) from None
+            raise
 
     def versions(self, name: str) -> Sequence[str]:
         """The served versions of a model, oldest first."""
@@ -50,7 +57,7 @@ class Server:
         self.in_flight += 1
         try:
             self._check(inference, caller)
-            answered = await self.models.find(inference.model, inference.version).infer(inference, caller)
+            answered = await self.model(inference.model, inference.version).infer(inference, caller)
         except ServingError as error:
             self.refused(error.cause)
             raise
@@ -113,6 +120,11 @@ class Server:
             raise ServingError(Kind.NOT_READY, "the node is stopping")
         if _uses_regions(inference):
             _check_local(caller)
+
+    def _is_coming(self, name: str, version: str) -> bool:
+        """Whether a version is loaded just now: at the start, and after both processes have died."""
+        states = (one for one in self._index.models if one.model == name and version in ("", one.version))
+        return any(one.state == "LOADING" for one in states)
 
     def _order_failed(self, name: str) -> Kind:
         known = any(state.model == name for state in self._index.models)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from edge_node.serving.control import Index, ModelState
 from edge_node.serving.inference import Kind, ServingError
 from tests.unit.serving.world import HERE, ask, world
 
@@ -31,3 +32,12 @@ async def test_an_unknown_model_is_not_found(tmp_path: Path) -> None:
         with pytest.raises(ServingError, match="Request for unknown model: 'm' is not found") as raised:
             await here.server.infer(ask(), HERE)
     assert raised.value.kind is Kind.NOT_FOUND
+
+
+async def test_a_model_that_is_loaded_just_now_is_not_ready_rather_than_unknown(tmp_path: Path) -> None:
+    async with world(tmp_path) as here:
+        here.server.told(Index((ModelState("m", "1", "LOADING"), ModelState("gone", "1", "UNAVAILABLE")), ready=False))
+        for name, kind in (("m", Kind.NOT_READY), ("gone", Kind.NOT_FOUND)):
+            with pytest.raises(ServingError) as raised:
+                await here.server.infer(ask(model=name), HERE)
+            assert raised.value.kind is kind
