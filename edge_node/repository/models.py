@@ -51,10 +51,15 @@ class Models:
             BadInput, Refused: see `found.look`.
         """
         seen = await self._look()
+        unread = dict(seen.unread)
         for name in dict.fromkeys(one.model for one in seen.found):
-            await self._want(name, [one for one in seen.found if one.model == name])
-        for name in seen.unread.keys() - self.by_name.keys():
-            self._mark_unread(name, seen.unread[name])
+            try:
+                await self._want(name, [one for one in seen.found if one.model == name])
+            except NearfieldError as error:  # no space for a copy, or labels that are not there
+                unread[name] = error
+        for name, why in unread.items():
+            if name not in self.by_name or not self.by_name[name].held.wanted:
+                self._mark_unread(name, why)
 
     async def take(self, name: str) -> None:
         """Look again, and want the model as it is now.

@@ -8,7 +8,7 @@ import pytest
 from edge_node.errors import BadInput, Refused
 from edge_node.repository.found import Found, find
 from edge_node.repository.models import Models
-from edge_node.repository.plan import next_step, states
+from edge_node.repository.plan import complaint, next_step, states
 from edge_node.repository.staged import stage
 from tests.conformance.tiny_models import onnx_model
 
@@ -159,3 +159,14 @@ async def test_a_model_that_cannot_be_read_is_no_concern_of_those_beside_it(tmp_
     model(tmp_path / "ensemble" / "1" / "model.onnx")
     await models.take("ensemble")
     assert next_step(models.by_name["ensemble"].held, 0.0) is not None
+
+
+async def test_labels_that_are_not_there_hinder_no_other_model(tmp_path: Path) -> None:
+    for name in ("labelled", "plain"):
+        model(tmp_path / "models" / name / "1" / "model.onnx")
+    config = 'output [{ name: "y" label_filename: "gone.txt" }]'
+    (tmp_path / "models" / "labelled" / "config.pbtxt").write_text(config)
+    models = Models([tmp_path / "models"], tmp_path / "copies")
+    await models.take_all()
+    assert next_step(models.by_name["plain"].held, 0.0) is not None
+    assert "gone.txt" in complaint(models.by_name["labelled"].held)
