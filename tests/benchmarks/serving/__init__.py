@@ -22,8 +22,8 @@ from tests.benchmarks.serving.peers import Absent, Peer, Values
 from tests.benchmarks.serving.started import Driven, Server, Start, started
 from tests.conftest import ROOT
 
-SECONDS = 2.0
-CONCURRENCY = (1, 4, 16)
+SECONDS = 1.5
+CONCURRENCY = (1, 16)
 NAME = "serving"
 
 
