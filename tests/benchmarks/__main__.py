@@ -24,7 +24,18 @@ from tests.benchmarks.figures import Figure
 ROOT = Path(__file__).parent.parent.parent
 WIDTH = 130
 """columns at least, also where the output is not a terminal"""
-BENCHMARKS = ("pipeline", "latency", "idle", "footprint", "start", "download", "admission", "durable", "serving")
+BENCHMARKS = (
+    "pipeline",
+    "latency",
+    "idle",
+    "footprint",
+    "start",
+    "download",
+    "admission",
+    "durable",
+    "serving",
+    "attacks",
+)
 SERVING = ("serving", "serving.never_cold", "serving.mlperf")
 """what `serving` stands for"""
 
