@@ -9,7 +9,7 @@ from tests.environments import environment, said
 
 pytestmark = pytest.mark.timeout(900)  # the first run downloads what the locks name
 
-SERVER_ONLY = ("sqlalchemy", "alembic", "typer", "rich", "yaml", "grpc_health", "amqtt", "psycopg", "pydantic")
+SERVER_ONLY = ("sqlalchemy", "alembic", "typer", "rich", "yaml", "amqtt", "psycopg", "pydantic")
 DEVICE_ONLY = ("onnxruntime", "ai_edge_litert", "tflite_runtime", "av", "PIL")
 
 ABSENT = "import importlib.util, sys; print([name for name in sys.argv[1:] if importlib.util.find_spec(name)])"
