@@ -13,6 +13,7 @@ import msgspec
 
 from edge_node.lane.messages import Answer, Ask, Hello, Port, Tensor
 from protos.inference.datatypes import SIZES, byte_count
+from protos.inference.elements import separate
 
 ALIGNMENT = 64
 """bytes: what vector instructions and engines like"""
@@ -25,7 +26,6 @@ REASON_CHARACTERS = 400
 _TENSOR_RESERVE = 64
 
 _LENGTH = struct.Struct("=I")
-_BYTES_LENGTH = struct.Struct("<I")
 _encoder = msgspec.msgpack.Encoder()
 _asks: msgspec.msgpack.Decoder[Ask] = msgspec.msgpack.Decoder(Ask)
 _answers: msgspec.msgpack.Decoder[Answer] = msgspec.msgpack.Decoder(Answer)
@@ -166,14 +166,10 @@ def _check(tensor: Tensor, port: Port, slot: memoryview, cut: Cut) -> None:
 
 def elements(content: memoryview) -> int | None:
     """How many elements a BYTES tensor's content has; None where a length reaches beyond it."""
-    place = count = 0
-    while place < len(content):
-        if place + _BYTES_LENGTH.size > len(content):
-            return None
-        (size,) = _BYTES_LENGTH.unpack_from(content, place)
-        place += _BYTES_LENGTH.size + size
-        count += 1
-    return count if place == len(content) else None
+    try:
+        return sum(1 for _ in separate(content))
+    except ValueError:
+        return None
 
 
 def _ports_bytes(ports: Sequence[Port], max_batch: int, open_bytes: int) -> int:

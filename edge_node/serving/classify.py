@@ -11,6 +11,7 @@ from math import prod
 
 from edge_node.serving.inference import Kind, ServingError
 from protos.inference.datatypes import SIZES
+from protos.inference.elements import joined
 
 MOST_VALUES = 100_000
 """of one output: more are no classes, and would keep everybody waiting"""
@@ -18,7 +19,6 @@ _CODES = {
     "UINT8": "B", "UINT16": "H", "UINT32": "I", "UINT64": "Q",
     "INT8": "b", "INT16": "h", "INT32": "i", "INT64": "q", "FP16": "e", "FP32": "f", "FP64": "d",
 }  # fmt: skip
-_LENGTH = struct.Struct("<I")
 
 
 def classes_of(
@@ -43,11 +43,10 @@ def classes_of(
     width = prod(shape[1:] if batched else shape)
     values = _values(data, datatype)
     wanted = min(classes, width)
-    lines = bytearray()
+    lines: list[bytes] = []
     for row in range(rows):
-        for text in _best(values[row * width : (row + 1) * width], wanted, labels):
-            lines += _LENGTH.pack(len(text)) + text
-    return bytes(lines), (rows, wanted) if batched else (wanted,)
+        lines += _best(values[row * width : (row + 1) * width], wanted, labels)
+    return joined(lines), (rows, wanted) if batched else (wanted,)
 
 
 def _best(values: Sequence[int | float], wanted: int, labels: Sequence[str]) -> list[bytes]:

@@ -5,8 +5,6 @@ arrays of `str`, so that they have to be UTF-8.
 """
 
 import math
-import struct
-from collections.abc import Iterator
 from math import prod
 
 import numpy as np
@@ -15,8 +13,8 @@ from edge_node.engine.base import Array
 from edge_node.errors import BadInput
 from edge_node.lane.messages import Port, Tensor
 from protos.inference.datatypes import NUMPY
+from protos.inference.elements import joined, separate
 
-_LENGTH = struct.Struct("<I")
 DTYPES: dict[str, np.dtype[np.generic]] = {name: np.dtype(dtype) for name, dtype in NUMPY.items()}
 """numpy's type of each datatype"""
 
@@ -35,7 +33,7 @@ def view(slot: memoryview, tensor: Tensor) -> Array:
 
 def packed_texts(array: Array) -> bytes:
     """An array of `str` as BYTES lie in a slot."""
-    return b"".join(_LENGTH.pack(len(text)) + text for text in (str(one).encode() for one in array.flat))
+    return joined(str(one).encode() for one in array.flat)
 
 
 def put(array: Array, datatype: str, slot: memoryview, offset: int) -> None:
@@ -68,23 +66,13 @@ def _finite(array: Array) -> bool:
 
 def _texts(content: memoryview, tensor: Tensor) -> Array:
     try:
-        texts = [str(one, "utf-8") for one in _elements(content)]
+        texts = [str(one, "utf-8") for one in separate(content)]
     except UnicodeDecodeError:
         raise BadInput(f"the input {tensor.name!r} has BYTES that are no UTF-8 text") from None
-    except struct.error:
+    except ValueError:
         raise BadInput(f"the input {tensor.name!r} has BYTES that end within an element") from None
     if len(texts) != prod(tensor.shape):
         raise BadInput(f"the input {tensor.name!r} has {len(texts)} BYTES for the shape {list(tensor.shape)}")
     array = np.empty(len(texts), object)
     array[:] = texts
     return array.reshape(tensor.shape)
-
-
-def _elements(content: memoryview) -> Iterator[memoryview]:
-    place = 0
-    while place < len(content):
-        (size,) = _LENGTH.unpack_from(content, place)
-        place += _LENGTH.size + size
-        if place > len(content):
-            raise struct.error("an element reaches beyond the end")
-        yield content[place - size : place]

@@ -20,12 +20,13 @@ import msgspec
 from edge_node.engine.compiled import Job
 from edge_node.engine.proof import VariantProof
 from edge_node.errors import WorkerFailed
+from edge_node.framing import next_body, pack
 from edge_node.pipeline.observation import Observation
 from edge_node.rungs import Rung
 from edge_node.sandbox.confinement import Confinement
 from edge_node.telemetry.system import own_memory_kb
 from edge_node.worker.doorkeeper import Doorkeeper
-from edge_node.worker.framing import LENGTH, pack, reply_in
+from edge_node.worker.framing import reply_in
 from edge_node.worker.ladders import Ladders
 from edge_node.worker.liveness import Limits, Pending, death, doing, hang, overgrown
 from edge_node.worker.messages import (
@@ -199,10 +200,8 @@ class ProcessWorker:
 
     async def _listen(self, reader: asyncio.StreamReader, process: Process) -> None:
         try:
-            while True:
-                (size,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
-                self._hear(reply_in(await reader.readexactly(size)))
-        except (asyncio.IncompleteReadError, OSError):
+            while (body := await next_body(reader.readexactly)) is not None:
+                self._hear(reply_in(body))
             self._died(await process.wait())
         finally:
             if self._writer is not None:

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from edge_node.serving.inference import Kind, ServingError
+from protos.inference.elements import joined, separate
 
 FORMATS = {
     "UINT8": "B",
@@ -32,7 +33,6 @@ PIECE = 1 << 16
 """Characters of numbers that are Python objects at the same time."""
 MOST_TEXT = 2 << 20
 """Bytes of JSON with strings, all of which are Python objects at the same time."""
-LENGTH = struct.Struct("<I")
 
 
 def from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgspec.Raw) -> bytes:
@@ -88,7 +88,7 @@ def _texts(values: list[Any]) -> tuple[int, bytes]:
     while values and isinstance(values[0], list):
         values = list(chain.from_iterable(values))
     texts = [value.encode() if isinstance(value, str) else _no_text(value) for value in values]
-    return len(texts), b"".join(chain.from_iterable((LENGTH.pack(len(text)), text) for text in texts))
+    return len(texts), joined(texts)
 
 
 def _no_text(value: object) -> bytes:
@@ -115,14 +115,10 @@ def to_json(name: str, datatype: str, data: bytes | memoryview) -> list[Any]:
 
 def elements(data: bytes | memoryview) -> Iterator[bytes]:
     """The elements of a BYTES tensor. Raises `ServingError` where a length leads beyond the tensor."""
-    view = memoryview(data).cast("B")
-    position = 0
-    while position < len(view):
-        start = position + LENGTH.size
-        if start > len(view) or start + LENGTH.unpack_from(view, position)[0] > len(view):
-            raise ServingError(Kind.FAILED, "an element of a BYTES tensor is longer than the tensor")
-        position = start + LENGTH.unpack_from(view, position)[0]
-        yield bytes(view[start:position])
+    try:
+        yield from map(bytes, separate(memoryview(data).cast("B")))
+    except ValueError:
+        raise ServingError(Kind.FAILED, "an element of a BYTES tensor is longer than the tensor") from None
 
 
 def _text(name: str, element: bytes) -> str:

@@ -12,11 +12,12 @@ import msgspec
 
 from edge_node.lane.messages import Port, Sequence
 from edge_node.serving.inference import Inference, InputTensor, InRegion, RequestedOutput
-from edge_node.serving.rest.convert import LENGTH, from_json
+from edge_node.serving.rest.convert import from_json
 from edge_node.serving.rest.reading import decoded, flag, invalid, size, text
 from edge_node.serving.seam import Model
 from protos.inference import rest
 from protos.inference.datatypes import SIZES
+from protos.inference.elements import joined
 
 _HEAD = msgspec.json.Decoder(rest.InferenceRequest)
 _NO_PARAMETERS: rest.Parameters = {}
@@ -136,7 +137,7 @@ def raw_question(model: Model, body: bytes) -> tuple[Inference, Forms]:
     if len(model.inputs) != 1:
         raise invalid(f"a raw binary request needs a model with one input, '{model.name}' has {len(model.inputs)}")
     port = model.inputs[0]
-    data = LENGTH.pack(len(body)) + body if port.datatype == "BYTES" else body
+    data = joined([body]) if port.datatype == "BYTES" else body
     tensor = InputTensor(port.name, port.datatype, _raw_shape(port, model.max_batch, len(body)), memoryview(data))
     return Inference(model.name, model.version, (tensor,)), Forms(default=True, binary={})
 

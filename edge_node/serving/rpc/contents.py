@@ -3,12 +3,11 @@
 Source: Open Inference Protocol v2, "InferTensorContents". FP16 has no typed form.
 """
 
-import struct
 from array import array
-from itertools import chain
 
 from edge_node.serving.inference import Kind, ServingError
 from protos.inference import grpc_service_pb2 as oip
+from protos.inference.elements import joined
 
 _FIELDS = {
     "BOOL": "bool_contents",
@@ -24,7 +23,6 @@ _CODES = {
     "BOOL": "B", "INT8": "b", "INT16": "h", "INT32": "i", "INT64": "q",
     "UINT8": "B", "UINT16": "H", "UINT32": "I", "UINT64": "Q", "FP32": "f", "FP64": "d",
 }  # fmt: skip
-_LENGTH = struct.Struct("<I")
 
 
 def raw_of(name: str, datatype: str, contents: oip.InferTensorContents) -> bytes:
@@ -42,8 +40,7 @@ def raw_of(name: str, datatype: str, contents: oip.InferTensorContents) -> bytes
                 Kind.INVALID, f"input '{name}' is {datatype}: its values belong in {field}, not {present.name}"
             )
     if datatype == "BYTES":
-        texts = contents.bytes_contents
-        return b"".join(chain.from_iterable((_LENGTH.pack(len(text)), text) for text in texts))
+        return joined(contents.bytes_contents)
     try:
         return array(_CODES[datatype], getattr(contents, field)).tobytes()
     except OverflowError:
