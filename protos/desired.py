@@ -10,6 +10,7 @@ import msgspec
 
 from protos.deployment import Pipeline, Serving
 from protos.digest import Digest, digest_of
+from protos.evidence import Shadow, Trial
 from protos.identity import NodeId
 from protos.moments import Moment
 
@@ -25,6 +26,10 @@ class DesiredDeployment(msgspec.Struct, frozen=True, omit_defaults=True):
     strategy: Literal["switch_when_ready", "stop_first"] = "switch_when_ready"
     variant: str | None = None
     serving: Serving | None = None
+    trial: Trial | None = None
+    """the version is on trial: the one before stays the last good one until a document without it"""
+    shadow: Shadow | None = None
+    """another version that runs beside it, whose answers never leave the node"""
 
 
 class Desired(msgspec.Struct, frozen=True, omit_defaults=True):

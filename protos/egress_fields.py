@@ -69,6 +69,8 @@ class Facts(Allowed, frozen=True):
     sandbox: Line = ""
     egress: EgressPolicy = EgressPolicy()
     live: Word = ""
+    timezone: Word = ""
+    disk_free_mb: int = 0
 
 
 class Hello(Allowed, frozen=True):
@@ -103,6 +105,53 @@ class Proof(Allowed, frozen=True):
     p95_ms: float | None = None
 
 
+class Evidence(Allowed, frozen=True):
+    """Counts and histograms of one slice; no answer, and of classes no more than their names."""
+
+    pipeline: Annotated[str, Meta(max_length=63)] = ""
+    shift: Annotated[str, Meta(max_length=63)] = ""
+    samples: int = 0
+    errors: int = 0
+    latency: Annotated[dict[int, int], Meta(max_length=600)] = {}
+    confidence: Annotated[tuple[int, ...], Meta(max_length=20)] = ()
+    classes: Annotated[dict[Label, int], Meta(max_length=65)] = {}
+    compared: int = 0
+    agreed: int = 0
+    distance: float = 0.0
+
+
+Slices = Annotated[tuple[Evidence, ...], Meta(max_length=64)]
+
+
+class ReportedTrial(Allowed, frozen=True):
+    """How a version on trial does."""
+
+    rollout: Name
+    attempt: int
+    state: Literal["on", "passed", "returned"]
+    since: Time = ""
+    reason: Line = ""
+    restarts: int = 0
+    memory_mb: float = 0.0
+    fell: Line = ""
+    evidence: Slices = ()
+    reference: Slices = ()
+
+
+class ReportedShadow(Allowed, frozen=True):
+    """How a candidate does beside the current version."""
+
+    rollout: Name
+    attempt: int
+    state: Literal["pending", "on", "failed"]
+    since: Time = ""
+    reason: Line = ""
+    memory_mb: float = 0.0
+    left_out: int = 0
+    evidence: Slices = ()
+    reference: Slices = ()
+
+
 class ReportedDeployment(Allowed, frozen=True):
     """One deployment as it stands on the node."""
 
@@ -119,6 +168,8 @@ class ReportedDeployment(Allowed, frozen=True):
     proof: Proof | None = None
     serving_version: int | None = None
     offered_version: int | None = None
+    trial: ReportedTrial | None = None
+    shadow: ReportedShadow | None = None
 
 
 class Reported(Allowed, frozen=True):

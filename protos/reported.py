@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from protos.digest import Digest
+from protos.evidence import ReportedShadow, ReportedTrial
 from protos.identity import NodeId, StreamId
 
 LiveWay = Literal["relayed", "direct", "site", "off"]
@@ -38,6 +39,10 @@ class Facts(msgspec.Struct, frozen=True, omit_defaults=True):
     egress: EgressPolicy = EgressPolicy()
     live: str = ""
     """a `LiveWay`; empty of an agent that does not say, and publishes them itself"""
+    timezone: str = ""
+    """of the device, an IANA name; empty where it is not known"""
+    disk_free_mb: int = 0
+    """where bundles are kept, when the node connected; 0 of an agent that does not say"""
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -89,6 +94,8 @@ class ReportedDeployment(msgspec.Struct, frozen=True, omit_defaults=True):
     """the version whose results leave now; the last good one while another is being prepared"""
     offered_version: int | None = None
     """the version that clients of the node are answered by, None where none are"""
+    trial: ReportedTrial | None = None
+    shadow: ReportedShadow | None = None
 
 
 class Reported(msgspec.Struct, frozen=True, omit_defaults=True):
