@@ -8,8 +8,8 @@ from coordinator.rollouts.spec import RolloutSpec
 from coordinator.rollouts.states import Stage, State
 from protos.deployment import Deployment
 from protos.digest import Digest
+from protos.evidence import ReportedShadow, ReportedTrial
 from protos.identity import NodeId
-from protos.reported import ReportedShadow, ReportedTrial
 
 
 @dataclass(frozen=True)
