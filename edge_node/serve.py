@@ -94,6 +94,7 @@ class FileServer:
         try:
             await host.open()
             await host.settle()
+            await host.settle_falls()
             self._say_ready(host)
             running = asyncio.create_task(host.run(), name="host")
             stopping = asyncio.create_task(self._stopping.wait(), name="stop")
@@ -187,7 +188,7 @@ class Proving:
             choices.keep(key, choice)
         if isinstance(choice, NoChoice):
             raise BadInput(choice.reason)
-        return Chosen(choice.proof.file, ladder_of(choice.ladder, known_rungs(self._engines)))
+        return Chosen(choice.proof.file, ladder_of(choice.ladder, known_rungs(self._engines)), choice.loads_ms)
 
     def _opened(self) -> Choices:
         """What was chosen here before."""

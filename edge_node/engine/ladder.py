@@ -16,6 +16,9 @@ TAKES = {".onnx": ("openvino",), ".tflite": ("openvino",)}
 
 FIRST_S, LONGEST_S = 30.0, 3600.0
 
+LEAST_LOAD_S, TIMES_PROVEN = 3.0, 5.0
+"""What a rung may take to load where another is left: so many times what it took when it was proven, at least this."""
+
 
 @dataclass(frozen=True)
 class Fall:
@@ -88,6 +91,20 @@ def standing(count: int, falls: Mapping[int, Fall], now: float) -> int:
     """
     usable = (place for place in range(count) if place not in falls or falls[place].retry_at <= now)
     return next(usable, count - 1)
+
+
+def load_patience_s(names: Sequence[str], at: int, loads_ms: Mapping[str, float], instances: int) -> float | None:
+    """How long a load may take before its rung is given up for the next one; None: as long as any load may.
+
+    Args:
+        names: of the rungs, best first.
+        at: the place of the rung that it begins with.
+        loads_ms: by name, what loading took when the rung was proven, where that is known.
+        instances: that are loaded one after the other.
+    """
+    if at >= len(names) - 1 or names[at] not in loads_ms:
+        return None
+    return max(LEAST_LOAD_S, TIMES_PROVEN * loads_ms[names[at]] / 1e3) * max(1, instances)
 
 
 def told(names: Sequence[str], falls: Mapping[int, Fall], now_at: int) -> str:

@@ -21,6 +21,7 @@ class VariantProof(msgspec.Struct, frozen=True, omit_defaults=True):
     agreement: float | None = None
     tolerance: float | None = None
     load_ms: float = 0.0
+    """with the start of the engine"""
     p50_ms: float = 0.0
     p95_ms: float = 0.0
     error: str = ""

@@ -6,8 +6,8 @@ percentile; the median of it over repeated proofs) wins, but the choice is stick
 than the variant that served before. A pin wins over speed, never over disagreement.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 
 import msgspec
@@ -23,12 +23,14 @@ STICKY = 0.10
 class Choice:
     """The variant that serves: its first proof with the median of the latencies of all, and why this one.
 
-    `ladder` names all rungs that agree, the fastest first, which is the proof's.
+    `ladder` names all rungs that agree, the fastest first, which is the proof's; `loads_ms` is what loading took on
+    each.
     """
 
     proof: VariantProof
     reason: str
     ladder: tuple[str, ...] = ()
+    loads_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,8 @@ def _chosen(rungs: Sequence[VariantProof], reason: str) -> Choice:
     best = rungs[0]
     if len(rungs) > 1:
         reason += f"; on {name_of(best)}, the fastest of {len(rungs)} rungs that agree"
-    return Choice(best, reason, tuple(name_of(proof) for proof in rungs))
+    loads_ms = {name_of(proof): proof.load_ms for proof in rungs}
+    return Choice(best, reason, tuple(loads_ms), loads_ms)
 
 
 def _summed(tries: Sequence[VariantProof]) -> VariantProof:

@@ -4,6 +4,7 @@ No ask is lost by a fall: the same feeds are given to the next rung. Where that 
 and the rung has not fallen. A fallen rung is loaded and tried again beside the runs, never in one.
 """
 
+import math
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ class LadderSession:
         self._climbing: threading.Thread | None = None
         self._climbed: tuple[int, Session] | None = None
         self._spare: tuple[int, Session] | None = None
+        self._closing, self._closed = threading.Lock(), False
         self._session = self._first()
         self.inputs: tuple[TensorSpec, ...] = self._session.inputs
         self.outputs: tuple[TensorSpec, ...] = self._session.outputs
@@ -81,13 +83,13 @@ class LadderSession:
             return self._run_below(feeds, error)
 
     def close(self) -> None:
-        """See `base.Session.close`. What is being tried beside is closed when it is through."""
-        if self._climbing is not None:
-            self._climbing.join()
-        for held in (self._spare, self._climbed):
-            if held is not None:
-                held[1].close()
-        self._spare = self._climbed = None
+        """See `base.Session.close`. What is being tried beside is closed when it is through, if ever: it may hang."""
+        with self._closing:
+            self._closed = True
+            beside = [held for held in (self._spare, self._climbed) if held is not None]
+            self._spare = self._climbed = None
+        for _, session in beside:
+            session.close()
         self._session.close()
 
     def _first(self) -> Session:
@@ -98,7 +100,7 @@ class LadderSession:
                 if self.last:
                     raise
                 self._fallen(self._at, str(error))
-                self._at += 1
+                self._at = self._next()
 
     def _run_below(self, feeds: Mapping[str, Array], error: EngineFailed) -> dict[str, Array]:
         """The answer of the next rung that loads. It stays only if it answers."""
@@ -116,12 +118,17 @@ class LadderSession:
     def _below(self) -> tuple[int, Session]:
         if self._spare is not None:
             return self._spare
-        for place in range(self._at + 1, len(self._rungs) - 1):
+        while (place := self._next()) < len(self._rungs) - 1:
             try:
                 return place, self._open(self._rungs[place])
             except NearfieldError as error:
                 self._fallen(place, str(error))
-        return len(self._rungs) - 1, self._open(self._rungs[-1])
+        return place, self._open(self._rungs[-1])
+
+    def _next(self) -> int:
+        """The place of the best rung below this one that may be used now."""
+        above = {place: Fall("", 1, math.inf) for place in range(self._at + 1)}
+        return standing(len(self._rungs), self._falls | above, self._clock())
 
     def _fallen(self, place: int, reason: str) -> None:
         self._falls[place] = after_fall(self._falls.get(place), reason, self._clock())
@@ -154,7 +161,15 @@ class LadderSession:
         except NearfieldError as error:
             self._fallen(place, str(error))
         else:
-            self._climbed = place, session
+            self._take_over(place, session)
+
+    def _take_over(self, place: int, session: Session) -> None:
+        """Have the next run use what was tried, unless this was closed meanwhile."""
+        with self._closing:
+            if not self._closed:
+                self._climbed = place, session
+                return
+        session.close()
 
 
 def _zeros(spec: TensorSpec) -> Array:

@@ -4,11 +4,11 @@
      "outputs": [{"name": "y", "dtype": "float32", "shape": [1, 4]}], "delay_ms": 5}
 
 The answer is deterministic: the sum of all fed values plus the position in the output, modulo 251; an output with
-`values` gives those instead. `delay_ms` is how long each run takes, `fail_from` the run (counted from 0) from which
-on every run fails, `crash_from` the one that takes the process with it, as a hostile model does.
+`values` gives those instead. `delay_ms` is how long each run takes on the processor, `fail_from` the run (counted from
+0) from which on every run fails, `crash_from` the one that takes the process with it, as a hostile model does.
 
-A rung whose accelerator is not the processor is one that fails on command: its `library` is a file, read at each load
-and run, that is empty or says `fail`, `crash` or `hang`.
+A rung whose accelerator is not the processor takes a quarter of the time, and fails on command: its `library` is a
+file, read at each load and run, that is empty or says `fail`, `crash` or `hang`.
 """
 
 import os
@@ -71,7 +71,7 @@ class StubSession:
         check_feeds(self.inputs, feeds)
         obey(self._rung)
         run, self._runs = self._runs, self._runs + 1
-        time.sleep(self._model.delay_ms / 1000)
+        time.sleep(self._model.delay_ms / 1000 / (1 if self._rung == PROCESSOR else 4))
         if self._model.crash_from is not None and run >= self._model.crash_from:
             os.kill(os.getpid(), signal.SIGSEGV)
         if self._model.fail_from is not None and run >= self._model.fail_from:

@@ -59,9 +59,9 @@ def prove_variant(
     rung = rung or Rung(variant.engine)
     proof = VariantProof(variant.file, rung.engine, "", rung.accelerator, threads, vectors=0, agrees=False)
     try:
+        begun = time.perf_counter()
         engine = find(rung.engine)
         proof = msgspec.structs.replace(proof, engine_version=engine.version)
-        begun = time.perf_counter()
         open_with = partial(engine.open, threads=threads, rung=rung)
         with closing(open_variant(bundle, variant.file, threads=threads, open_with=open_with)) as runner:
             load_ms = (time.perf_counter() - begun) * 1e3

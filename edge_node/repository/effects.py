@@ -1,8 +1,8 @@
 """What each step does to a model: loaded, offered, withdrawn, unloaded. What comes next is decided in `plan`."""
 
 import time
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edge_node.repository.models import Copy, Model
@@ -18,10 +18,14 @@ from edge_node.worker.messages import Worker
 
 @dataclass(frozen=True)
 class Chosen:
-    """The variant of a bundle that is to be loaded, empty for a raw file; `rungs` of none: its engine's processor."""
+    """The variant of a bundle that is to be loaded, empty for a raw file; `rungs` of none: its engine's processor.
+
+    `loads_ms` is what loading took on each rung, by name, when it was proven.
+    """
 
     variant: str = ""
     rungs: tuple[Rung, ...] = ()
+    loads_ms: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,10 @@ class Effects:
         self._clock = clock
         self._begun: dict[Generation, float] = {}
         self._variants: dict[Generation, Chosen] = {}
+
+    def rungs(self, generation: Generation) -> int:
+        """How many rungs a generation can run on; 0: it is not known yet, or it has no ladder."""
+        return len(self._variants.get(generation, Chosen()).rungs)
 
     async def carry_out(self, step: Step, model: Model, processes: Processes, *, apart: bool) -> None:
         """Carry out a step and remember what is held since.
@@ -117,7 +125,8 @@ class Effects:
 
     async def _load_into(self, worker: Worker, step: Step, copy: Copy) -> None:
         sizing, chosen = self._parts.sizing(copy), self._variants.get(step.generation, Chosen())
-        await worker.load(session_of(step), copy.path, chosen.variant, sizing.threads, sizing.instances, chosen.rungs)
+        how = chosen.variant, sizing.threads, sizing.instances, chosen.rungs, chosen.loads_ms
+        await worker.load(session_of(step), copy.path, *how)
 
     async def _offer(self, step: Step, model: Model, processes: Processes) -> None:
         assert processes.serving is not None  # for loading alone

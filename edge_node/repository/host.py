@@ -91,6 +91,16 @@ class Host:
         async with self._settled:
             self._settled.notify_all()
 
+    async def settle_falls(self) -> None:
+        """Have models that took their worker with them tried on every rung that they have left."""
+        while any(self._may_fall(model.held) for model in self.models.by_name.values()):
+            await asyncio.sleep(self._sleep_s())
+            await self.settle()
+
+    def _may_fall(self, held: Held) -> bool:
+        missing = {one: held.failures[one] for one in held.wanted - held.connected if one in held.failures}
+        return any(why.retry_at is not None and why.attempts < self.effects.rungs(one) for one, why in missing.items())
+
     async def load(self, name: str) -> None:
         """Have a model served as its files are now; returns when it is.
 

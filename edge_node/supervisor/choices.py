@@ -28,6 +28,7 @@ class KeptChoice(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str
     pin: str | None = None
     ladder: tuple[str, ...] = ()
+    loads_ms: dict[str, float] = {}
 
 
 class Choices:
@@ -61,7 +62,9 @@ class Choices:
     def valid(self) -> dict[ChoiceKey, Choice | NoChoice]:
         """The choices that count on this hardware with these engines."""
         counting = {
-            key: Choice(kept.proof, kept.reason, kept.ladder) for key, kept in self._kept.items() if self._counts(kept)
+            key: Choice(kept.proof, kept.reason, kept.ladder, kept.loads_ms)
+            for key, kept in self._kept.items()
+            if self._counts(kept)
         }
         return {**counting, **self._refused}
 
@@ -75,7 +78,15 @@ class Choices:
         if isinstance(choice, NoChoice):
             self._refused[key] = choice
             return
-        self._kept[key] = KeptChoice(key[0], self._hardware, choice.proof, choice.reason, key[1], choice.ladder)
+        self._kept[key] = KeptChoice(
+            digest=key[0],
+            hardware=self._hardware,
+            proof=choice.proof,
+            reason=choice.reason,
+            pin=key[1],
+            ladder=choice.ladder,
+            loads_ms=dict(choice.loads_ms),
+        )
         self._write()
 
     def forget(self, digest: Digest) -> None:

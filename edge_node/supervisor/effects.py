@@ -107,7 +107,9 @@ async def load(device: Device, step: steps.Load) -> None:
         rungs = ladder_of(choice.ladder, known_rungs(device.engines))
         way = _way(device, session)
         log.info("session %s: %s", session.key, way.text)
-        took_ms = await _worker(device).load(session.key, folder, way.variant, way.threads, way.instances, rungs)
+        took_ms = await _worker(device).load(
+            session.key, folder, way.variant, way.threads, way.instances, rungs, choice.loads_ms
+        )
         device.load_s[session.key] = took_ms / 1e3
         device.sessions.add(session)
 

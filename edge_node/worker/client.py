@@ -27,9 +27,10 @@ from edge_node.sandbox.confinement import Confinement
 from edge_node.telemetry.system import own_memory_kb
 from edge_node.worker.doorkeeper import Doorkeeper
 from edge_node.worker.framing import reply_in
-from edge_node.worker.ladders import Ladders
+from edge_node.worker.ladders import Ladders, patience_of
 from edge_node.worker.liveness import Limits, Pending, death, doing, hang, overgrown
 from edge_node.worker.messages import (
+    NOTHING_KNOWN,
     CloseLane,
     Done,
     Failed,
@@ -111,14 +112,24 @@ class ProcessWorker:
         return (await self._ask(Prove(next(self._numbers), str(bundle), variant, threads, again, rung))).proofs
 
     async def load(
-        self, session: str, bundle: Path, variant: str, threads: int, instances: int, rungs: tuple[Rung, ...] = ()
+        self,
+        session: str,
+        bundle: Path,
+        variant: str,
+        threads: int,
+        instances: int,
+        rungs: tuple[Rung, ...] = (),
+        loads_ms: Mapping[str, float] = NOTHING_KNOWN,
     ) -> float:
         """Load and warm, on the best of the rungs that has not fallen; milliseconds that it took."""
         ladder, forms = self._ladders.of(str(bundle), variant, rungs), self._ladders.forms
         model = bundle / variant
         key = None if forms is None or not rungs else await forms.key(model, rungs[0], threads)
         form = None if forms is None or key is None else forms.find(key)
-        request = Load(next(self._numbers), session, str(bundle), variant, threads, instances, ladder)
+        patience_s = patience_of(ladder, loads_ms, instances)
+        request = Load(
+            next(self._numbers), session, str(bundle), variant, threads, instances, ladder, patience_s=patience_s
+        )
         if form is not None:
             request = msgspec.structs.replace(request, compiled=str(form.path), digest=form.digest)
         self._loads[session] = request

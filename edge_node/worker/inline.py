@@ -4,7 +4,7 @@ There is nothing to kill: a model that crashes or hangs takes the agent with it,
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from edge_node.errors import WorkerFailed
 from edge_node.pipeline.observation import Observation
 from edge_node.rungs import Rung
 from edge_node.worker.messages import (
+    NOTHING_KNOWN,
     CloseLane,
     Done,
     Failed,
@@ -59,9 +60,17 @@ class ThreadWorker:
         return (await self._ask(Prove(0, str(bundle), variant, threads, again, rung))).proofs
 
     async def load(
-        self, session: str, bundle: Path, variant: str, threads: int, instances: int, rungs: tuple[Rung, ...] = ()
+        self,
+        session: str,
+        bundle: Path,
+        variant: str,
+        threads: int,
+        instances: int,
+        rungs: tuple[Rung, ...] = (),
+        loads_ms: Mapping[str, float] = NOTHING_KNOWN,
     ) -> float:
-        """Load and warm; milliseconds that it took."""
+        """Load and warm; milliseconds that it took. One that hangs cannot be given up here."""
+        del loads_ms
         request = Load(0, session, str(bundle), variant, threads, instances, Ladder(rungs))
         return (await self._ask(request)).elapsed_ms
 

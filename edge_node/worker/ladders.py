@@ -5,9 +5,9 @@ the next worker is told, so that its sessions begin one rung lower and try the f
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from edge_node.engine.ladder import Fall, after_fall, standing
+from edge_node.engine.ladder import Fall, after_fall, load_patience_s, standing
 from edge_node.rungs import Rung, SessionStatus
 from edge_node.worker.forms import Forms
 from edge_node.worker.messages import FallenRung, Ladder, Load
@@ -35,8 +35,7 @@ class Ladders:
     def died(self, load: Load, status: SessionStatus | None, reason: str) -> None:
         """A worker died of a session, or may have: the rung that it was on has fallen, unless it is the last."""
         rungs, model = load.ladder.rungs, (load.bundle, load.variant)
-        falls = {one.place: Fall(one.reason, one.attempts, 0.0) for one in load.ladder.fallen if one.retry_in_s > 0}
-        place = standing(len(rungs), {at: Fall("", 1, 1.0) for at in falls}, 0.0)
+        place = begun_at(load.ladder)
         if status is not None:
             names = [rung.name for rung in rungs]
             name = f"{status.engine}/{status.accelerator}"
@@ -44,3 +43,14 @@ class Ladders:
         if place < len(rungs) - 1:
             key = model, rungs[place].name
             self._falls[key] = after_fall(self._falls.get(key), reason, self._clock())
+
+
+def begun_at(ladder: Ladder) -> int:
+    """The place of the rung that a load begins with."""
+    fallen = {one.place: Fall(one.reason, one.attempts, one.retry_in_s) for one in ladder.fallen}
+    return standing(len(ladder.rungs), fallen, 0.0)
+
+
+def patience_of(ladder: Ladder, loads_ms: Mapping[str, float], instances: int) -> float | None:
+    """How long a load of this ladder may take: see `load_patience_s`."""
+    return load_patience_s([rung.name for rung in ladder.rungs], begun_at(ladder), loads_ms, instances)

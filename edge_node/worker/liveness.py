@@ -118,6 +118,8 @@ def _busy_s(session: str, status: Status | None, limits: Limits) -> float:
 
 
 def _limit_s(request: Request, limits: Limits) -> float:
+    if isinstance(request, Load) and request.patience_s is not None:
+        return min(limits.load_s, request.patience_s)
     return limits.load_s if isinstance(request, Load | Prove) else limits.answer_s
 
 

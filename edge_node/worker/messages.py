@@ -4,8 +4,9 @@ On the socket each message is a 4-byte big-endian length and MessagePack. The ag
 number; the worker answers every request once, and sends observations and a status each second unasked.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -61,6 +62,8 @@ class Load(msgspec.Struct, frozen=True, tag=True):
     compiled: str = ""
     """the file with the compiled form of its best rung, and `digest` the SHA-256 that it must have"""
     digest: str = ""
+    patience_s: float | None = None
+    """how long it may take, since its ladder has another rung; None: as long as any load"""
 
 
 class Unload(msgspec.Struct, frozen=True, tag=True):
@@ -210,6 +213,9 @@ class Status(msgspec.Struct, frozen=True, tag=True):
 Reply = Done | Failed | Observed | Status
 
 
+NOTHING_KNOWN: Mapping[str, float] = MappingProxyType({})
+
+
 class Worker(Protocol):
     """The agent's handle on a worker, whether a process or a thread. All methods run on the agent's event loop.
 
@@ -233,9 +239,19 @@ class Worker(Protocol):
         """Proofs of the variants that can or cannot run here; `again`: measured only."""
 
     async def load(
-        self, session: str, bundle: Path, variant: str, threads: int, instances: int, rungs: tuple[Rung, ...] = ()
+        self,
+        session: str,
+        bundle: Path,
+        variant: str,
+        threads: int,
+        instances: int,
+        rungs: tuple[Rung, ...] = (),
+        loads_ms: Mapping[str, float] = NOTHING_KNOWN,
     ) -> float:
-        """Load and warm, on the best of the rungs; milliseconds that it took."""
+        """Load and warm, on the best of the rungs; milliseconds that it took.
+
+        `loads_ms` is what loading took on each when it was proven, by name: one that takes far longer hangs.
+        """
 
     async def unload(self, session: str) -> None:
         """Close a session."""

@@ -12,6 +12,7 @@ from edge_node.engine.ladder import (
     engines_text,
     known_rungs,
     ladder_of,
+    load_patience_s,
     rungs_of,
     standing,
     told,
@@ -87,3 +88,20 @@ def test_a_session_stands_on_the_best_rung_that_may_be_used_and_always_on_one(
 @pytest.mark.parametrize(("at", "said"), [(0, ""), (1, "fell back from onnxruntime/cuda: no driver")])
 def test_what_is_said_of_a_fall_names_the_rung_and_the_reason(at: int, said: str) -> None:
     assert told(["onnxruntime/cuda", "onnxruntime/cpu"], {0: Fall("no driver", 1, 9.0)}, at) == said
+
+
+@pytest.mark.parametrize(
+    ("at", "loads_ms", "instances", "patience_s"),
+    [
+        (0, {"stub/npu": 40.0}, 1, 3.0),
+        (0, {"stub/npu": 40.0}, 4, 12.0),
+        (0, {"stub/npu": 2000.0}, 1, 10.0),
+        (0, {"stub/gpu": 40.0}, 1, None),
+        (1, {"stub/npu": 2000.0, "stub/gpu": 40.0}, 1, 3.0),
+        (2, {"stub/cpu": 40.0}, 1, None),
+    ],
+)
+def test_a_load_is_given_up_for_the_next_rung_after_several_times_what_it_took_when_it_was_proven(
+    at: int, loads_ms: dict[str, float], instances: int, patience_s: float | None
+) -> None:
+    assert load_patience_s(("stub/npu", "stub/gpu", "stub/cpu"), at, loads_ms, instances) == patience_s

@@ -21,7 +21,7 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.model, self.command = stub_model(folder / "m.stub"), folder / "command"
         self.command.touch()
-        self.rungs = (Rung("stub", "npu", str(self.command)), Rung("stub"))
+        self.rungs: tuple[Rung, ...] = (Rung("stub", "npu", str(self.command)), Rung("stub"))
         self.now, self.opened = 100.0, 0
 
     def open(self, rung: Rung) -> Session:
@@ -106,4 +106,29 @@ def test_a_rung_that_took_a_worker_with_it_is_not_begun_with(world: World) -> No
     session = world.session({0: Fall("the worker was killed by SIGSEGV", 1, world.now + 30)})
     assert (session.accelerator, world.opened) == ("cpu", 1)
     session.close()
+    session.close()
+
+
+def test_a_rung_between_that_took_a_worker_with_it_is_left_out(world: World) -> None:
+    between = Rung("stub", "gpu", str(world.command))
+    world.rungs = (world.rungs[0], between, world.rungs[1])
+    died = {1: Fall("the worker was killed by SIGSEGV", 1, world.now + 30)}
+    session = world.session(died)
+    assert session.accelerator == "npu"
+    world.command.write_text("fail")
+    session.run(feed_of(session))
+    assert (session.accelerator, world.opened) == ("cpu", 2)
+    session.close()
+    session = world.session(died)
+    assert (session.accelerator, world.opened) == ("cpu", 4), "nor where the best cannot be loaded"
+    session.close()
+
+
+def test_closing_waits_for_no_rung_that_hangs_when_it_is_tried_again(world: World) -> None:
+    session = world.session({0: Fall("it hung", 1, world.now + 30)})
+    world.command.write_text("hang")
+    world.now += 31.0
+    session.run(feed_of(session))
+    assert session._climbing is not None
+    assert session._climbing.is_alive()
     session.close()

@@ -1,7 +1,7 @@
 """Effects and the loop around them, with a worker and captures that only remember."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,7 +26,7 @@ from edge_node.supervisor.effects import EFFECTS
 from edge_node.supervisor.floors import FloorFile
 from edge_node.supervisor.reconciler import LOOK_S, Reconciler, sleep_s, startable
 from edge_node.supervisor.releases import Releases
-from edge_node.worker.messages import LaneOptions, PipelineRun, Status
+from edge_node.worker.messages import NOTHING_KNOWN, LaneOptions, PipelineRun, Status
 from protos.deployment import Egress, Pipeline
 from protos.desired import Desired
 from protos.digest import Digest, digest_of
@@ -66,7 +66,14 @@ class RecordingWorker:
         return (VariantProof(variant, engine, "1", "cpu", threads, 1, agrees, agreement=float(agrees), tolerance=1.0),)
 
     async def load(
-        self, session: str, bundle: Path, variant: str, threads: int, instances: int, rungs: tuple[Rung, ...] = ()
+        self,
+        session: str,
+        bundle: Path,
+        variant: str,
+        threads: int,
+        instances: int,
+        rungs: tuple[Rung, ...] = (),
+        loads_ms: Mapping[str, float] = NOTHING_KNOWN,
     ) -> float:
         self.told.append(f"load {session}")
         return 1.0
@@ -180,6 +187,7 @@ async def test_a_choice_is_kept_for_this_hardware_and_engine_and_a_refusal_until
     await carry_out(device, s.Verify("d", bundle, "m", 1), s.Prove("d", bundle, None))
     device.choices.keep((digest(9), None), NoChoice("disagrees"))
     assert device_in(tmp_path).actual().choices.keys() == {(bundle, None)}
+    assert device_in(tmp_path).actual().choices == {(bundle, None): device.choices.valid()[bundle, None]}
     for hardware, engines in (("another", {"stub": "1"}), ("this machine", {"stub": "2"})):
         again = Choices(tmp_path / "choices.json")
         again.load(hardware, engines)

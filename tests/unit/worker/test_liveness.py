@@ -21,6 +21,7 @@ from edge_node.worker.messages import (
 
 LIMITS = Limits(silence_s=5, busy_s=5, answer_s=30, load_s=120)
 LOAD = Load(1, "m@2", "/bundles/m", "m.tflite")
+IMPATIENT = Load(1, "m@2", "/bundles/m", "m.tflite", patience_s=3.0)
 RUN = PipelineRun("shelf", "m@2", "/run/shelf.sock")
 
 
@@ -37,6 +38,8 @@ def status(busy_ms: float = 0.0) -> Status:
         (100.0, 99.5, 5100.0, [], "it hung (an inference of pipeline shelf runs for 5.1 s)"),
         (100.0, 60.0, 0.0, [Pending(LOAD, 55.0)], None),
         (200.0, 199.0, 0.0, [Pending(LOAD, 55.0)], "it hung (no answer within 120 s)"),
+        (100.0, 99.0, 0.0, [Pending(IMPATIENT, 97.5)], None),
+        (100.0, 99.0, 0.0, [Pending(IMPATIENT, 96.5)], "it hung (no answer within 3 s)"),
         (100.0, 99.0, 0.0, [Pending(Stop(2, "shelf"), 69.0)], "it hung (no answer within 30 s)"),
         (100.0, 99.0, 0.0, [Pending(Stop(2, "shelf"), 75.0)], None),
     ],
