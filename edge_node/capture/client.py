@@ -47,8 +47,15 @@ class CapturedFrame:
 class FrameClient:
     """One subscription to one source."""
 
-    def __init__(self, path: str, connect: Connect = connect_to) -> None:
-        """`connect` makes the connections: a worker that may make none itself is handed them."""
+    def __init__(self, path: str, connect: Connect = connect_to, *, pipeline: str = "", watching: bool = False) -> None:
+        """Prepare; nothing is connected before the first `next`.
+
+        Args:
+            path: of the capture's socket.
+            connect: makes the connections: a worker that may make none itself is handed them.
+            pipeline: whom the frames are for.
+            watching: only frames that another subscriber takes for this pipeline; see `Want`.
+        """
         self.state = _NO_CAPTURE
         """of the source"""
         self.dropped = 0
@@ -57,6 +64,8 @@ class FrameClient:
         """what the source took in, encoded, while we were subscribed"""
         self._path = path
         self._connect_to = connect
+        self._pipeline = pipeline
+        self._watching = watching
         self._connection: socket.socket | None = None
         self._ring: RingReader | None = None
         self._sequence: int | None = None
@@ -162,7 +171,7 @@ class FrameClient:
         if self._connection is None or self._waiting:
             return
         try:
-            self._connection.send(self._encoder.encode(Want(self._sequence or 0)))
+            self._connection.send(self._encoder.encode(Want(self._sequence or 0, self._pipeline, self._watching)))
             self._waiting = True
         except OSError:
             self._lost()

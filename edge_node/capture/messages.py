@@ -44,9 +44,15 @@ class SourceState(msgspec.Struct, frozen=True, tag=True, array_like=True):
 
 
 class Want(msgspec.Struct, frozen=True, tag=True, array_like=True):
-    """The subscriber has read everything up to `through` and takes the next frame."""
+    """The subscriber has read everything up to `through` and takes the next frame.
+
+    `pipeline` is whom it takes frames for. One that is `watching` takes only what that pipeline takes, too: no frame is
+    made for it, and none waits for it.
+    """
 
     through: int
+    pipeline: str = ""
+    watching: bool = False
 
 
 ToSubscriber = Ring | Ready | SourceState

@@ -1,5 +1,7 @@
 """Decides which frames a rate keeps, and when a file's frame is due. Time is an argument, in seconds."""
 
+import math
+
 _TOLERANCE = 0.01
 """of an interval: timestamps are rounded to the container's time base"""
 _MOST_BEHIND_S = 1.0
@@ -7,24 +9,25 @@ _MOST_BEHIND_S = 1.0
 
 
 class Thinning:
-    """Keeps at most `fps` frames of each second of the stream; without `fps` it keeps all."""
+    """Keeps at most `fps` frames of each second of the stream; without `fps` it keeps all.
+
+    It keeps the first frame of each interval of the stream's time, so that who begins later keeps the same ones.
+    """
 
     def __init__(self, fps: float | None) -> None:
-        self._interval_s = None if fps is None else 1.0 / fps
-        self._due_s: float | None = None
+        self._fps = fps
+        self._kept: int | None = None
         self._last_s = 0.0
 
     def keeps(self, time_s: float) -> bool:
         """Whether the frame of this time is kept. A time before the last one begins a new stream."""
-        if self._interval_s is None:
+        if self._fps is None:
             return True
-        if self._due_s is None or time_s < self._last_s:
-            self._due_s = time_s
-        self._last_s = time_s
-        if time_s < self._due_s - self._interval_s * _TOLERANCE:
+        interval = math.floor(time_s * self._fps + _TOLERANCE)
+        if self._kept is not None and time_s >= self._last_s and interval <= self._kept:
+            self._last_s = time_s
             return False
-        intervals_behind = max(0.0, time_s - self._due_s) // self._interval_s
-        self._due_s += self._interval_s * (1 + intervals_behind)
+        self._kept, self._last_s = interval, time_s
         return True
 
 

@@ -6,6 +6,8 @@ Rules:
 - Newest wins: who is busy when a frame comes misses it, and sees so by the gap in the sequence.
 - Lossless: every subscriber gets every frame; the source waits while there is none, and while the slowest has not
   read the frame whose slot comes next.
+- Who only watches a pipeline gets the frames that this pipeline takes, where it waits for one; it counts for nothing
+  else, so that a watcher that is slow or hangs costs nobody a frame.
 
 `offer` is called by the thread that decodes; a thread of its own listens to the subscribers.
 """
@@ -28,12 +30,20 @@ _MESSAGE_BYTES = 4096
 
 
 class _Subscriber:
-    """A connection: what it has read, and whether it waits."""
+    """A connection: what it has read, whether it waits, for which pipeline, and whether it only watches that."""
 
     def __init__(self, connection: socket.socket, through: int) -> None:
         self.connection = connection
         self.through = through
         self.waiting = False
+        self.pipeline = ""
+        self.watching = False
+
+    def wants(self, want: Want) -> None:
+        """It said so."""
+        self.through = max(self.through, want.through)
+        self.pipeline, self.watching = want.pipeline, want.watching
+        self.waiting = True
 
 
 class FrameServer:
@@ -92,7 +102,7 @@ class FrameServer:
             self.ingress_bytes += frame.bytes_in
             if self._lossless:
                 self._changed.wait_for(lambda: self._closed or self._has_room())
-            takers = list(self._subscribers.values()) if self._lossless else self._waiting()
+            takers = self._takers()
             if self._closed or not takers:
                 return
         # Converting takes milliseconds: not under the lock. Nobody else writes the ring or makes a taker busy.
@@ -131,11 +141,21 @@ class FrameServer:
         self._thread.join()
         self._path.unlink(missing_ok=True)
 
+    def _counting(self) -> list[_Subscriber]:
+        return [subscriber for subscriber in self._subscribers.values() if not subscriber.watching]
+
     def _waiting(self) -> list[_Subscriber]:
-        return [subscriber for subscriber in self._subscribers.values() if subscriber.waiting]
+        return [subscriber for subscriber in self._counting() if subscriber.waiting]
+
+    def _takers(self) -> list[_Subscriber]:
+        """Who gets the frame that has come, watchers last."""
+        takers = self._counting() if self._lossless else self._waiting()
+        pipelines = {taker.pipeline for taker in takers}
+        watchers = (subscriber for subscriber in self._subscribers.values() if subscriber.watching)
+        return [*takers, *(one for one in watchers if one.waiting and one.pipeline in pipelines)]
 
     def _has_room(self) -> bool:
-        slowest = min((subscriber.through for subscriber in self._subscribers.values()), default=None)
+        slowest = min((subscriber.through for subscriber in self._counting()), default=None)
         return slowest is not None and slowest >= self._sequence - SLOTS
 
     def _ring_for(self, size: int) -> RingWriter:
@@ -185,8 +205,7 @@ class FrameServer:
                 del self._subscribers[subscriber.connection]
                 subscriber.connection.close()
             else:
-                subscriber.through = max(subscriber.through, want.through)
-                subscriber.waiting = True
+                subscriber.wants(want)
             self._changed.notify_all()
 
     def _send_ring(self, subscriber: _Subscriber, ring: RingWriter) -> None:

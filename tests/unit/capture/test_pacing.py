@@ -65,3 +65,11 @@ def test_a_retry_waits_at_least_half_of_the_doubling_delay_and_never_more_than_t
 ) -> None:
     full = min(MOST_S, FIRST_S * 2 ** min(attempt - 1, 16))
     assert full / 2 <= retry_delay_s(attempt, chance) <= full
+
+
+@given(st.floats(1, 30), st.integers(1, 400))
+def test_who_begins_later_keeps_the_same_frames(fps: float, skipped: int) -> None:
+    times = [index / 30 for index in range(600)]
+    first, late = kept(fps, times), kept(fps, times[skipped:])
+    after = late[1:]  # the first one is kept whenever it comes
+    assert after == [time for time in first if time > late[0]]
