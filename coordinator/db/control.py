@@ -20,6 +20,7 @@ from coordinator.db.models import VersionRows
 from coordinator.db.nodes import DocumentRows, NodeRows
 from coordinator.db.releases import ReleaseRows, RootRows
 from coordinator.db.retained import RetainedRows
+from coordinator.db.rollouts import LeaseRows, OverrideRows, RolloutRows
 from coordinator.db.tables import settings
 from coordinator.db.traffic import TrafficRows
 
@@ -41,6 +42,9 @@ class Transaction:
         self.revoked = RevokedRows(connection)
         self.audit = AuditRows(connection)
         self.traffic = TrafficRows(connection)
+        self.rollouts = RolloutRows(connection)
+        self.overrides = OverrideRows(connection)
+        self.leases = LeaseRows(connection)
 
     def epoch(self) -> int:
         """The epoch of the documents issued now."""

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable
 import sqlalchemy as sa
 
 from coordinator.db.portions import portions
-from coordinator.db.tables import deployments, models, version_files, versions
+from coordinator.db.tables import deployments, models, rollouts, version_files, versions
 from coordinator.db.upsert import upsert
 from coordinator.registry.records import Version
 from protos.digest import Digest
@@ -73,9 +73,12 @@ class VersionRows:
         self._connection.execute(sa.delete(versions).where(versions.c.model == model, versions.c.version == version))
 
     def used_by(self, model: str, version: int) -> tuple[str, ...]:
-        """The names of the deployments that use it, sorted."""
-        query = sa.select(deployments.c.name).where(deployments.c.model == model, deployments.c.version == version)
-        return tuple(sorted(self._connection.execute(query).scalars()))
+        """The names of the deployments that use it, or are being moved to it, sorted."""
+        applied = sa.select(deployments.c.name).where(deployments.c.model == model, deployments.c.version == version)
+        moving = sa.select(rollouts.c.deployment).where(
+            rollouts.c.model == model, rollouts.c.version == version, rollouts.c.ended.is_(False)
+        )
+        return tuple(sorted(self._connection.execute(sa.union(applied, moving)).scalars()))
 
     def referenced(self, digests: Iterable[Digest]) -> Collection[Digest]:
         """Those of the digests that some version, or a file of one, has."""

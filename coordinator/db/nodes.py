@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from coordinator.db.portions import portions
 from coordinator.db.tables import desired, nodes
-from coordinator.db.upsert import upsert
+from coordinator.db.upsert import upsert, upsert_all
 from coordinator.fleet.presence import Connection, Presence
 from coordinator.fleet.records import Issued, Node
 from protos.identity import NodeId
@@ -71,14 +71,21 @@ class DocumentRows:
 
     def put(self, issued: Issued) -> None:
         """Store a node's newest document."""
-        values = {
-            "node": issued.node,
-            "epoch": issued.epoch,
-            "revision": issued.revision,
-            "digest": issued.digest,
-            "payload": issued.payload,
-        }
-        upsert(self._connection, desired, values)
+        self.put_all((issued,))
+
+    def put_all(self, issued: Iterable[Issued]) -> None:
+        """Store the newest documents of several nodes."""
+        rows = [
+            {
+                "node": one.node,
+                "epoch": one.epoch,
+                "revision": one.revision,
+                "digest": one.digest,
+                "payload": one.payload,
+            }
+            for one in issued
+        ]
+        upsert_all(self._connection, desired, rows)
 
 
 def _row(node: Node) -> dict[str, object]:

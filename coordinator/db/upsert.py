@@ -1,6 +1,6 @@
 """Insert or update by the primary key: the one statement that SQLite and PostgreSQL share beyond standard SQL."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -8,7 +8,14 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 def upsert(connection: sa.Connection, table: sa.Table, values: Mapping[str, object]) -> None:
     """Store a row, in place of the one with its key where there is one."""
+    upsert_all(connection, table, (values,))
+
+
+def upsert_all(connection: sa.Connection, table: sa.Table, rows: Sequence[Mapping[str, object]]) -> None:
+    """Store rows that name the same columns, each in place of the one with its key where there is one."""
+    if not rows:
+        return
     insert = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
     key = [column.name for column in table.primary_key]
-    others = {name: value for name, value in values.items() if name not in key}
-    connection.execute(insert.values(**values).on_conflict_do_update(index_elements=key, set_=others))
+    others = {name: insert.excluded[name] for name in rows[0] if name not in key}
+    connection.execute(insert.on_conflict_do_update(index_elements=key, set_=others), list(rows))

@@ -1,20 +1,20 @@
 """Deployments: applied declaratively, listed, shown, deleted. Each change issues documents in its own transaction."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from coordinator.errors import Conflict, NotFound
+from coordinator.errors import NotFound
 from coordinator.fleet.admitted import admitted_nodes
-from coordinator.fleet.desired import compile_node, selected
+from coordinator.fleet.applying import check_no_clash, wanted_of, with_applied
+from coordinator.fleet.desired import NONE, compile_node, overridden, selected
 from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.explain import diff_of, warnings_for
 from coordinator.fleet.fitting import check_egress, check_variant, misfits
 from coordinator.fleet.progress import NodeProgress, progress_of
-from coordinator.fleet.records import Applied, Node
-from coordinator.fleet.selectors import parse_selector
-from coordinator.fleet.store import Store, Transaction
+from coordinator.fleet.records import Applied, Node, Override
+from coordinator.fleet.store import Store
 from protos.bundle import Manifest
 from protos.deployment import Deployment, model_version
 from protos.identity import NodeId
@@ -83,10 +83,10 @@ class DeploymentService:
         issued: tuple[NodeId, ...] = ()
         with self._store.read() if dry_run else self._store.write() as tx:
             before, nodes = tx.deployments.get(spec.name), admitted_nodes(tx)
-            wanted = self._wanted(tx, spec, before)
+            wanted = wanted_of(tx, spec, before, self._now())
             matched = selected(wanted, nodes)
-            deployments = _with(tx.deployments.all(), wanted)
-            _check_no_clash(spec, matched, deployments)
+            deployments = with_applied(tx.deployments.all(), wanted)
+            check_no_clash(tx, spec, matched, deployments)
             changed = checked(changes(tx, nodes, deployments, self._now()))
             if not dry_run:
                 tx.deployments.put(wanted)
@@ -104,7 +104,8 @@ class DeploymentService:
         """All deployments, by name."""
         with self._store.read() as tx:
             deployments, nodes = tx.deployments.all(), admitted_nodes(tx)
-        details = (_details(applied, deployments, nodes) for applied in deployments)
+            overrides = tx.overrides.of(node.id for node in nodes)
+        details = (_details(applied, deployments, nodes, overrides) for applied in deployments)
         return tuple(sorted(details, key=lambda detail: detail.applied.spec.name))
 
     def show(self, name: str) -> DeploymentDetails:
@@ -133,17 +134,6 @@ class DeploymentService:
         self._on_changed(issued)
         return tuple(change.node.full_name for change in changed)
 
-    def _wanted(self, tx: Transaction, spec: Deployment, before: Applied | None) -> Applied:
-        parse_selector(spec.selector)
-        model, version = model_version(spec.model)
-        digest = tx.versions.digest_of(model, version)
-        if digest is None:
-            raise NotFound(f"deployment {spec.name!r}: no model version {spec.model}: see edgectl model list")
-        if before is not None and before.spec == spec:
-            return before
-        now = self._now()
-        return Applied(spec, digest, before.created_at if before else now, now)
-
 
 def _outcome(before: Applied | None, spec: Deployment) -> Outcome:
     if before is None:
@@ -151,28 +141,18 @@ def _outcome(before: Applied | None, spec: Deployment) -> Outcome:
     return Outcome.UNCHANGED if before.spec == spec else Outcome.CHANGED
 
 
-def _with(deployments: Iterable[Applied], wanted: Applied) -> tuple[Applied, ...]:
-    """The deployments after `wanted` was applied, the oldest first."""
-    others = (applied for applied in deployments if applied.spec.name != wanted.spec.name)
-    return tuple(sorted((*others, wanted), key=lambda applied: (applied.created_at, applied.spec.name)))
+def _details(
+    applied: Applied,
+    deployments: Sequence[Applied],
+    nodes: Sequence[Node],
+    overrides: Mapping[NodeId, Mapping[str, Override]],
+) -> DeploymentDetails:
+    def progress(node: Node) -> NodeProgress:
+        on_node = overrides.get(node.id, NONE)
+        refused = compile_node(node, deployments, on_node).refused
+        return progress_of(overridden(applied, on_node), node, refused)
 
-
-def _check_no_clash(spec: Deployment, matched: Iterable[Node], deployments: Sequence[Applied]) -> None:
-    """Applying `spec` leaves nothing out on any node that it selects, neither itself nor another deployment."""
-    for node in matched:
-        refused = compile_node(node, deployments).refused
-        if refused:
-            left_out, reason = next(iter(refused.items()))
-            raise Conflict(
-                f"deployment {spec.name!r} would leave {left_out!r} out on node {node.full_name}: {reason}; "
-                "rename the pipeline or narrow a selector"
-            )
-
-
-def _details(applied: Applied, deployments: Sequence[Applied], nodes: Sequence[Node]) -> DeploymentDetails:
-    matched = selected(applied, nodes)
-    progress = (progress_of(applied, node, compile_node(node, deployments).refused) for node in matched)
-    return DeploymentDetails(applied, tuple(progress))
+    return DeploymentDetails(applied, tuple(progress(node) for node in selected(applied, nodes)))
 
 
 def _absent(name: str) -> NotFound:

@@ -4,13 +4,13 @@ Deployments are taken in the order of their creation. One whose pipeline name an
 is left out on that node, with the reason; `edgectl deployment apply` refuses such a deployment before it comes to this.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import msgspec
 
-from coordinator.fleet.records import Applied, Issued, Node
+from coordinator.fleet.records import Applied, Issued, Node, Override
 from coordinator.fleet.selectors import parse_selector
 from protos.deployment import model_version
 from protos.desired import Desired, DesiredDeployment, encode_desired, state_digest
@@ -19,7 +19,8 @@ from protos.moments import rfc3339
 MAX_EPOCHS_AHEAD = 1000
 """A hello is not signed: it may raise the epoch by so much at most."""
 
-
+NONE: Mapping[str, Override] = {}
+"""No deployment is anything else on the node."""
 LIFETIME = timedelta(days=30)
 """A document is not adopted anew after so long; it is issued again at half of it."""
 
@@ -47,8 +48,8 @@ def selected(deployment: Applied, nodes: Iterable[Node]) -> tuple[Node, ...]:
     return tuple(node for node in nodes if selector.matches(node.selectable))
 
 
-def compile_node(node: Node, deployments: Sequence[Applied]) -> Compiled:
-    """What a node should run of these deployments, the oldest first."""
+def compile_node(node: Node, deployments: Sequence[Applied], overrides: Mapping[str, Override] = NONE) -> Compiled:
+    """What a node should run of these deployments, the oldest first, some of which are something else on this node."""
     taken: list[DesiredDeployment] = []
     refused: dict[str, str] = {}
     owners: dict[str, str] = {}
@@ -56,14 +57,23 @@ def compile_node(node: Node, deployments: Sequence[Applied]) -> Compiled:
         if not selected(deployment, (node,)):
             continue
         name = deployment.spec.name
-        names = [pipeline.name for pipeline in deployment.spec.pipelines]
+        here = overridden(deployment, overrides)
+        names = [pipeline.name for pipeline in here.spec.pipelines]
         clash = next((pipeline for pipeline in names if pipeline in owners), None)
         if clash is not None:
             refused[name] = f"pipeline {clash!r} of deployment {owners[clash]!r} already has that name on this node"
             continue
         owners.update(dict.fromkeys(names, name))
-        taken.append(_resolved(deployment))
+        taken.append(_resolved(here, overrides.get(name, Override())))
     return Compiled(tuple(sorted(taken, key=lambda resolved: resolved.name)), refused)
+
+
+def overridden(deployment: Applied, overrides: Mapping[str, Override]) -> Applied:
+    """The deployment as it is on a node with these overrides."""
+    override = overrides.get(deployment.spec.name)
+    if override is None or override.spec is None or override.digest is None:
+        return deployment
+    return replace(deployment, spec=override.spec, digest=override.digest)
 
 
 def next_document(node: Node, compiled: Compiled, held: Issued | None, stamp: Stamp) -> Issued | None:
@@ -100,7 +110,7 @@ def _is_same(held: Desired, wanted: Desired, now: datetime) -> bool:
     return numbered == held
 
 
-def _resolved(deployment: Applied) -> DesiredDeployment:
+def _resolved(deployment: Applied, override: Override) -> DesiredDeployment:
     spec = deployment.spec
     model, version = model_version(spec.model)
     return DesiredDeployment(
@@ -112,6 +122,8 @@ def _resolved(deployment: Applied) -> DesiredDeployment:
         strategy=spec.strategy,
         variant=spec.variant,
         serving=spec.serving,
+        trial=override.trial,
+        shadow=override.shadow,
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from coordinator.errors import Refused
-from coordinator.fleet.desired import Stamp, compile_node, decode, next_document
+from coordinator.fleet.desired import NONE, Stamp, compile_node, decode, next_document
 from coordinator.fleet.records import Applied, Issued, Node
 from coordinator.fleet.retained import live_topics
 from coordinator.fleet.store import Transaction
@@ -27,9 +27,16 @@ class Change:
 def changes(
     tx: Transaction, nodes: Sequence[Node], deployments: Sequence[Applied], now: datetime
 ) -> tuple[Change, ...]:
-    """The documents that these nodes should have under these deployments (the oldest first) and have not."""
+    """The documents that these nodes should have under these deployments (the oldest first) and have not; what
+    rollouts make of the deployments is read here.
+    """
     held, stamp = tx.documents.of(node.id for node in nodes), Stamp(tx.epoch(), now, tx.roots.newest_number())
-    wanted = ((node, next_document(node, compile_node(node, deployments), held.get(node.id), stamp)) for node in nodes)
+    overrides = tx.overrides.of(node.id for node in nodes)
+    wanted = (
+        (node, next_document(node, compiled, held.get(node.id), stamp))
+        for node in nodes
+        for compiled in (compile_node(node, deployments, overrides.get(node.id, NONE)),)
+    )
     return tuple(Change(node, issued) for node, issued in wanted if issued is not None)
 
 
@@ -49,10 +56,12 @@ def issue(tx: Transaction, changed: Iterable[Change], topics: Topics) -> tuple[N
     """Store documents, and note which retained live topics nobody writes any more; whose documents they are."""
     issued = tuple(change.issued for change in changed)
     held = tx.documents.of(document.node for document in issued)
+    kept: set[str] = set()
     for document in issued:
         before, current = held.get(document.node), live_topics(decode(document), topics)
         if before is not None:
             tx.retained.add(document.node, live_topics(decode(before), topics) - current)
-        tx.retained.keep(current)
-        tx.documents.put(document)
+        kept |= current
+    tx.retained.keep(kept)
+    tx.documents.put_all(issued)
     return tuple(document.node for document in issued)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from coordinator.errors import BadInput, Conflict, Refused
-from coordinator.fleet.desired import compile_node
+from coordinator.fleet.desired import NONE, compile_node
 from coordinator.fleet.documents import changes, checked, issue
 from coordinator.fleet.egress_policy import policy_changes
 from coordinator.fleet.naming import check_free, find_node
@@ -238,7 +238,8 @@ def _check_may_go(node: Node, *, force: bool) -> None:
 
 def _check_no_new_clash(tx: Transaction, before: Node, after: Node) -> None:
     deployments = tx.deployments.all()
-    known = compile_node(before, deployments).refused
-    for deployment, reason in compile_node(after, deployments).refused.items():
+    overrides = tx.overrides.of((before.id,)).get(before.id, NONE)
+    known = compile_node(before, deployments, overrides).refused
+    for deployment, reason in compile_node(after, deployments, overrides).refused.items():
         if deployment not in known:
             raise Conflict(f"as {after.full_name} the node would be selected by {deployment!r}, but {reason}")

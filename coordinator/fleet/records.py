@@ -7,6 +7,7 @@ from datetime import datetime
 from coordinator.fleet.presence import Connection
 from protos.deployment import Deployment
 from protos.digest import Digest
+from protos.evidence import Shadow, Trial
 from protos.identity import NodeId
 from protos.reported import Facts, Reported
 
@@ -48,6 +49,18 @@ class Applied:
     digest: Digest
     created_at: datetime
     updated_at: datetime
+
+
+@dataclass(frozen=True)
+class Override:
+    """What is made of a deployment on one node for a while: another specification, with its digest, on trial; or a
+    candidate beside it.
+    """
+
+    spec: Deployment | None = None
+    digest: Digest | None = None
+    trial: Trial | None = None
+    shadow: Shadow | None = None
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from coordinator.audit.log import AuditRows
-from coordinator.fleet.records import Applied, Issued, IssuedCertificate, JoinTokenRecord, Node, Revocation
+from coordinator.fleet.records import Applied, Issued, IssuedCertificate, JoinTokenRecord, Node, Override, Revocation
 from coordinator.fleet.traffic import Traffic
 from protos.digest import Digest
 from protos.identity import NodeId
@@ -61,6 +61,16 @@ class Documents(Protocol):
 
     def put(self, issued: Issued) -> None:
         """Store a node's newest document."""
+
+    def put_all(self, issued: Iterable[Issued]) -> None:
+        """Store the newest documents of several nodes."""
+
+
+class Overrides(Protocol):
+    """What deployments are on single nodes for a while, other than everywhere."""
+
+    def of(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, Mapping[str, Override]]:
+        """Of these nodes, by deployment."""
 
 
 class Retained(Protocol):
@@ -184,6 +194,10 @@ class Transaction(Protocol):
     @property
     def documents(self) -> Documents:
         """Desired documents."""
+
+    @property
+    def overrides(self) -> Overrides:
+        """What rollouts make of deployments."""
 
     @property
     def retained(self) -> Retained:
