@@ -164,5 +164,5 @@ _MEMBER = (
 )
 
 
-def _member(row: sa.Row[Any]) -> Member:
+def _member(row: sa.Row[*tuple[Any, ...]]) -> Member:
     return Member(row.node, row.wave, Stage(row.stage), row.since, row.reason, row.attempt)

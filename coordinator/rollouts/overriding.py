@@ -8,13 +8,10 @@ from collections.abc import Iterable
 
 from coordinator.fleet.records import Override
 from coordinator.rollouts.records import Member, Rollout
-from coordinator.rollouts.states import ENDED, Stage, State
+from coordinator.rollouts.states import ENDED, HAS_NEW, Stage, State
 from protos.deployment import model_version
 from protos.evidence import Shadow, Trial
 
-ON_TRIAL = frozenset({Stage.ORDERED, Stage.ABSENT, Stage.HEALTHY})
-"""The stages in which a member's document names the new version. A failed one's does as well, once waves began: the
-node has gone back by itself, and says why for as long as it is asked."""
 NOT_BEGUN = frozenset({State.DRAFT, State.AWAITING_APPROVAL, State.QUEUED})
 
 
@@ -30,7 +27,7 @@ def override_of(rollout: Rollout, member: Member) -> Override | None:
         return None
     if member.stage is Stage.SHADOWING:
         return Override(shadow=shadow_of(rollout, member))
-    if member.stage in ON_TRIAL or (member.stage is Stage.FAILED and rollout.wave_since is not None):
+    if member.stage in HAS_NEW:
         return Override(spec=rollout.after, digest=rollout.after_digest, trial=trial_of(rollout, member))
     return None
 
