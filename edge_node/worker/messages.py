@@ -73,8 +73,19 @@ class Unload(msgspec.Struct, frozen=True, tag=True):
     session: str
 
 
+class Budget(msgspec.Struct, frozen=True):
+    """What a shadow may take: a share of the frames, 0..1, and of one core, on average."""
+
+    share: float = 1.0
+    cpu: float = 0.5
+
+
 class PipelineRun(msgspec.Struct, frozen=True):
-    """A pipeline as a worker runs it: frames from the capture socket at `source`, answers from `session`."""
+    """A pipeline as a worker runs it: frames from the capture socket at `source`, answers from `session`.
+
+    With a budget it is a shadow: it watches the pipeline of its name that another worker runs, and takes only frames
+    that this one takes.
+    """
 
     name: str
     session: str
@@ -83,6 +94,7 @@ class PipelineRun(msgspec.Struct, frozen=True):
     top_k: int | None = None
     score_threshold: float | None = None
     threshold: float | None = None
+    shadow: Budget | None = None
 
 
 class Start(msgspec.Struct, frozen=True, tag=True):
@@ -227,6 +239,8 @@ class Worker(Protocol):
     status: Status | None
     """the newest, None before the first"""
     on_observed: Callable[[Sequence[Observation]], None]
+    on_status: Callable[[Status], None]
+    """called with each status"""
     on_exit: Callable[[str], None]
     """called once, with the reason, when the worker ends without having been closed"""
 

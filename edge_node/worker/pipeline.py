@@ -16,13 +16,13 @@ import msgspec
 
 from edge_node.capture.client import CapturedFrame, FrameClient
 from edge_node.capture.connecting import Connect, connect_to
-from edge_node.capture.pacing import Thinning
 from edge_node.errors import NearfieldError
 from edge_node.pipeline.inputs import Prepared
 from edge_node.pipeline.observation import Observation
 from edge_node.worker.handoff import Handoff, Turns
 from edge_node.worker.messages import PipelineRun, PipelineStatus
 from edge_node.worker.sessions import Binding
+from edge_node.worker.taking import Taking
 from protos.result import Frame, LatencyMs
 
 _TAKE_TIMEOUT_S = 0.5
@@ -56,8 +56,8 @@ class Pipeline:
         self.run = run
         self._binding = binding
         self._emit = emit
-        self._frames = FrameClient(run.source, connect)
-        self._thinning = Thinning(run.fps)
+        self._frames = FrameClient(run.source, connect, pipeline=run.name, watching=run.shadow is not None)
+        self._taking = Taking(run)
         self._handoff: Handoff[_Work] = Handoff()
         self._turns = Turns()
         self._stopping = threading.Event()
@@ -86,7 +86,7 @@ class Pipeline:
         with self._lock:
             old, self._binding = self._binding, binding
             self.run = run
-            self._thinning = Thinning(run.fps)
+            self._taking = Taking(run)
             self._gap_ms = None
             self._failing = 0
         self._open_lanes(binding.lanes)
@@ -145,9 +145,9 @@ class Pipeline:
         self._handoff.close()
 
     def _prepare(self, frame: CapturedFrame, number: int) -> _Work | None:
-        """The frame, ready for a lane; None where the pipeline's fps passes over it, or it cannot be prepared."""
+        """The frame, ready for a lane; None where the pipeline passes over it, or it cannot be prepared."""
         with self._lock:
-            if not self._thinning.keeps(_time_s(frame)):
+            if not self._taking.takes(_time_s(frame), frame.captured_ns, time.monotonic(), time.process_time()):
                 return None
             binding = self._binding
             binding.begin()

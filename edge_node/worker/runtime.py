@@ -108,14 +108,17 @@ class Runtime:
         pipeline.start()
 
     def _switch(self, run: PipelineRun) -> float:
-        """Move a pipeline; to another source only by starting it anew, for there is no frame in between."""
+        """Move a pipeline; to another source only by starting it anew, for there is no frame in between.
+
+        So a shadow, too: its frames are another pipeline's.
+        """
         pipeline = self._pipelines.get(run.name)
         if pipeline is None:
             raise BadInput(f"pipeline {run.name} does not run: start it")
         if pipeline.run == run:
             return 0.0
         binding = self._sessions.bind(run)
-        if pipeline.run.source == run.source:
+        if pipeline.run.source == run.source and run.shadow is None:
             return pipeline.switch(run, binding)
         begun = time.perf_counter()
         self._stop(run.name)
