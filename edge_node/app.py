@@ -64,7 +64,7 @@ from edge_node.telemetry.facts import device_facts
 from edge_node.worker.forms import Forms
 from edge_node.worker.handle import new_worker
 from edge_node.worker.ladders import Ladders
-from edge_node.worker.messages import Worker
+from edge_node.worker.messages import Status, Worker
 from edge_node.worker.settings import confinement_of, limits_of, reaching, sandbox_text
 from protos.topics import Topics
 from protos.trust import TrustRoot
@@ -94,7 +94,7 @@ class Agent:
             self.device.loaded, lambda: self.following.desired, self.belonging.topic, self._clock_synced
         )
         self.results = Results(self.outbox.submit, self._contexts.of, self.following.settings)
-        self.device.on_observed = self.results.observed
+        self.device.on_observed, self.device.on_worker_status = self.results.observed, self._on_worker_status
         self.saying = Saying(self.belonging, self.following, self.device, self.reconciler, self.outbox)
         self.showing = Showing(
             belonging=self.belonging,
@@ -264,6 +264,10 @@ class Agent:
         log.warning("the worker died: %s", reason)
         self.device.worker_died(reason, self.reconciler.under_way)
         self.reconciler.wake()
+
+    def _on_worker_status(self, status: Status) -> None:
+        if self.device.look_at_lanes(status):
+            self.reconciler.wake()
 
     def _on_serving_exit(self, reason: str) -> None:
         log.warning("%s", reason)

@@ -28,9 +28,12 @@ from edge_node.supervisor.releases import Releases
 from edge_node.supervisor.sources import trouble_text, troubles_after, unusable
 from edge_node.supervisor.steps import BUNDLE, SERVING, WORKER, Step, session_subject
 from edge_node.telemetry import system
-from edge_node.worker.messages import Worker
+from edge_node.worker.messages import Status, Worker
 from protos.desired import DesiredDeployment
 from protos.digest import Digest
+
+NEWS_S = 1.0
+"""What a worker's status says of a lane may be so much older than what is heard."""
 
 log = logging.getLogger(__name__)
 
@@ -61,6 +64,7 @@ class Device:
     on_progress: Callable[[str, int, int], None]
     on_worker_exit: Callable[[str], None]
     on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
+    on_worker_status: Callable[[Status], None] = lambda _: None
     engines: EngineSettings = field(default_factory=EngineSettings)
     tuned: TunedWays | None = None
     """how models serve fastest here, where that was measured"""
@@ -175,6 +179,16 @@ class Device:
         self.serving_deaths += 1
         self.dead_serving, self.serving = self.serving, None
         self.offered.clear()
+
+    def look_at_lanes(self, status: Status) -> bool:
+        """Whether a lane was lost since it was opened, though worker and serving process live: it is opened again."""
+        lost, before = {lane.session for lane in status.lanes if not lane.open}, self.clock() - NEWS_S
+        connected = [session for session, one in self.offered.items() if one.connected and one.since < before]
+        over = [session for session in connected if session.key in lost]
+        for session in over:
+            log.warning("the lane of session %s was lost", session.key)
+            self.offered[session] = replace(self.offered[session], connected=False)
+        return bool(over)
 
     def tell(self, index: Index) -> None:
         """Tell the serving process what there is to ask, where that has changed."""

@@ -85,6 +85,7 @@ async def start_worker(device: Device, _: steps.StartWorker) -> None:
         device.dead_worker = None
     worker = device.new_worker()
     worker.on_observed, worker.on_exit = device.on_observed, device.on_worker_exit
+    worker.on_status = device.on_worker_status
     await worker.start_worker()
     device.worker = worker
 

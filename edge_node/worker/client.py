@@ -64,6 +64,7 @@ class ProcessWorker:
     def __init__(self, confinement: Confinement, limits: Limits | None = None, ladders: Ladders | None = None) -> None:
         self.status: Status | None = None
         self.on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
+        self.on_status: Callable[[Status], None] = lambda _: None
         self.on_exit: Callable[[str], None] = lambda _: None
         self.pid: int | None = None
         self._confinement = confinement
@@ -225,6 +226,7 @@ class ProcessWorker:
                 self.on_observed(observations)
             case Status():
                 self.status = reply
+                self.on_status(reply)
             case Done(number):
                 if number in self._pending and not self._pending[number][1].done():
                     self._pending[number][1].set_result(reply)

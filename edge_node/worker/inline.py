@@ -42,6 +42,7 @@ class ThreadWorker:
         self.pid: int | None = None
         self.status: Status | None = None
         self.on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
+        self.on_status: Callable[[Status], None] = lambda _: None
         self.on_exit: Callable[[str], None] = lambda _: None
         self._runtime: Runtime | None = None
         self._requests = ThreadPoolExecutor(1, thread_name_prefix="worker")
@@ -125,4 +126,5 @@ class ThreadWorker:
     async def _tell_status(self, runtime: Runtime) -> None:
         while True:
             self.status = runtime.status()
+            self.on_status(self.status)
             await asyncio.sleep(_STATUS_S)

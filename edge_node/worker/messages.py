@@ -195,6 +195,8 @@ class PipelineStatus(msgspec.Struct, frozen=True):
     """the newest failure of an inference, one line"""
     failing: int = 0
     """failures since this session's last answer"""
+    errors: int = 0
+    """failures of this session"""
 
 
 class LaneStatus(msgspec.Struct, frozen=True):
@@ -208,6 +210,8 @@ class LaneStatus(msgspec.Struct, frozen=True):
     busy_ms: float = 0.0
     error: str = ""
     """the newest failure of the engine, one line"""
+    latency: dict[int, int] = {}
+    """answers by how long they took, in buckets of `protos.evidence`"""
 
 
 class Status(msgspec.Struct, frozen=True, tag=True):

@@ -10,7 +10,7 @@ import pytest
 
 from protos.inference import grpc_service_pb2 as oip
 from tests.e2e.fleet import INSPECTION, Fleet, deployment, fleet, serving_node, until
-from tests.integration.serving_world import Clients, stub_on
+from tests.integration.serving_world import Clients, hang_up_lanes, stub_on
 
 pytestmark = [pytest.mark.needs("mosquitto"), pytest.mark.timeout(240)]
 
@@ -46,10 +46,12 @@ def test_a_deployed_model_answers_clients_and_its_next_version_takes_over_under_
 
 
 def comes_back(world: Fleet) -> None:
-    """Kill the worker, then the serving process; each time the model answers again."""
+    """Kill the worker, then the serving process, then their lane alone; each time the model answers again."""
     for module in ("edge_node.worker", "edge_node.serving"):
         os.kill(child_of(world.status()["pid"], module), signal.SIGKILL)
         until(lambda: answers(world), f"the model to answer after the death of {module}")
+    hang_up_lanes(child_of(world.status()["pid"], "edge_node.worker"))
+    until(lambda: answers(world), "the model to answer after its lane was lost")
     assert world.status()["serving"]["deaths"] == 1
     assert world.status()["worker"]["deaths"] == 1
 

@@ -1,8 +1,10 @@
 """`edge-node serve` as a process of its own for tests, and clients that ask it without a pause."""
 
+import ctypes
 import json
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -25,6 +27,8 @@ FOUR = struct.pack("<4f", 1, 2, 3, 4)
 TWICE = struct.pack("<4f", 2, 4, 6, 8)
 """what tests/conformance/tiny_models.py answers to `FOUR`"""
 STOP_S = 20.0
+_PIDFD_GETFD = 438
+"""the same number on every architecture"""
 
 
 def stub_on(channel: grpc.Channel) -> Any:
@@ -184,3 +188,25 @@ def _children(pid: int) -> list[int]:
 
 def _command(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+
+
+def hang_up_lanes(pid: int) -> None:
+    """End the lanes of a worker, which lives on, as does the serving process at their other ends."""
+    links = Path(f"/proc/{pid}/fd").iterdir()
+    places = [int(link.name) for link in links if str(link.readlink()).startswith("socket:")]
+    process = os.pidfd_open(pid)
+    try:
+        for place in places:
+            with socket.socket(fileno=_taken(process, place)) as held:
+                if held.family == socket.AF_UNIX and str(held.getpeername()).endswith("/lanes"):
+                    held.shutdown(socket.SHUT_RDWR)
+    finally:
+        os.close(process)
+
+
+def _taken(process: int, place: int) -> int:
+    """A descriptor of another process as one of ours: pidfd_getfd(2)."""
+    found: int = ctypes.CDLL(None, use_errno=True).syscall(_PIDFD_GETFD, process, place, 0)
+    if found < 0:
+        raise OSError(ctypes.get_errno(), "pidfd_getfd")
+    return found

@@ -14,7 +14,7 @@ import pytest
 
 from tests.conformance.tiny_models import onnx_model
 from tests.conftest import ROOT
-from tests.integration.serving_world import TWICE, Clients, Running, refused, request, serving
+from tests.integration.serving_world import TWICE, Clients, Running, hang_up_lanes, refused, request, serving
 from tests.waiting import comes_true
 
 WORKER, SERVING = "edge_node.worker", "edge_node.serving"
@@ -125,6 +125,13 @@ async def test_a_stopped_worker_that_hangs_is_replaced(running: Running) -> None
     worker = running.child(WORKER)
     os.kill(worker, signal.SIGSTOP)
     await comes_true(lambda: _answers(running, "twice") and running.child(WORKER) != worker, "another worker to answer")
+
+
+async def test_a_lane_that_is_lost_while_its_worker_lives_is_opened_again(running: Running) -> None:
+    worker = running.child(WORKER)
+    hang_up_lanes(worker)
+    await comes_true(lambda: _answers(running, "twice") and running.is_ready(), "the models to serve again")
+    assert running.child(WORKER) == worker
 
 
 async def test_a_killed_serving_process_is_started_again_at_the_same_ports(repository: Path, tmp_path: Path) -> None:

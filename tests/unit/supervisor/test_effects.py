@@ -48,6 +48,7 @@ class RecordingWorker:
         self.pid: int | None = None
         self.status: Status | None = None
         self.on_observed: Callable[[Sequence[Observation]], None] = lambda _: None
+        self.on_status: Callable[[Status], None] = lambda _: None
         self.on_exit: Callable[[str], None] = lambda _: None
         self.told: list[str] = []
         self.crash_on, self.disagree = crash_on, disagree
