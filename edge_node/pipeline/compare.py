@@ -17,7 +17,7 @@ TENSOR_TOLERANCE = 0.01
 MOST_VALUES = 1024
 """of a tensor that are looked at, evenly spread: the agent has better to do"""
 
-Outputs = Sequence[Mapping[str, Any]]
+Outputs = Sequence[Any]
 Box = Sequence[float]
 
 
