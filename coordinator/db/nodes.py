@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 import msgspec
 import sqlalchemy as sa
 
+from coordinator.db import tables
 from coordinator.db.portions import portions
 from coordinator.db.tables import desired, nodes
-from coordinator.db.upsert import upsert, upsert_all
+from coordinator.db.upsert import upsert_all
 from coordinator.fleet.presence import Connection, Presence
 from coordinator.fleet.records import Issued, Node
 from protos.identity import NodeId
@@ -25,6 +26,19 @@ class NodeRows:
         found = self._connection.execute(sa.select(nodes)).mappings()
         return tuple(sorted((_node(row) for row in found), key=lambda node: (node.site, node.name)))
 
+    def changes(self) -> Mapping[NodeId, int]:
+        """How often every node was stored: much less to read than the nodes."""
+        found = self._connection.execute(sa.select(tables.nodes.c.id, tables.nodes.c.changes))
+        return {NodeId(row.id): int(row.changes) for row in found}
+
+    def of(self, nodes: Iterable[NodeId]) -> tuple[Node, ...]:
+        """These nodes, in no order."""
+        found: list[Node] = []
+        for some in portions(nodes):
+            rows = self._connection.execute(sa.select(tables.nodes).where(tables.nodes.c.id.in_(some))).mappings()
+            found += map(_node, rows)
+        return tuple(found)
+
     def get(self, node: NodeId) -> Node | None:
         """One node by its id."""
         row = self._connection.execute(sa.select(nodes).where(nodes.c.id == node)).mappings().one_or_none()
@@ -38,7 +52,7 @@ class NodeRows:
 
     def put(self, node: Node) -> None:
         """Store a node, new or known."""
-        upsert(self._connection, nodes, _row(node))
+        upsert_all(self._connection, nodes, (_row(node),), counting=nodes.c.changes)
 
     def remove(self, node: NodeId) -> None:
         """Delete a node and its desired document."""

@@ -76,6 +76,7 @@ nodes = sa.Table(
     sa.Column("last_seen", UtcDateTime),
     sa.Column("held_digest", sa.Text),
     sa.Column("reported", sa.Text, nullable=False),
+    sa.Column("changes", sa.BigInteger, nullable=False, server_default="0"),
     sa.UniqueConstraint("site", "name"),
 )
 

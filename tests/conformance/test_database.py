@@ -370,3 +370,13 @@ def test_a_number_that_was_signed_beforehand_is_taken_where_it_is_above_all_othe
         assert tx.versions.take_number("m", 8) is None
         assert tx.versions.take_number("m", 3) is None
         assert tx.versions.take_number("m") == 9
+
+
+def test_whatever_a_node_says_counts_as_a_change_of_it(store: ControlStore) -> None:
+    with store.write() as tx:
+        tx.nodes.put(a_node())
+        first = tx.nodes.changes()
+        tx.nodes.put(a_node())
+        assert tx.nodes.changes() == {NODE: first[NODE] + 1}
+        assert tx.nodes.of((NODE, OTHER)) == (a_node(),)
+        assert tx.nodes.of(()) == ()

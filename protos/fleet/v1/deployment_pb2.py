@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n protos/fleet/v1/deployment.proto\x12\x12nearfield.fleet.v1\"<\n\x16\x41pplyDeploymentRequest\x12\x11\n\tspec_json\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"\xfe\x01\n\x14\x41pplyDeploymentReply\x12\x41\n\x07outcome\x18\x01 \x01(\x0e\x32\x30.nearfield.fleet.v1.ApplyDeploymentReply.Outcome\x12\x0c\n\x04\x64iff\x18\x02 \x01(\t\x12\r\n\x05nodes\x18\x03 \x03(\t\x12\x0f\n\x07matched\x18\x04 \x03(\t\x12\x10\n\x08warnings\x18\x05 \x03(\t\"c\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_CREATED\x10\x01\x12\x13\n\x0fOUTCOME_CHANGED\x10\x02\x12\x15\n\x11OUTCOME_UNCHANGED\x10\x03\"\x88\x01\n\nDeployment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tspec_json\x18\x02 \x01(\t\x12\x12\n\ncreated_at\x18\x03 \x01(\t\x12\x12\n\nupdated_at\x18\x04 \x01(\t\x12\x31\n\x05nodes\x18\x05 \x03(\x0b\x32\".nearfield.fleet.v1.DeploymentNode\"u\n\x0e\x44\x65ploymentNode\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\r\n\x05phase\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x17\n\x0fserving_version\x18\x06 \x01(\r\"\x18\n\x16ListDeploymentsRequest\"K\n\x14ListDeploymentsReply\x12\x33\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x1e.nearfield.fleet.v1.Deployment\"$\n\x14GetDeploymentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\'\n\x17\x44\x65leteDeploymentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"&\n\x15\x44\x65leteDeploymentReply\x12\r\n\x05nodes\x18\x01 \x03(\t2\xac\x03\n\x11\x44\x65ploymentService\x12g\n\x0f\x41pplyDeployment\x12*.nearfield.fleet.v1.ApplyDeploymentRequest\x1a(.nearfield.fleet.v1.ApplyDeploymentReply\x12g\n\x0fListDeployments\x12*.nearfield.fleet.v1.ListDeploymentsRequest\x1a(.nearfield.fleet.v1.ListDeploymentsReply\x12Y\n\rGetDeployment\x12(.nearfield.fleet.v1.GetDeploymentRequest\x1a\x1e.nearfield.fleet.v1.Deployment\x12j\n\x10\x44\x65leteDeployment\x12+.nearfield.fleet.v1.DeleteDeploymentRequest\x1a).nearfield.fleet.v1.DeleteDeploymentReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n protos/fleet/v1/deployment.proto\x12\x12nearfield.fleet.v1\"<\n\x16\x41pplyDeploymentRequest\x12\x11\n\tspec_json\x18\x01 \x01(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"\xb6\x02\n\x14\x41pplyDeploymentReply\x12\x41\n\x07outcome\x18\x01 \x01(\x0e\x32\x30.nearfield.fleet.v1.ApplyDeploymentReply.Outcome\x12\x0c\n\x04\x64iff\x18\x02 \x01(\t\x12\r\n\x05nodes\x18\x03 \x03(\t\x12\x0f\n\x07matched\x18\x04 \x03(\t\x12\x10\n\x08warnings\x18\x05 \x03(\t\x12\x0f\n\x07rollout\x18\x06 \x01(\t\x12\x10\n\x08strategy\x18\x07 \x01(\t\"x\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x13\n\x0fOUTCOME_CREATED\x10\x01\x12\x13\n\x0fOUTCOME_CHANGED\x10\x02\x12\x15\n\x11OUTCOME_UNCHANGED\x10\x03\x12\x13\n\x0fOUTCOME_ROLLOUT\x10\x04\"\x88\x01\n\nDeployment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tspec_json\x18\x02 \x01(\t\x12\x12\n\ncreated_at\x18\x03 \x01(\t\x12\x12\n\nupdated_at\x18\x04 \x01(\t\x12\x31\n\x05nodes\x18\x05 \x03(\x0b\x32\".nearfield.fleet.v1.DeploymentNode\"u\n\x0e\x44\x65ploymentNode\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04site\x18\x03 \x01(\t\x12\r\n\x05phase\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x17\n\x0fserving_version\x18\x06 \x01(\r\"\x18\n\x16ListDeploymentsRequest\"K\n\x14ListDeploymentsReply\x12\x33\n\x0b\x64\x65ployments\x18\x01 \x03(\x0b\x32\x1e.nearfield.fleet.v1.Deployment\"$\n\x14GetDeploymentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\'\n\x17\x44\x65leteDeploymentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"&\n\x15\x44\x65leteDeploymentReply\x12\r\n\x05nodes\x18\x01 \x03(\t2\x87\x05\n\x11\x44\x65ploymentService\x12g\n\x0f\x41pplyDeployment\x12*.nearfield.fleet.v1.ApplyDeploymentRequest\x1a(.nearfield.fleet.v1.ApplyDeploymentReply\x12j\n\x12\x41pplyDeploymentNow\x12*.nearfield.fleet.v1.ApplyDeploymentRequest\x1a(.nearfield.fleet.v1.ApplyDeploymentReply\x12g\n\x0fListDeployments\x12*.nearfield.fleet.v1.ListDeploymentsRequest\x1a(.nearfield.fleet.v1.ListDeploymentsReply\x12Y\n\rGetDeployment\x12(.nearfield.fleet.v1.GetDeploymentRequest\x1a\x1e.nearfield.fleet.v1.Deployment\x12j\n\x10\x44\x65leteDeployment\x12+.nearfield.fleet.v1.DeleteDeploymentRequest\x1a).nearfield.fleet.v1.DeleteDeploymentReply\x12m\n\x13\x44\x65leteDeploymentNow\x12+.nearfield.fleet.v1.DeleteDeploymentRequest\x1a).nearfield.fleet.v1.DeleteDeploymentReplyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,23 +34,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPLYDEPLOYMENTREQUEST']._serialized_start=56
   _globals['_APPLYDEPLOYMENTREQUEST']._serialized_end=116
   _globals['_APPLYDEPLOYMENTREPLY']._serialized_start=119
-  _globals['_APPLYDEPLOYMENTREPLY']._serialized_end=373
-  _globals['_APPLYDEPLOYMENTREPLY_OUTCOME']._serialized_start=274
-  _globals['_APPLYDEPLOYMENTREPLY_OUTCOME']._serialized_end=373
-  _globals['_DEPLOYMENT']._serialized_start=376
-  _globals['_DEPLOYMENT']._serialized_end=512
-  _globals['_DEPLOYMENTNODE']._serialized_start=514
-  _globals['_DEPLOYMENTNODE']._serialized_end=631
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=633
-  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=657
-  _globals['_LISTDEPLOYMENTSREPLY']._serialized_start=659
-  _globals['_LISTDEPLOYMENTSREPLY']._serialized_end=734
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=736
-  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=772
-  _globals['_DELETEDEPLOYMENTREQUEST']._serialized_start=774
-  _globals['_DELETEDEPLOYMENTREQUEST']._serialized_end=813
-  _globals['_DELETEDEPLOYMENTREPLY']._serialized_start=815
-  _globals['_DELETEDEPLOYMENTREPLY']._serialized_end=853
-  _globals['_DEPLOYMENTSERVICE']._serialized_start=856
-  _globals['_DEPLOYMENTSERVICE']._serialized_end=1284
+  _globals['_APPLYDEPLOYMENTREPLY']._serialized_end=429
+  _globals['_APPLYDEPLOYMENTREPLY_OUTCOME']._serialized_start=309
+  _globals['_APPLYDEPLOYMENTREPLY_OUTCOME']._serialized_end=429
+  _globals['_DEPLOYMENT']._serialized_start=432
+  _globals['_DEPLOYMENT']._serialized_end=568
+  _globals['_DEPLOYMENTNODE']._serialized_start=570
+  _globals['_DEPLOYMENTNODE']._serialized_end=687
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_start=689
+  _globals['_LISTDEPLOYMENTSREQUEST']._serialized_end=713
+  _globals['_LISTDEPLOYMENTSREPLY']._serialized_start=715
+  _globals['_LISTDEPLOYMENTSREPLY']._serialized_end=790
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_start=792
+  _globals['_GETDEPLOYMENTREQUEST']._serialized_end=828
+  _globals['_DELETEDEPLOYMENTREQUEST']._serialized_start=830
+  _globals['_DELETEDEPLOYMENTREQUEST']._serialized_end=869
+  _globals['_DELETEDEPLOYMENTREPLY']._serialized_start=871
+  _globals['_DELETEDEPLOYMENTREPLY']._serialized_end=909
+  _globals['_DEPLOYMENTSERVICE']._serialized_start=912
+  _globals['_DEPLOYMENTSERVICE']._serialized_end=1559
 # @@protoc_insertion_point(module_scope)

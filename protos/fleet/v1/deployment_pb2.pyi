@@ -52,21 +52,31 @@ class ApplyDeploymentReply(google.protobuf.message.Message):
         OUTCOME_CREATED: ApplyDeploymentReply._Outcome.ValueType  # 1
         OUTCOME_CHANGED: ApplyDeploymentReply._Outcome.ValueType  # 2
         OUTCOME_UNCHANGED: ApplyDeploymentReply._Outcome.ValueType  # 3
+        OUTCOME_ROLLOUT: ApplyDeploymentReply._Outcome.ValueType  # 4
+        """The rollout `rollout` moves it there, or would."""
 
     class Outcome(_Outcome, metaclass=_OutcomeEnumTypeWrapper): ...
     OUTCOME_UNSPECIFIED: ApplyDeploymentReply.Outcome.ValueType  # 0
     OUTCOME_CREATED: ApplyDeploymentReply.Outcome.ValueType  # 1
     OUTCOME_CHANGED: ApplyDeploymentReply.Outcome.ValueType  # 2
     OUTCOME_UNCHANGED: ApplyDeploymentReply.Outcome.ValueType  # 3
+    OUTCOME_ROLLOUT: ApplyDeploymentReply.Outcome.ValueType  # 4
+    """The rollout `rollout` moves it there, or would."""
 
     OUTCOME_FIELD_NUMBER: builtins.int
     DIFF_FIELD_NUMBER: builtins.int
     NODES_FIELD_NUMBER: builtins.int
     MATCHED_FIELD_NUMBER: builtins.int
     WARNINGS_FIELD_NUMBER: builtins.int
+    ROLLOUT_FIELD_NUMBER: builtins.int
+    STRATEGY_FIELD_NUMBER: builtins.int
     outcome: Global___ApplyDeploymentReply.Outcome.ValueType
     diff: builtins.str
     """Unified diff of the specification, empty where nothing changes."""
+    rollout: builtins.str
+    """The id of the rollout; empty of one that a dry run would create."""
+    strategy: builtins.str
+    """How the rollout goes, in one line."""
     @property
     def nodes(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """Names of the nodes whose desired state changes."""
@@ -87,8 +97,10 @@ class ApplyDeploymentReply(google.protobuf.message.Message):
         nodes: collections.abc.Iterable[builtins.str] | None = ...,
         matched: collections.abc.Iterable[builtins.str] | None = ...,
         warnings: collections.abc.Iterable[builtins.str] | None = ...,
+        rollout: builtins.str = ...,
+        strategy: builtins.str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["diff", b"diff", "matched", b"matched", "nodes", b"nodes", "outcome", b"outcome", "warnings", b"warnings"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["diff", b"diff", "matched", b"matched", "nodes", b"nodes", "outcome", b"outcome", "rollout", b"rollout", "strategy", b"strategy", "warnings", b"warnings"]) -> None: ...
 
 Global___ApplyDeploymentReply: typing_extensions.TypeAlias = ApplyDeploymentReply
 

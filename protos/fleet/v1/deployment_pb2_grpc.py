@@ -39,6 +39,11 @@ class DeploymentServiceStub(object):
                 request_serializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentRequest.SerializeToString,
                 response_deserializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentReply.FromString,
                 _registered_method=True)
+        self.ApplyDeploymentNow = channel.unary_unary(
+                '/nearfield.fleet.v1.DeploymentService/ApplyDeploymentNow',
+                request_serializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentRequest.SerializeToString,
+                response_deserializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentReply.FromString,
+                _registered_method=True)
         self.ListDeployments = channel.unary_unary(
                 '/nearfield.fleet.v1.DeploymentService/ListDeployments',
                 request_serializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.ListDeploymentsRequest.SerializeToString,
@@ -54,6 +59,11 @@ class DeploymentServiceStub(object):
                 request_serializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentRequest.SerializeToString,
                 response_deserializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentReply.FromString,
                 _registered_method=True)
+        self.DeleteDeploymentNow = channel.unary_unary(
+                '/nearfield.fleet.v1.DeploymentService/DeleteDeploymentNow',
+                request_serializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentRequest.SerializeToString,
+                response_deserializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentReply.FromString,
+                _registered_method=True)
 
 
 class DeploymentServiceServicer(object):
@@ -61,6 +71,14 @@ class DeploymentServiceServicer(object):
 
     def ApplyDeployment(self, request, context):
         """Idempotent. With dry_run nothing changes; the reply is what would.
+        Where nodes run the deployment, another version of its model goes out as a rollout.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyDeploymentNow(self, request, context):
+        """The same on all nodes at once, whatever the version; a rollout under way is aborted.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,11 +102,23 @@ class DeploymentServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def DeleteDeploymentNow(self, request, context):
+        """The same while a rollout is under way, which is aborted.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DeploymentServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'ApplyDeployment': grpc.unary_unary_rpc_method_handler(
                     servicer.ApplyDeployment,
+                    request_deserializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentRequest.FromString,
+                    response_serializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentReply.SerializeToString,
+            ),
+            'ApplyDeploymentNow': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyDeploymentNow,
                     request_deserializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentRequest.FromString,
                     response_serializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentReply.SerializeToString,
             ),
@@ -104,6 +134,11 @@ def add_DeploymentServiceServicer_to_server(servicer, server):
             ),
             'DeleteDeployment': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteDeployment,
+                    request_deserializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentRequest.FromString,
+                    response_serializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentReply.SerializeToString,
+            ),
+            'DeleteDeploymentNow': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteDeploymentNow,
                     request_deserializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentRequest.FromString,
                     response_serializer=protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentReply.SerializeToString,
             ),
@@ -133,6 +168,33 @@ class DeploymentService(object):
             request,
             target,
             '/nearfield.fleet.v1.DeploymentService/ApplyDeployment',
+            protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentRequest.SerializeToString,
+            protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyDeploymentNow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearfield.fleet.v1.DeploymentService/ApplyDeploymentNow',
             protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentRequest.SerializeToString,
             protos_dot_fleet_dot_v1_dot_deployment__pb2.ApplyDeploymentReply.FromString,
             options,
@@ -214,6 +276,33 @@ class DeploymentService(object):
             request,
             target,
             '/nearfield.fleet.v1.DeploymentService/DeleteDeployment',
+            protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentRequest.SerializeToString,
+            protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteDeploymentNow(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearfield.fleet.v1.DeploymentService/DeleteDeploymentNow',
             protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentRequest.SerializeToString,
             protos_dot_fleet_dot_v1_dot_deployment__pb2.DeleteDeploymentReply.FromString,
             options,

@@ -1,4 +1,4 @@
-"""Rollouts, their members and events; leases."""
+"""Rollouts, their members and events; leases; how often a node's row was changed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,8 @@ TIME = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Make the tables."""
+    """Make the tables, and the column."""
+    op.add_column("nodes", sa.Column("changes", sa.BigInteger, nullable=False, server_default="0"))
     _rollouts()
     _members()
     op.create_table(

@@ -1,0 +1,63 @@
+"""What is known of a rollout's nodes now: rows of nodes become views. Pure but for the cache of decoded rows."""
+
+from collections.abc import Iterable, Mapping
+
+from coordinator.fleet.presence import Presence
+from coordinator.fleet.records import Node
+from coordinator.fleet.store import Transaction
+from coordinator.rollouts.records import View
+from protos.identity import NodeId
+
+
+def view_of(node: Node, deployment: str) -> View:
+    """What the node's newest report says of a deployment."""
+    reported = node.reported
+    entry = next((one for one in reported.deployments if one.name == deployment), None) if reported else None
+    known = View(
+        node=node.id,
+        site=node.site,
+        labels=node.labels,
+        online=node.connection.presence is Presence.ONLINE,
+        timezone=node.facts.timezone,
+        heard_at=node.last_seen,
+    )
+    if entry is None:
+        return known
+    return View(
+        node=node.id,
+        site=node.site,
+        labels=node.labels,
+        online=known.online,
+        timezone=known.timezone,
+        heard_at=known.heard_at,
+        digest=entry.digest,
+        phase=entry.phase,
+        reason=entry.reason,
+        serving_version=entry.serving_version,
+        trial=entry.trial,
+        shadow=entry.shadow,
+        p95_ms=entry.proof.p95_ms if entry.proof else None,
+    )
+
+
+class SeenNodes:
+    """All nodes that are not revoked, decoded once for every change of theirs. Of one thread at a time."""
+
+    def __init__(self) -> None:
+        self._known: dict[NodeId, tuple[int, Node]] = {}
+
+    def read(self, tx: Transaction) -> Mapping[NodeId, Node]:
+        """As they are in this transaction."""
+        revoked = {revocation.principal for revocation in tx.revoked.all()}
+        counts = {node: count for node, count in tx.nodes.changes().items() if node not in revoked}
+        changed = [node for node, count in counts.items() if node not in self._known or self._known[node][0] != count]
+        for node in tx.nodes.of(changed):
+            self._known[node.id] = counts[node.id], node
+        for gone in self._known.keys() - counts.keys():
+            del self._known[gone]
+        return {node: known[1] for node, known in self._known.items()}
+
+
+def views_of(nodes: Iterable[Node], deployment: str) -> dict[NodeId, View]:
+    """What is known of these nodes, by their ids."""
+    return {node.id: view_of(node, deployment) for node in nodes}
