@@ -165,13 +165,25 @@ def _copied(manifest: Manifest, order: Order, staging: Path) -> Manifest:
 
 def _golden(manifest: Manifest, staging: Path, samples: Samples, apart: Apart) -> list[Vector]:
     """The golden vectors, written: what the first variant answers is the reference."""
-    variant = manifest.variants[0].file
-    made = apart(variant, partial(_vectors, staging, variant, samples), staging)
     folder = staging / "golden"
-    folder.mkdir()
-    for number, content in enumerate(msgspec.msgpack.decode(made, type=list[bytes])):
-        (folder / f"{number:03d}.npz").write_bytes(content)
+    write_vectors(folder, vectors_of(staging, manifest.variants[0].file, samples, apart))
     return [read_vector(path) for path in sorted(folder.iterdir())]
+
+
+def vectors_of(folder: Path, variant: str, samples: Samples, apart: Apart) -> list[bytes]:
+    """The `.npz` files of a variant's answers to samples, `MAX_GOLDEN` at most.
+
+    Raises:
+        BadInput, EngineFailed: there are no samples, they do not fit, or the variant gave up.
+    """
+    return msgspec.msgpack.decode(apart(variant, partial(_vectors, folder, variant, samples), folder), type=list[bytes])
+
+
+def write_vectors(folder: Path, vectors: Iterable[bytes]) -> None:
+    """Write golden vectors into a new folder."""
+    folder.mkdir()
+    for number, content in enumerate(vectors):
+        (folder / f"{number:03d}.npz").write_bytes(content)
 
 
 def _vectors(staging: Path, variant: str, samples: Samples) -> bytes:

@@ -1,4 +1,4 @@
-"""`edge-node bundle init | check | import`: bundles made from raw model files, and verified."""
+"""`edge-node bundle init | check | import | evaluate | quantize`: bundles made, verified, judged."""
 
 import argparse
 import shutil
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from edge_node.cli import evaluate, quantize
 from edge_node.cli.options import add_answers, number, positive, positive_number
 from edge_node.cli.table import table
 from edge_node.errors import BadInput, Exit, Refused
@@ -40,6 +41,8 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     triton.add_argument("--name", help="of the bundle (that of the model)")
     _add_making(triton)
     triton.set_defaults(run=run_import)
+    evaluate.register(commands)
+    quantize.register(commands)
 
 
 def _add_making(parser: argparse.ArgumentParser) -> None:

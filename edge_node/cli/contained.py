@@ -44,8 +44,12 @@ def contained(work: Callable[[], int], model: Path, files: Iterable[Path]) -> in
     return _code(_forked(work, confinement_for(model, files)), str(model))
 
 
-def answered(name: str, work: Callable[[], bytes], model: Path, files: Iterable[Path]) -> bytes:
-    """What work makes of a model, in a child as `contained`'s; complaints are about the name.
+def answered(
+    name: str, work: Callable[[], bytes], model: Path, files: Iterable[Path], scratch: Path | None = None
+) -> bytes:
+    """What work makes of a model, in a child as `contained`'s, which may keep files in `scratch` alone.
+
+    Complaints are about the name.
 
     Raises:
         NearfieldError: what the work raised; BadInput where the model took the child with it.
@@ -53,7 +57,8 @@ def answered(name: str, work: Callable[[], bytes], model: Path, files: Iterable[
     if sys.platform != "linux":
         return work()
     reading, writing = os.pipe()
-    child = _forked(lambda: _tell(work, writing), confinement_for(model, files))
+    confinement = msgspec.structs.replace(confinement_for(model, files), scratch=str(scratch or ""))
+    child = _forked(lambda: _tell(work, writing), confinement)
     os.close(writing)
     with os.fdopen(reading, "rb") as pipe:
         told = pipe.read(MOST_BYTES)

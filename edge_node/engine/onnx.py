@@ -77,7 +77,7 @@ class OnnxSession:
         try:
             outputs = self._native.run(self._names, feeds)
         except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
-            raise EngineFailed(f"onnxruntime gave up: {_line(error)}") from None
+            raise EngineFailed(f"onnxruntime gave up: {first_line(error)}") from None
         return dict(zip(self._names, outputs, strict=True))
 
     def close(self) -> None:
@@ -126,7 +126,7 @@ class OnnxEngine:
         try:
             native = onnxruntime.InferenceSession(str(path), options, providers=providers, enable_fallback=0)
         except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
-            raise BadInput(_load_complaint(path, _line(error))) from None
+            raise BadInput(_load_complaint(path, first_line(error))) from None
         if wanted and wanted not in native.get_providers():
             raise BadInput(f"onnxruntime does not start {wanted} here: see whether the device and its driver are there")
         return native
@@ -171,7 +171,7 @@ def add_plugin(options: Any, provider: str, rung: Rung) -> None:
         if devices:
             options.add_provider_for_devices(devices[:1], rung.options)
     except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
-        raise BadInput(f"{rung.library} is no plugin that onnxruntime can use: {_line(error)}") from None
+        raise BadInput(f"{rung.library} is no plugin that onnxruntime can use: {first_line(error)}") from None
     if not devices:
         raise BadInput(f"{rung.library} finds no device for {rung.accelerator} here")
 
@@ -217,7 +217,12 @@ def _load_complaint(path: Path, line: str) -> str:
     return f"{path} cannot be loaded by onnxruntime: {line}"
 
 
-def _line(error: Exception) -> str:
+def quiet() -> None:
+    """Have the library say nothing, also in sessions that others open: what matters is raised."""
+    onnxruntime.set_default_logger_severity(FATAL)
+
+
+def first_line(error: Exception) -> str:
     """What the library says, without its own prefix and the path that the complaint has already."""
     first = str(error).strip().splitlines()[0]
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : (Load model from .* failed:)?", "", first)

@@ -24,6 +24,7 @@ from edge_node.errors import BadInput
 from edge_node.pipeline.decoders import decoder_for
 from edge_node.pipeline.inputs import Prepared, SampleInput, constant_feed, example_values, match_inputs, sample_input
 from edge_node.pipeline.postprocess import Options, output_named
+from edge_node.pipeline.sound import check_sound
 from edge_node.pipeline.tensors import dequantize, static_shape
 from protos.bundle import Input, Manifest, Task
 from protos.result import Output as Result
@@ -113,12 +114,21 @@ class Runner:
         """
         if not self._constants and not self._recurrent:
             return self.session.run(prepared.feeds)
-        outputs = self.session.run({**prepared.feeds, **self._constants, **self._state})
+        outputs = self.session.run(self.feeds(prepared))
         self._state = {name: outputs[source] for name, source in self._recurrent.items()}
         return outputs
 
+    def feeds(self, prepared: Prepared) -> dict[str, Array]:
+        """All that the session is fed for a sample: constants and the state among it."""
+        return {**prepared.feeds, **self._constants, **self._state}
+
     def interpret(self, prepared: Prepared, outputs: Mapping[str, Array]) -> tuple[Result, ...]:
-        """The answer that outputs mean."""
+        """The answer that outputs mean.
+
+        Raises:
+            EngineFailed: they are no numbers, or not of the shapes that the model declares.
+        """
+        check_sound(outputs, self.session.outputs)
         return self._decode(outputs, prepared)
 
     def run(self, sample: Sample) -> Answer:

@@ -43,10 +43,11 @@ def confine(confinement: Confinement, kernel: Kernel | None = None, *, writes: b
 def _confined(confinement: Confinement, kernel: Kernel) -> Confined:
     readable = [*places.readable(), *map(Path, confinement.readable)]
     devices = [*places.devices(), *map(Path, confinement.writable)]
+    scratch = [Path(confinement.scratch)] if confinement.scratch else []
     attempts = Attempts()
     attempts.make("no new privileges", lambda: kernel.prctl(NO_NEW_PRIVILEGES, 1), tell=False)
-    files = attempts.make("Landlock", lambda: landlock.restrict(kernel, readable, devices))
+    files = attempts.make("Landlock", lambda: landlock.restrict(kernel, readable, devices, scratch))
     keep = limits.READ_ANY_FILE if files and os.geteuid() == 0 else 0
     attempts.make("no capabilities", lambda: limits.drop_capabilities(kernel, keep), tell=False)
-    attempts.make("seccomp", lambda: seccomp.install(kernel, os.getpid()))
+    attempts.make("seccomp", lambda: seccomp.install(kernel, os.getpid(), keeps=bool(scratch)))
     return attempts.result()

@@ -15,14 +15,15 @@ class Confinement(msgspec.Struct, frozen=True):
 
     `mode`: "auto" takes what the kernel has, "require" refuses to work without all of it, "off" leaves files, network
     and system calls alone. `readable` are the files and folders of its models, `writable` the
-    folders of devices that it needs. `memory_mb` is a limit in any mode,
-    0 is none.
+    folders of devices that it needs, `scratch` a folder of its own where it may make, rename and remove files.
+    `memory_mb` is a limit in any mode, 0 is none.
     """
 
     mode: Mode = "auto"
     readable: tuple[str, ...] = ()
     memory_mb: int = 0
     writable: tuple[str, ...] = ()
+    scratch: str = ""
 
 
 class Confined(msgspec.Struct, frozen=True):

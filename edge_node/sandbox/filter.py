@@ -29,8 +29,8 @@ TERMINAL_INPUT, TERMINAL_CONTROL = 0x5412, 0x541C
 """TIOCSTI, TIOCLINUX: both put keystrokes into a terminal"""
 
 
-def program(machine: str, pid: int) -> tuple[Instruction, ...]:
-    """The filter of the process `pid` on a machine of `syscalls.MACHINES`."""
+def program(machine: str, pid: int, *, keeps: bool = False) -> tuple[Instruction, ...]:
+    """The filter of the process `pid` on a machine of `syscalls.MACHINES`; whether it keeps files of its own."""
     return (
         (LOAD, 0, 0, ARCHITECTURE),
         (JUMP_EQUAL, 1, 0, AUDIT_ARCHITECTURE[machine]),
@@ -39,7 +39,11 @@ def program(machine: str, pid: int) -> tuple[Instruction, ...]:
         (JUMP_GREATER, 0, 1, NEWEST),
         (RETURN, 0, 0, NO_SUCH_CALL),
         *_judgements(machine, pid),
-        *(one for number in denied(machine) for one in _if_called(number, ((RETURN, 0, 0, NOT_PERMITTED),))),
+        *(
+            one
+            for number in denied(machine, keeps=keeps)
+            for one in _if_called(number, ((RETURN, 0, 0, NOT_PERMITTED),))
+        ),
         (RETURN, 0, 0, ALLOW),
     )
 

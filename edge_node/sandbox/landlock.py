@@ -20,6 +20,8 @@ VERSION_FLAG = 1
 PATH_BENEATH = 1
 
 WRITE_FILE, READ_FILE, READ_DIR, TRUNCATE, IOCTL_DEV = 1 << 1, 1 << 2, 1 << 3, 1 << 14, 1 << 15
+MAKING = 1 << 4 | 1 << 5 | 1 << 7 | 1 << 8
+"""to remove folders and files, to make them"""
 FILE_RIGHTS = WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | 1
 """those that a rule for a file that is no folder may name; 1: execute"""
 RIGHTS_SINCE = {1: (1 << 13) - 1, 2: 1 << 13, 3: TRUNCATE, 5: IOCTL_DEV}
@@ -44,8 +46,10 @@ def rights(version: int) -> int:
     return sum(bits for since, bits in RIGHTS_SINCE.items() if since <= version)
 
 
-def restrict(kernel: Kernel, readable: Iterable[Path], devices: Iterable[Path]) -> int:
-    """Withhold every right but reading below `readable` and using `devices`. What does not exist is left out.
+def restrict(kernel: Kernel, readable: Iterable[Path], devices: Iterable[Path], scratch: Iterable[Path] = ()) -> int:
+    """Withhold every right but reading below `readable`, using `devices`, and keeping files below `scratch`.
+
+    What does not exist is left out.
 
     Returns:
         The version of Landlock that holds.
@@ -61,6 +65,8 @@ def restrict(kernel: Kernel, readable: Iterable[Path], devices: Iterable[Path]) 
             _allow(kernel, ruleset, path, READ_FILE | READ_DIR)
         for path in devices:
             _allow(kernel, ruleset, path, (READ_FILE | READ_DIR | WRITE_FILE | IOCTL_DEV) & handled)
+        for path in scratch:
+            _allow(kernel, ruleset, path, (READ_FILE | READ_DIR | WRITE_FILE | TRUNCATE | MAKING) & handled)
         kernel.call(RESTRICT_SELF, ruleset, 0)
     finally:
         os.close(ruleset)

@@ -24,14 +24,14 @@ def check(kernel: Kernel) -> None:
     kernel.call(SECCOMP[kernel.machine], GET_ACTION_AVAIL, 0, struct.pack("=I", RETURN_ERRNO))
 
 
-def install(kernel: Kernel, pid: int) -> None:
-    """Filter the calls of the process `pid`, which must be this one and have set no_new_privs.
+def install(kernel: Kernel, pid: int, *, keeps: bool = False) -> None:
+    """Filter the calls of the process `pid`, which must be this one and have set no_new_privs; see `filter.program`.
 
     Raises:
         OSError: as `check`, or the kernel refused.
     """
     check(kernel)
-    instructions = program(kernel.machine, pid)
+    instructions = program(kernel.machine, pid, keeps=keeps)
     code = ctypes.create_string_buffer(packed(instructions))
     described = struct.pack("@HP", len(instructions), ctypes.addressof(code))  # struct sock_fprog
     kernel.call(SECCOMP[kernel.machine], SET_MODE_FILTER, ALL_THREADS, described)

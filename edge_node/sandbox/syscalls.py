@@ -40,15 +40,18 @@ DENIED: dict[str, str] = {
         sethostname 170 161, setdomainname 171 162, iopl 172 -, ioperm 173 -, modify_ldt 154 -""",
     "no memory that no limit counts": """
         memfd_create 319 279, memfd_secret 447 447, shmget 29 194, msgget 68 186, semget 64 190, mq_open 240 180""",
-    "no change of a file, of its name, mode or owner": """
+    "no change of a file, of its mode or owner": """
         chmod 90 -, fchmod 91 52, fchmodat 268 53, fchmodat2 452 452, chown 92 -, lchown 94 -, fchown 93 55,
         fchownat 260 54, setxattr 188 5, lsetxattr 189 6, fsetxattr 190 7, removexattr 197 14, lremovexattr 198 15,
         fremovexattr 199 16, setxattrat 463 463, removexattrat 466 466, file_setattr 469 469,
-        utime 132 -, utimes 235 -, futimesat 261 -, utimensat 280 88, creat 85 -, truncate 76 45,
-        unlink 87 -, unlinkat 263 35, rmdir 84 -, rename 82 -, renameat 264 38, renameat2 316 276,
-        link 86 -, linkat 265 37, symlink 88 -, symlinkat 266 36, mkdir 83 -, mkdirat 258 34,
-        mknod 133 -, mknodat 259 33""",
+        utime 132 -, utimes 235 -, futimesat 261 -, utimensat 280 88, truncate 76 45,
+        link 86 -, linkat 265 37, symlink 88 -, symlinkat 266 36, mknod 133 -, mknodat 259 33""",
 }
+
+KEEPING = """
+    creat 85 -, unlink 87 -, unlinkat 263 35, rmdir 84 -, rename 82 -, renameat 264 38, renameat2 316 276,
+    mkdir 83 -, mkdirat 258 34"""
+"""To make, rename and remove files and folders: for a process with a scratch folder, where Landlock says which."""
 
 JUDGED = """
     clone 56 220, clone3 435 435, kill 62 129, tgkill 234 131, prlimit64 302 261, sched_setaffinity 203 122,
@@ -56,9 +59,10 @@ JUDGED = """
 """Those whose arguments decide."""
 
 
-def denied(machine: str) -> tuple[int, ...]:
-    """The numbers of `DENIED` on a machine of `MACHINES`, rising."""
-    return tuple(sorted(number for calls in DENIED.values() for _, number in named(calls, machine)))
+def denied(machine: str, *, keeps: bool = False) -> tuple[int, ...]:
+    """The numbers of `DENIED` on a machine of `MACHINES`, rising; of `KEEPING` as well, unless it `keeps` files."""
+    groups = DENIED.values() if keeps else (*DENIED.values(), KEEPING)
+    return tuple(sorted(number for calls in groups for _, number in named(calls, machine)))
 
 
 def judged(machine: str) -> dict[str, int]:

@@ -1,0 +1,1 @@
+"""How good a bundle's variants are on labelled samples: datasets, measures, the report."""
