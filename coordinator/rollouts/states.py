@@ -37,9 +37,10 @@ class Order(StrEnum):
 
     START = "start"
     PROMOTE = "promote"
-    """approve; end the shadow, or let the next wave begin, without waiting for the clock"""
+    """approve; end the shadow, or let the next wave begin, without waiting for clock or gates"""
     PAUSE = "pause"
     RESUME = "resume"
+    """go on where it stopped; after a failure the members that failed try again, and the gates hold as before"""
     ABORT = "abort"
     """give up: nodes that have the new version return to the one before"""
     REVERT = "revert"
@@ -53,12 +54,15 @@ class Stage(StrEnum):
     ORDERED = "ordered"
     """its document names the new version; it holds a place of `max_parallel`"""
     ABSENT = "absent"
-    """ordered, and not heard of since within the healthy deadline: it gets the version when it returns"""
+    """it is not there, or did not take up its order within the healthy deadline: it holds no place and its document
+    names the version before; when it returns it waits for a place again"""
     HEALTHY = "healthy"
     """the new version has passed its probation there"""
     FAILED = "failed"
     REVERTING = "reverting"
     REVERTED = "reverted"
+    LEFT = "left"
+    """the deployment does not select it any more; when it does again, the node waits for a place anew"""
 
 
 FOLLOWS: dict[State, frozenset[State]] = {
@@ -72,9 +76,25 @@ FOLLOWS: dict[State, frozenset[State]] = {
     State.COMPLETED: frozenset(),
     State.REVERTING: frozenset({State.REVERTED, State.ABORTED, State.FAILED}),
     State.REVERTED: frozenset(),
-    State.FAILED: frozenset({State.RUNNING, State.REVERTING, State.ABORTED}),
+    State.FAILED: frozenset({State.SHADOWING, State.RUNNING, State.REVERTING, State.ABORTED}),
     State.ABORTED: frozenset(),
 }
+
+STAGES: dict[Stage, frozenset[Stage]] = {
+    Stage.WAITING: frozenset({Stage.SHADOWING, Stage.ORDERED, Stage.ABSENT, Stage.LEFT}),
+    Stage.SHADOWING: frozenset({Stage.WAITING, Stage.FAILED, Stage.LEFT}),
+    Stage.ORDERED: frozenset({Stage.HEALTHY, Stage.FAILED, Stage.ABSENT, Stage.REVERTING, Stage.LEFT}),
+    Stage.ABSENT: frozenset({Stage.WAITING, Stage.LEFT}),
+    Stage.HEALTHY: frozenset({Stage.FAILED, Stage.REVERTING, Stage.LEFT}),
+    Stage.FAILED: frozenset({Stage.WAITING, Stage.REVERTING, Stage.LEFT}),
+    Stage.REVERTING: frozenset({Stage.REVERTED, Stage.WAITING, Stage.LEFT}),
+    Stage.REVERTED: frozenset({Stage.WAITING, Stage.LEFT}),
+    Stage.LEFT: frozenset({Stage.WAITING}),
+}
+"""Which stage may follow which. The new version is in a document only while ORDERED or HEALTHY."""
+
+HAS_NEW = frozenset({Stage.ORDERED, Stage.HEALTHY})
+"""The stages in which a member's document names the new version."""
 
 ENDED = frozenset(state for state, following in FOLLOWS.items() if not following)
 """Nothing follows; the nodes are free for another rollout."""
@@ -93,7 +113,7 @@ ORDERS: dict[State, frozenset[Order]] = {
     State.COMPLETED: frozenset(),
     State.REVERTING: frozenset(),
     State.REVERTED: frozenset(),
-    State.FAILED: frozenset({Order.RESUME, Order.ABORT, Order.REVERT}),
+    State.FAILED: frozenset({Order.PROMOTE, Order.RESUME, Order.ABORT, Order.REVERT}),
     State.ABORTED: frozenset(),
 }
 """What may be ordered in which state."""
