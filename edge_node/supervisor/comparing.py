@@ -62,7 +62,7 @@ class Comparing:
             _keep(self._theirs, seen)
 
     def failed(self, total: int, shift: str) -> None:
-        """So many frames the candidate has failed since its pipeline started, which may have been again."""
+        """So many frames the candidate has failed since its pipeline started, which may have been anew."""
         new = total - self._failed_before if total >= self._failed_before else total
         self._failed_before = total
         if new:

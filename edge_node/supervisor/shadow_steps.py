@@ -59,6 +59,13 @@ class FailShadow(ShadowStep):
 
 
 @dataclass(frozen=True)
+class CloseShadow(ShadowStep):
+    """End the worker of a candidate that failed."""
+
+    verb: ClassVar[str] = "close"
+
+
+@dataclass(frozen=True)
 class EndShadow(ShadowStep):
     """End the candidate's worker and forget what it was compared with."""
 

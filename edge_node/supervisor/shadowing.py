@@ -11,7 +11,14 @@ from dataclasses import replace
 
 from edge_node.supervisor.actual import Actual, Facts, RunningPipeline
 from edge_node.supervisor.intent import held_back, next_step
-from edge_node.supervisor.shadow_steps import BeginShadow, EndShadow, FailShadow, FollowPipelines, shadow_subject
+from edge_node.supervisor.shadow_steps import (
+    BeginShadow,
+    CloseShadow,
+    EndShadow,
+    FailShadow,
+    FollowPipelines,
+    shadow_subject,
+)
 from edge_node.supervisor.steps import Load, Prove, Step, Wait
 from protos.desired import DesiredDeployment
 from protos.digest import Digest
@@ -26,8 +33,10 @@ def shadowing(target: DesiredDeployment, actual: Actual, facts: Facts) -> tuple[
     stands, wanted = actual.shadows.get(target.name), target.shadow
     if stands is not None and stands.shadow != wanted:
         return (EndShadow(target.name),)
-    if wanted is None or (stands is not None and stands.failed):
+    if wanted is None:
         return ()
+    if stands is not None and stands.failed:
+        return () if stands.session is None else (CloseShadow(target.name),)
     if stands is None:
         return (_toward(target, wanted, actual, facts),)
     watched = watchable(target, actual)

@@ -1,10 +1,15 @@
-"""A process that may take its time while others answer clients: the scheduler is told. Linux; elsewhere nothing is."""
+"""A process that is to disturb nobody: the kernel is told that others run before it, and that it goes before others.
+
+Linux; elsewhere nothing is told.
+"""
 
 import os
 from contextlib import suppress
 from pathlib import Path
 
 NICE = 15
+FIRST_TO_GO = 900
+"""Of -1000 to 1000 (proc(5), oom_score_adj): above that of other workers."""
 
 
 def give_way(pid: int | None) -> None:
@@ -19,3 +24,10 @@ def give_way(pid: int | None) -> None:
         os.setpriority(os.PRIO_PROCESS, pid, NICE)
     with suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text(str(NICE), encoding="ascii")
+
+
+def go_first(pid: int | None) -> None:
+    """Have the kernel end this process before others where memory runs out; one that is gone, or none, is fine."""
+    if pid is not None:
+        with suppress(OSError):
+            Path(f"/proc/{pid}/oom_score_adj").write_text(str(FIRST_TO_GO), encoding="ascii")

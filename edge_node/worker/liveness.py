@@ -13,7 +13,8 @@ class Limits:
 
     `start_s` to its first word, `silence_s` without a word after it; `busy_s` for one inference, `rung_s` for one of a
     session that has another rung to fall to; `answer_s` for a request, `load_s` for one that loads or proves models: an
-    engine may keep everything else waiting meanwhile, the status too. `memory_mb` of memory of its own; 0: no limit.
+    engine may keep everything else waiting meanwhile, the status too. `memory_mb` of memory of its own; 0: no limit;
+    `memory_name` is what people call that limit.
     """
 
     start_s: float = 30.0
@@ -23,6 +24,7 @@ class Limits:
     load_s: float = 120.0
     memory_mb: int = 0
     rung_s: float = 1.5
+    memory_name: str = "worker.memory_mb"
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def overgrown(held_kb: int | None, limits: Limits) -> str | None:
     """
     if held_kb is None or not limits.memory_mb or held_kb <= limits.memory_mb * 1024:
         return None
-    return f"it held {held_kb // 1024} MB, more than worker.memory_mb = {limits.memory_mb}"
+    return f"it held {held_kb // 1024} MB, more than {limits.memory_name} = {limits.memory_mb}"
 
 
 def death(

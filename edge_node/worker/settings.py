@@ -1,5 +1,6 @@
 """What the node's configuration says of workers, in their own terms, and whether this kernel can do it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -10,6 +11,9 @@ from edge_node.rungs import EngineSettings
 from edge_node.sandbox.confinement import OFF, THREADS, Confined, Confinement
 from edge_node.sandbox.limits import default_memory_mb
 from edge_node.worker.liveness import Limits
+
+PATIENCE = 4
+"""times as long for a worker that has to wait for others"""
 
 USB = Path("/dev/bus/usb")
 """Where delegates reach accelerators on the USB (a Coral); of use to a worker only where one is configured."""
@@ -38,6 +42,25 @@ def reaching(confinement: Confinement, engines: EngineSettings, forms: Path) -> 
 def limits_of(settings: WorkerSettings, rung_s: float = Limits.rung_s) -> Limits:
     """The time limits of workers; `rung_s` is `engines.hang_s`."""
     return Limits(busy_s=settings.infer_s, load_s=settings.load_s, rung_s=rung_s)
+
+
+def held_to(confinement: Confinement, memory_mb: int | None) -> Confinement:
+    """The confinement of a worker that may hold no more than this, and no more than any other; None: no less either."""
+    if memory_mb is None:
+        return confinement
+    least = min(memory_mb, confinement.memory_mb) if confinement.memory_mb else memory_mb
+    return msgspec.structs.replace(confinement, memory_mb=least)
+
+
+def patient(limits: Limits) -> Limits:
+    """The time limits of a worker that runs only when others do not want to."""
+    return replace(
+        limits,
+        silence_s=PATIENCE * limits.silence_s,
+        busy_s=PATIENCE * limits.busy_s,
+        rung_s=PATIENCE * limits.rung_s,
+        memory_name="the shadow's memory_mb",
+    )
 
 
 def sandbox_text(config: NodeConfig, support: Confined) -> str:
