@@ -19,6 +19,9 @@ from tests.environments import packages
 Client = Callable[..., str]
 """Runs a program with arguments and gives what it printed; a failure is the test's, with what it said."""
 LIMIT_S = 60
+IN_ANY_WEATHER = ("--measurement-mode", "count_windows", "--measurement-request-count", "20", "-s", "9999", "-r", "10")
+"""Options of perf_analyzer: windows of requests, not of time. On a busy machine one of 200 ms may see none answered;
+then the program ends with 2, "Failed to obtain stable measurement", whatever `-s` allows."""
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.serving_world import Running
-from tests.triton import Client
+from tests.triton import IN_ANY_WEATHER, Client
 
 CLIENTS = Path(__file__).parent / "clients"
 pytestmark = pytest.mark.timeout(300)  # the first one downloads what the lock names
@@ -30,6 +30,6 @@ def test_a_program_for_tritons_client_works_unchanged(program: Path, node: Runni
     ],
 )
 def test_perf_analyzer_measures(options: tuple[str, ...], node: Running, perf_analyzer: Client) -> None:
-    said = perf_analyzer(*options, "-u", node.ready["grpc"], "-i", "grpc", "-s", "999", "-r", "3", "-p", "200")
+    said = perf_analyzer(*options, "-u", node.ready["grpc"], "-i", "grpc", *IN_ANY_WEATHER)
     assert "Inferences/Second vs. Client" in said
     assert "Failed" not in said

@@ -9,7 +9,7 @@ import jsonschema
 import pytest
 
 from tests.integration.serving_world import Running
-from tests.triton import Client
+from tests.triton import IN_ANY_WEATHER, Client
 
 PROGRAMS = Path(__file__).parent / "clients" / "http_programs.py"
 NAMES = (
@@ -57,7 +57,7 @@ def test_no_program_is_forgotten(became: dict[str, str]) -> None:
     ],
 )
 def test_perf_analyzer_measures(options: tuple[str, ...], node: Running, perf_analyzer: Client) -> None:
-    said = perf_analyzer(*options, "-u", node.ready["http"], "-i", "http", "-s", "999", "-r", "3", "-p", "200")
+    said = perf_analyzer(*options, "-u", node.ready["http"], "-i", "http", *IN_ANY_WEATHER)
     assert "Inferences/Second vs. Client" in said
     assert "Failed" not in said
 
