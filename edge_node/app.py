@@ -10,7 +10,7 @@ identity and a desired document on the disk it needs neither coordinator nor bro
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -30,10 +30,12 @@ from edge_node.membership.enrolling import take_up
 from edge_node.membership.identity import Identity, credentials_in
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
+from edge_node.pipeline.observation import Observation
 from edge_node.repository.addresses import check_addresses as check_serving
 from edge_node.repository.opening import opened
 from edge_node.repository.tuned import FILE as TUNED
 from edge_node.repository.tuned import TunedWays
+from edge_node.sandbox.confinement import Confinement
 from edge_node.sandbox.support import support
 from edge_node.serving.client import ServingProcess
 from edge_node.serving.firewall.exposure import check_exposure
@@ -53,19 +55,21 @@ from edge_node.supervisor.following import Following
 from edge_node.supervisor.hearing import Hearing
 from edge_node.supervisor.index import index_of
 from edge_node.supervisor.measures import Meter, metrics_of
+from edge_node.supervisor.measuring import Measuring
 from edge_node.supervisor.reconciler import Reconciler
 from edge_node.supervisor.releases import Releases
 from edge_node.supervisor.results import Results
 from edge_node.supervisor.saying import Saying
 from edge_node.supervisor.showing import Showing
 from edge_node.supervisor.status import StatusDocument
+from edge_node.supervisor.verdicts import VerdictFile
 from edge_node.telemetry import system
 from edge_node.telemetry.facts import device_facts
 from edge_node.worker.forms import Forms
 from edge_node.worker.handle import new_worker
 from edge_node.worker.ladders import Ladders
 from edge_node.worker.messages import Status, Worker
-from edge_node.worker.settings import confinement_of, limits_of, reaching, sandbox_text
+from edge_node.worker.settings import confinement_of, held_to, limits_of, patient, reaching, sandbox_text
 from protos.topics import Topics
 from protos.trust import TrustRoot
 
@@ -94,7 +98,7 @@ class Agent:
             self.device.loaded, lambda: self.following.desired, self.belonging.topic, self._clock_synced
         )
         self.results = Results(self.outbox.submit, self._contexts.of, self.following.settings)
-        self.device.on_observed, self.device.on_worker_status = self.results.observed, self._on_worker_status
+        self.device.on_observed, self.device.on_worker_status = self._on_observed, self._on_worker_status
         self.saying = Saying(self.belonging, self.following, self.device, self.reconciler, self.outbox)
         self.showing = Showing(
             belonging=self.belonging,
@@ -116,6 +120,7 @@ class Agent:
             self._now,
             self._on_desired,
         )
+        self.device.shadows.on_changed = self.reconciler.wake
         self.on_ready: Callable[[], None] = lambda: None
         self._stopping = asyncio.Event()
 
@@ -207,7 +212,10 @@ class Agent:
             choices=Choices(folder / "choices.json"),
             tuned=TunedWays(folder / TUNED),
             last_good_file=LastGoodFile(folder / "last_good.json"),
+            verdict_file=VerdictFile(folder / "verdicts.json"),
+            measuring=Measuring(time.monotonic, lambda: rfc3339(time.time_ns())),
             new_worker=self._new_worker,
+            new_candidate=self._new_candidate if config.isolation == "process" else None,
             new_capture=self._new_capture,
             new_serving=self._new_serving,
             threads=config.threads,
@@ -260,12 +268,17 @@ class Agent:
         self.meter.look()
         self.saying.report()
 
+    def _on_observed(self, observations: Sequence[Observation]) -> None:
+        self.results.observed(observations)
+        self.device.observed(observations)
+
     def _on_worker_exit(self, reason: str) -> None:
         log.warning("the worker died: %s", reason)
         self.device.worker_died(reason, self.reconciler.under_way)
         self.reconciler.wake()
 
     def _on_worker_status(self, status: Status) -> None:
+        self.device.measure()
         if self.device.look_at_lanes(status):
             self.reconciler.wake()
 
@@ -285,6 +298,7 @@ class Agent:
             coordinator=self.device.fetcher is not None,
             troubles=self.device.look_at_sources(),
             serve=self._config.serving.enabled,
+            processes=self.device.new_candidate is not None,
         )
 
     def _on_progress(self, deployment: str, done: int, total: int) -> None:
@@ -300,11 +314,17 @@ class Agent:
         return False if self.clock.system_is_wrong() else system.clock_synced()
 
     def _new_worker(self) -> Worker:
+        limits = limits_of(self._config.worker, self._config.engines.hang_s)
+        return new_worker(self._config.isolation, self._confinement(), limits, self._ladders)
+
+    def _new_candidate(self, memory_mb: int | None) -> Worker:
+        limits = limits_of(self._config.worker, self._config.engines.hang_s)
+        confinement = held_to(self._confinement(), memory_mb)
+        return new_worker(self._config.isolation, confinement, patient(limits), self._ladders)
+
+    def _confinement(self) -> Confinement:
         models, engines = self._folder / "store" / "bundles", self._config.engines
-        confinement = confinement_of(self._config.worker, models, system.memory_kb())
-        limits = limits_of(self._config.worker, engines.hang_s)
-        reaching_all = reaching(confinement, engines, self._forms.folder)
-        return new_worker(self._config.isolation, reaching_all, limits, self._ladders)
+        return reaching(confinement_of(self._config.worker, models, system.memory_kb()), engines, self._forms.folder)
 
     def _new_capture(self, source: str) -> Capture:
         return open_capture(self._config.isolation, source, self._config.sources[source], self._sockets)

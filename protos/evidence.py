@@ -162,20 +162,21 @@ def merged(parts: Iterable[Evidence], pipeline: str = "", shift: str = "") -> Ev
         shift,
         samples=sum(one.samples for one in found),
         errors=sum(one.errors for one in found),
-        latency=_added(one.latency for one in found),
-        confidence=_summed([one.confidence for one in found if one.confidence]),
-        classes=_added(one.classes for one in found),
+        latency=summed(one.latency for one in found),
+        confidence=_columns([one.confidence for one in found if one.confidence]),
+        classes=summed(one.classes for one in found),
         compared=sum(one.compared for one in found),
         agreed=sum(one.agreed for one in found),
         distance=math.fsum(one.distance for one in found),
     )
 
 
-def _summed(rows: list[tuple[int, ...]]) -> tuple[int, ...]:
+def _columns(rows: list[tuple[int, ...]]) -> tuple[int, ...]:
     return tuple(sum(column) for column in zip(*rows, strict=True)) if rows else ()
 
 
-def _added(counts: Iterable[Mapping[K, int]]) -> dict[K, int]:
+def summed(counts: Iterable[Mapping[K, int]]) -> dict[K, int]:
+    """Histograms in one."""
     total: dict[K, int] = {}
     for one in counts:
         for key, count in one.items():

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_node.engine.base import Array, TensorSpec
 from edge_node.engine.feeds import shape_text
-from edge_node.errors import BadInput
+from edge_node.errors import BadInput, EngineFailed
 from edge_node.pipeline.inputs import Prepared
 from edge_node.pipeline.tensors import dequantize, real_value
 from protos.bundle import Output
@@ -63,6 +63,8 @@ class Classification:
         """The classes, best first; of equal ones the first stands first."""
         del prepared
         raw = outputs[self._spec.name].reshape(-1)
+        if self._labels and raw.size != len(self._labels):
+            raise EngineFailed(f"the output {self._spec.name!r} has {raw.size} scores for {len(self._labels)} labels")
         if self._activation == "none":
             best = _best(raw, self._top_k)
             scores = [real_value(raw[index], self._spec) for index in best]

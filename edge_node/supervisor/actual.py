@@ -7,9 +7,12 @@ import msgspec
 
 from edge_node.engine.select import Choice, NoChoice
 from edge_node.rungs import SessionStatus
+from edge_node.supervisor.verdict import Verdict
+from edge_node.supervisor.watch import Vitals
 from protos.deployment import Pipeline, Serving
 from protos.desired import DesiredDeployment
 from protos.digest import Digest, digest_of, short
+from protos.evidence import ReportedShadow, Shadow
 
 ChoiceKey = tuple[Digest, str | None]
 """A bundle and the variant that its deployment pins, if it pins one."""
@@ -60,6 +63,21 @@ class Offered:
 
 
 @dataclass(frozen=True)
+class ShadowStanding:
+    """How the shadow of a deployment stands: its `session` is loaded and watches the pipelines that it `follows`.
+
+    `failed` says why it has ended. `told` is what was measured up to now, to be told anew at `tell_at` (`Facts.now`).
+    """
+
+    shadow: Shadow
+    session: Session | None = None
+    follows: tuple[RunningPipeline, ...] = ()
+    failed: str = ""
+    told: ReportedShadow | None = None
+    tell_at: float = 0.0
+
+
+@dataclass(frozen=True)
 class Failure:
     """What went wrong with one subject, how often in a row, and when it may be tried again (`Facts.now`)."""
 
@@ -76,7 +94,8 @@ class Actual:
     were last loaded. `last_good` is the version of each deployment that has passed its probation. `failing` says of
     pipelines that answer no frame why, by name; `unusable` are the captured sources that cannot give any. `serving`:
     the serving process takes clients, who are answered from the `offered` sessions. `standing` says what
-    loaded sessions run on, by key.
+    loaded sessions run on, by key. `verdicts` are what is thought of versions that are not the last good ones, `vitals`
+    how what serves does, both by deployment.
     """
 
     known: frozenset[Digest] = frozenset()
@@ -94,6 +113,10 @@ class Actual:
     serving: bool = False
     offered: Mapping[Session, Offered] = field(default_factory=dict)
     standing: Mapping[str, SessionStatus] = field(default_factory=dict)
+    shadows: Mapping[str, ShadowStanding] = field(default_factory=dict)
+    """by deployment"""
+    verdicts: Mapping[str, Verdict] = field(default_factory=dict)
+    vitals: Mapping[str, Vitals] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -108,3 +131,5 @@ class Facts:
     """what is wrong with captured sources, by name; see `sources`"""
     serve: bool | None = None
     """whether clients are served: never, always, or as the deployment says"""
+    processes: bool = True
+    """whether models run in processes of their own, or in threads of the agent"""

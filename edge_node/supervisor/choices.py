@@ -89,9 +89,13 @@ class Choices:
         )
         self._write()
 
+    def forgive(self, digest: Digest) -> None:
+        """Have a bundle that was refused proven again."""
+        self._refused = {key: choice for key, choice in self._refused.items() if key[0] != digest}
+
     def forget(self, digest: Digest) -> None:
         """Forget what was chosen for a bundle that is gone."""
-        self._refused = {key: choice for key, choice in self._refused.items() if key[0] != digest}
+        self.forgive(digest)
         rest = {key: kept for key, kept in self._kept.items() if key[0] != digest}
         if len(rest) < len(self._kept):
             self._kept = rest

@@ -24,9 +24,13 @@ from edge_node.supervisor.blame import blamed
 from edge_node.supervisor.choices import Choices
 from edge_node.supervisor.desired import LastGoodFile
 from edge_node.supervisor.failing import failing
+from edge_node.supervisor.measuring import Measuring
 from edge_node.supervisor.releases import Releases
+from edge_node.supervisor.shadows import Shadows
 from edge_node.supervisor.sources import trouble_text, troubles_after, unusable
-from edge_node.supervisor.steps import BUNDLE, SERVING, WORKER, Step, session_subject
+from edge_node.supervisor.steps import BUNDLE, SERVING, WORKER, Step, bundle_subject, session_subject
+from edge_node.supervisor.verdict import Verdict
+from edge_node.supervisor.verdicts import VerdictFile
 from edge_node.telemetry import system
 from edge_node.worker.messages import Status, Worker
 from protos.desired import DesiredDeployment
@@ -56,6 +60,8 @@ class Device:
     releases: Releases
     choices: Choices
     last_good_file: LastGoodFile
+    verdict_file: VerdictFile
+    measuring: Measuring
     new_worker: Callable[[], Worker]
     new_capture: Callable[[str], Capture]
     new_serving: Callable[[], ServingProcess]
@@ -68,6 +74,9 @@ class Device:
     engines: EngineSettings = field(default_factory=EngineSettings)
     tuned: TunedWays | None = None
     """how models serve fastest here, where that was measured"""
+    new_candidate: Callable[[int | None], Worker] | None = None
+    """makes the worker of a candidate, which may hold so many megabytes; None: candidates cannot run here"""
+    shadows: Shadows = field(default_factory=Shadows)
     fetcher: Fetcher | None = None
     worker: Worker | None = None
     dead_worker: Worker | None = None
@@ -79,6 +88,7 @@ class Device:
     captures: dict[str, Capture] = field(default_factory=dict)
     pipelines: dict[str, RunningPipeline] = field(default_factory=dict)
     last_good: dict[str, DesiredDeployment] = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
     """what is wrong with captured sources, by name, as `look_at_sources` found it"""
@@ -106,6 +116,7 @@ class Device:
         if self.tuned is not None:
             self.tuned.load(system.hardware(), engines)
         self.last_good = self.last_good_file.load()
+        self.verdicts = self.verdict_file.start()
         self.releases.open(tuple(self.last_good.values()))
         self.rescan()
 
@@ -132,7 +143,52 @@ class Device:
             serving=self.serving is not None,
             offered=dict(self.offered),
             standing={} if status is None else {one.session: one for one in status.loaded},
+            verdicts=dict(self.verdicts),
+            vitals=self.measuring.vitals(),
+            shadows=self.shadows.standing(),
         )
+
+    def observed(self, observations: Sequence[Observation]) -> None:
+        """Count answers as those of the versions that gave them."""
+        self.shadows.observed(observations)
+        for seen in observations:
+            running, loaded = self.pipelines.get(seen.pipeline), self.loaded.get(seen.session)
+            if running is not None and loaded is not None:
+                self.measuring.answered(running.deployment, loaded.session.digest, seen)
+
+    def measure(self) -> None:
+        """Take in what the worker says of itself."""
+        self.shadows.look()
+        self.measuring.look(None if self.worker is None else self.worker.status, self._standing_on())
+
+    def judge(self, deployment: str, verdict: Verdict | None) -> None:
+        """Go by what is thought of a deployment's version from now on; what is tried again begins anew."""
+        before = self.verdicts.get(deployment)
+        if before is not None and (verdict is None or verdict.state == "on"):
+            self._forgive(before.digest)
+        if verdict is None:
+            self.verdicts.pop(deployment, None)
+            self.measuring.forget(deployment)
+            return
+        self.verdicts[deployment] = verdict
+        if verdict.state == "on":
+            self.measuring.begin(deployment, verdict.digest)
+
+    def _forgive(self, digest: Digest) -> None:
+        """Nothing is held back any more because this version failed."""
+        self.choices.forgive(digest)
+        sessions = [one.session for one in self.loaded.values() if one.session.digest == digest]
+        for subject in (bundle_subject(digest), *map(session_subject, sessions)):
+            self.failures.pop(subject, None)
+
+    def _standing_on(self) -> dict[str, frozenset[tuple[str, Digest]]]:
+        """Which deployments' versions stand on each session, by its key."""
+        standing: dict[str, frozenset[tuple[str, Digest]]] = {}
+        serving = [(run.session, run.deployment) for run in self.pipelines.values()]
+        serving += [(session, one.deployment) for session, one in self.offered.items() if one.connected]
+        for session, deployment in serving:
+            standing[session.key] = standing.get(session.key, frozenset()) | {(deployment, session.digest)}
+        return standing
 
     def look_at_sources(self) -> dict[str, str]:
         """What is wrong with captured sources, by name; what is new is logged, once."""
@@ -164,8 +220,12 @@ class Device:
 
     def worker_died(self, reason: str, under_way: Collection[Step]) -> None:
         """The worker is gone and everything that it held; hold back what it died of."""
+        standing = self._standing_on()
         for session in blamed(self.actual(), under_way):
             self.fail(session_subject(session), reason)
+            for deployment, digest in standing.get(session.key, ()):
+                self.measuring.died(deployment, digest)
+        self.measuring.worker_ended()
         self.fail(WORKER, reason)
         self.worker_deaths += 1
         self.dead_worker, self.worker = self.worker, None
@@ -217,6 +277,7 @@ class Device:
         for worker in filter(None, (self.worker, self.dead_worker)):
             await worker.close()
         self.worker = self.dead_worker = None
+        await self.shadows.close()
         for capture in self.captures.values():
             await capture.close()
         self.captures.clear()

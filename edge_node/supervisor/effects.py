@@ -24,6 +24,7 @@ from edge_node.supervisor import steps
 from edge_node.supervisor.actual import Offered, RunningPipeline, Session
 from edge_node.supervisor.device import Device, Loaded
 from edge_node.supervisor.rounds import proven_in_rounds, rungs_for
+from edge_node.supervisor.shadow_effects import SHADOW_EFFECTS
 from edge_node.supervisor.steps import session_subject
 from edge_node.worker.messages import PipelineRun, Worker
 from protos.bundle import MANIFEST, Manifest, parse_manifest
@@ -203,6 +204,7 @@ async def offer(device: Device, step: steps.Offer) -> None:
         took_s = device.clock() - begun + device.load_s.get(session.key, 0.0)
         serving.timing(Timing(session.model, str(session.version), what, took_s))
     device.offered[session] = Offered(step.deployment, device.clock())
+    device.measuring.serves(step.deployment, session.digest)
 
 
 async def withdraw(device: Device, step: steps.Withdraw) -> None:
@@ -247,6 +249,12 @@ async def promote(device: Device, step: steps.Promote) -> None:
     await asyncio.to_thread(device.last_good_file.save, dict(device.last_good))
 
 
+async def judge(device: Device, step: steps.Judge) -> None:
+    """Go by the verdict at once, then keep it: a full disk must not have a bad version serve on."""
+    device.judge(step.deployment, step.verdict)
+    await asyncio.to_thread(device.verdict_file.save, dict(device.verdicts))
+
+
 async def forget(device: Device, step: steps.Forget) -> None:
     """Forget the version."""
     device.last_good.pop(step.deployment, None)
@@ -274,7 +282,9 @@ EFFECTS: dict[type[steps.Step], Effect] = {
     steps.Offer: offer,
     steps.Withdraw: withdraw,
     steps.Promote: promote,
+    steps.Judge: judge,
     steps.Forget: forget,
+    **SHADOW_EFFECTS,
 }
 
 
@@ -321,3 +331,4 @@ def _run(device: Device, step: steps.PipelineStep) -> PipelineRun:
 
 def _now_runs(device: Device, step: steps.PipelineStep) -> None:
     device.pipelines[step.settings.name] = RunningPipeline(step.deployment, step.settings, step.session, device.clock())
+    device.measuring.serves(step.deployment, step.session.digest)

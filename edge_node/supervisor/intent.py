@@ -3,16 +3,17 @@
 The rules:
 - What is missing is fetched, verified, proven and loaded beside what serves; then the pipelines switch.
 - Until then what runs goes on; where nothing runs and the version cannot come soon, the last good one is loaded.
-- A version that is loaded and answers no frame is relieved by the last good one, as long as a failed step would wait.
+- A version that was sent back (`probation.py`) is not gone for again: the last good one serves instead.
 - With the strategy "stop_first" what serves is stopped and unloaded before the new version is proven and loaded, and
-  comes back where that fails.
+  comes back where that fails, in the same way.
 """
 
 from dataclasses import dataclass
 
 from edge_node.engine.select import NoChoice
 from edge_node.supervisor.actual import Actual, Facts, Session
-from edge_node.supervisor.steps import Fetch, Load, Prove, StartWorker, Step, Verify, Wait, session_subject
+from edge_node.supervisor.steps import Fetch, Load, Prove, StartWorker, Step, Verify, Wait
+from edge_node.supervisor.verdict import Verdict, counts
 from protos.desired import DesiredDeployment
 
 
@@ -33,11 +34,13 @@ class Intent:
 
 def intent(target: DesiredDeployment, actual: Actual, facts: Facts) -> Intent:
     """What a deployment wants, given what there is."""
+    if sent_back(target, actual):
+        return _going_back(target, actual, facts)
     ahead = toward(target, actual, facts)
     own = chosen_session(target, actual)
     wanted = frozenset() if own is None else frozenset({own})
     if ahead is None:
-        return _relieved(target, own, actual, facts) or Intent(target, (), own, wanted)
+        return Intent(target, (), own, wanted)
     if target.strategy == "stop_first" and isinstance(ahead, StartWorker | Prove | Load):
         return Intent(target, (ahead,), None, wanted, alone=True)
     serving = serving_session(target, actual)
@@ -48,8 +51,20 @@ def intent(target: DesiredDeployment, actual: Actual, facts: Facts) -> Intent:
 
 def toward(target: DesiredDeployment, actual: Actual, facts: Facts) -> Step | None:
     """The next step to have the version loaded, None when it is; a wait where the step failed a moment ago."""
-    step = _next_step(target, actual, facts)
+    step = next_step(target, actual, facts)
     return None if step is None else held_back(step, actual, facts)
+
+
+def verdict_of(target: DesiredDeployment, actual: Actual) -> Verdict | None:
+    """What is thought of the version that a deployment asks for, None where nothing is yet."""
+    verdict = actual.verdicts.get(target.name)
+    return verdict if counts(verdict, target) else None
+
+
+def sent_back(target: DesiredDeployment, actual: Actual) -> bool:
+    """Whether the version was sent back, and is not to be tried again as it is asked for."""
+    verdict = verdict_of(target, actual)
+    return verdict is not None and verdict.state == "returned"
 
 
 def held_back(step: Step, actual: Actual, facts: Facts) -> Step:
@@ -76,7 +91,8 @@ def serving_session(target: DesiredDeployment, actual: Actual) -> Session | None
     return min(sessions or offered, key=lambda session: session.key, default=None)
 
 
-def _next_step(target: DesiredDeployment, actual: Actual, facts: Facts) -> Step | None:
+def next_step(target: DesiredDeployment, actual: Actual, facts: Facts) -> Step | None:
+    """As `toward`, also where it failed a moment ago."""
     name, digest = target.name, target.digest
     version = (name, digest, target.model, target.version)
     session = chosen_session(target, actual)
@@ -92,19 +108,23 @@ def _next_step(target: DesiredDeployment, actual: Actual, facts: Facts) -> Step 
     return Load(name, session) if actual.worker else StartWorker(name)
 
 
-def _relieved(target: DesiredDeployment, own: Session | None, actual: Actual, facts: Facts) -> Intent | None:
-    """The version is loaded and fails: have the last good one serve for a while; None where all is well or no other is
-    there."""
-    failure = None if own is None else actual.failures.get(session_subject(own))
-    good = actual.last_good.get(target.name)
-    if own is None or failure is None or failure.retry_at <= facts.now or target.strategy == "stop_first":
-        return None
+def _going_back(target: DesiredDeployment, actual: Actual, facts: Facts) -> Intent:
+    """The version was sent back: have the last good one serve; what runs goes on until that is loaded.
+
+    With the strategy "stop_first" there is no room for both: what runs goes first.
+    """
+    verdict, good = actual.verdicts[target.name], actual.last_good.get(target.name)
+    why = Wait(target.name, verdict.reason, failed=True)
     if good is None or good.digest == target.digest:
-        return None
-    waits = Wait(target.name, failure.reason, until=failure.retry_at, failed=True)
+        return Intent(target, (why,), None, frozenset())
     behind, session = toward(good, actual, facts), chosen_session(good, actual)
-    kept = frozenset({own}) if session is None else frozenset({own, session})
-    return Intent(target, (waits,), session, kept) if behind is None else Intent(target, (waits, behind), own, kept)
+    kept = frozenset() if session is None else frozenset({session})
+    if behind is None:
+        return Intent(target, (why,), session, kept)
+    if target.strategy == "stop_first" and isinstance(behind, StartWorker | Prove | Load):
+        return Intent(target, (why, behind), None, kept, alone=True)
+    serving = serving_session(target, actual)
+    return Intent(target, (why, behind), serving, kept if serving is None else kept | {serving})
 
 
 def _falling_back(

@@ -13,9 +13,11 @@ from edge_node.supervisor.actual import Actual, Facts, Session
 from edge_node.supervisor.intent import Intent, held_back, intent
 from edge_node.supervisor.offering import offering
 from edge_node.supervisor.probation import probation
+from edge_node.supervisor.shadowing import abandoned, candidates, shadowing
 from edge_node.supervisor.sources import ENDED, trouble_text
 from edge_node.supervisor.steps import (
     Forget,
+    Judge,
     Remove,
     StartCapture,
     StartPipeline,
@@ -39,8 +41,11 @@ def plan(desired: Desired | None, actual: Actual, facts: Facts) -> tuple[Step, .
     intents = [intent(target, actual, facts) for target in targets]
     steps: list[Step] = [*clashes]
     for wanted in intents:
+        steps += probation(wanted.target, actual, facts)
         steps += _advance(wanted, intents, actual)
         steps += _serve(wanted, actual, facts)
+        steps += shadowing(wanted.target, actual, facts)
+    steps += abandoned(frozenset(target.name for target in targets), actual)
     steps += offering(intents, actual, facts)
     steps += _clear(intents, actual)
     steps += _forget(desired.deployments, actual)
@@ -69,7 +74,8 @@ def _advance(wanted: Intent, intents: Iterable[Intent], actual: Actual) -> tuple
     """The steps ahead, unless others have to be unloaded first."""
     needed = frozenset[Session]().union(*(other.keep for other in intents))
     if wanted.alone and not actual.sessions <= needed:
-        return (Wait(wanted.target.name, "stops the running version first"),)
+        waits = tuple(step for step in wanted.ahead if isinstance(step, Wait))
+        return (*waits, Wait(wanted.target.name, "stops the running version first"))
     return wanted.ahead
 
 
@@ -80,8 +86,6 @@ def _serve(wanted: Intent, actual: Actual, facts: Facts) -> list[Step]:
     steps: list[Step] = []
     for pipeline in wanted.target.pipelines:
         steps += _place(wanted.target.name, pipeline, wanted.session, actual, facts)
-    if wanted.session.digest == wanted.target.digest:
-        steps += probation(wanted.target, wanted.session, actual, facts)
     return steps
 
 
@@ -138,12 +142,15 @@ def _looked_at(intents: Sequence[Intent], actual: Actual) -> set[str]:
 
 
 def _remove(intents: Sequence[Intent], actual: Actual) -> list[Step]:
-    """Remove the bundles that no deployment wants, falls back on, or has loaded."""
+    """Remove the bundles that no deployment wants, falls back on, or has loaded, beside what serves too."""
     needed = {wanted.target.digest for wanted in intents} | {session.digest for session in actual.sessions}
+    needed |= candidates([wanted.target for wanted in intents], actual)
     needed |= {actual.last_good[w.target.name].digest for w in intents if w.target.name in actual.last_good}
     return [Remove("", digest) for digest in sorted(actual.known - needed)]
 
 
 def _forget(deployments: Sequence[DesiredDeployment], actual: Actual) -> list[Step]:
-    """Forget what deployments that are gone could fall back on."""
-    return [Forget(name) for name in sorted(actual.last_good.keys() - {wanted.name for wanted in deployments})]
+    """Forget what deployments that are gone could fall back on, and what was thought of their versions."""
+    names = {wanted.name for wanted in deployments}
+    steps: list[Step] = [Forget(name) for name in sorted(actual.last_good.keys() - names)]
+    return [*steps, *(Judge(name, None) for name in sorted(actual.verdicts.keys() - names))]

@@ -76,6 +76,7 @@ class Reconciler:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._changed.clear()
+                self._device.measure()
                 self._device.hold_back_failing()
                 facts = self._facts()
                 self.plan = plan(self._desired(), self._device.actual(), facts)

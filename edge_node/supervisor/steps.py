@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edge_node.supervisor.actual import RunningPipeline, Session
+from edge_node.supervisor.verdict import Verdict
 from protos.deployment import Pipeline
 from protos.desired import DesiredDeployment
 from protos.digest import Digest, short
@@ -16,6 +17,7 @@ WORKER = "worker"
 SERVING = "serving"
 BUNDLE = "bundle"
 LAST_GOOD = "last_good.json"
+VERDICTS = "verdicts.json"
 
 
 def bundle_subject(digest: Digest) -> str:
@@ -294,6 +296,26 @@ class Forget(LastGoodStep):
     """Forget the version to fall back on of a deployment that is no longer wanted."""
 
     verb: ClassVar[str] = "forget"
+
+
+@dataclass(frozen=True)
+class Judge(Step):
+    """Keep what is thought of a deployment's version, or that nothing is any more."""
+
+    verdict: Verdict | None
+    verb: ClassVar[str] = "judge"
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """The deployment, and the one file that holds the verdicts on all."""
+        return (*super().subjects, VERDICTS)
+
+    def __str__(self) -> str:
+        """One line for a person."""
+        if self.verdict is None:
+            return f"{super().__str__()}: no verdict any more"
+        reason = f": {self.verdict.reason}" if self.verdict.reason else ""
+        return f"{super().__str__()}: {self.verdict.state}{reason}"
 
 
 @dataclass(frozen=True)

@@ -50,11 +50,15 @@ class Counting:
             self._confidence[confidence_bin(best[1])] += 1
             self._count_class(best[0])
 
-    def timed(self, latency_ms: float, count: int = 1) -> None:
-        """Count answers of which only the latency is known."""
-        self._samples += count
-        bucket = bucket_of(latency_ms)
-        self._latency[bucket] = self._latency.get(bucket, 0) + count
+    def timed(self, latency_ms: float) -> None:
+        """Count an answer of which only the latency is known."""
+        self.bucketed(bucket_of(latency_ms), 1)
+
+    def bucketed(self, bucket: int, count: int) -> None:
+        """Count answers of which only the latency's bucket is known."""
+        if count > 0:
+            self._samples += count
+            self._latency[bucket] = self._latency.get(bucket, 0) + count
 
     def failed(self, count: int = 1) -> None:
         """Count frames or asks that got no answer."""

@@ -17,6 +17,7 @@ from edge_node.worker.arrays import check_values, packed_texts, put, view
 from edge_node.worker.ends import Ends
 from edge_node.worker.joining import Axes, cut_back, groups, joined
 from edge_node.worker.sequences import Sequences, TooManySequences
+from protos.evidence import bucket_of
 
 _NANO = 1e9
 
@@ -49,6 +50,8 @@ class Answering:
     ) -> None:
         """`padded` names the axes of tensors that may be padded; `check`: values of inputs are looked at."""
         self.answered = self.failed = 0
+        self.latency: dict[int, int] = {}
+        """answers by the bucket of what they took here"""
         self.error = ""
         self.busy_since = 0.0
         self._ends = ends
@@ -121,6 +124,8 @@ class Answering:
         for work, given in zip(group, tensors, strict=True):
             write(work.slot, lane.head_bytes, Answer(given, "", "", *times, size))
         self.answered += len(group)
+        bucket = bucket_of((time.monotonic_ns() - begun_ns) / 1e6)
+        self.latency[bucket] = self.latency.get(bucket, 0) + len(group)
 
     def _infer(self, feeds: Mapping[str, Array], ask: Ask) -> dict[str, Array]:
         ends = self._ends

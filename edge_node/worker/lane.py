@@ -18,6 +18,7 @@ from edge_node.worker.joining import Axes, padded_axes
 from edge_node.worker.messages import LaneOptions, LaneStatus
 from edge_node.worker.sequences import Sequences
 from edge_node.worker.sessions import LoadedSession
+from protos.evidence import summed
 
 
 class Lane:
@@ -72,6 +73,7 @@ class Lane:
             failed=sum(one.failed for one in self._answering),
             busy_ms=busy_s * 1e3,
             error=next((one.error for one in self._answering if one.error), ""),
+            latency=summed(dict(one.latency) for one in self._answering),
         )
 
     def close(self) -> None:

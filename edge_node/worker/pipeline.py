@@ -66,7 +66,7 @@ class Pipeline:
         self._answered_at: float | None = None
         self._gap_ms: float | None = None
         self._busy_since: dict[int, float] = {}
-        self._inferred = self._failed = self._failing = 0
+        self._inferred = self._failed = self._failing = self._errors = 0
         self._error = ""
         self._newest_s = 0.0
         self._lanes = 0
@@ -88,7 +88,7 @@ class Pipeline:
             self.run = run
             self._taking = Taking(run)
             self._gap_ms = None
-            self._failing = 0
+            self._failing = self._errors = 0
         self._open_lanes(binding.lanes)
         old.drain()
         with self._answered:
@@ -121,6 +121,7 @@ class Pipeline:
                 source_state=self._frames.state,
                 error=self._error,
                 failing=self._failing,
+                errors=self._errors,
             )
 
     def _open_lanes(self, lanes: int) -> None:
@@ -158,7 +159,7 @@ class Pipeline:
         try:
             prepared = binding.runner.prepare(frame.rgb)
         except Exception as error:  # noqa: BLE001 - one frame's failure is counted and reported, whatever it is
-            self._count_failure(error)
+            self._count_failure(error, binding)
             binding.end()
             return None
         ready = time.perf_counter()
@@ -203,7 +204,7 @@ class Pipeline:
                 inferred = time.perf_counter()
             results = runner.interpret(work.prepared, outputs)
         except Exception as error:  # noqa: BLE001 - one frame's failure is counted and reported, whatever it is
-            self._count_failure(error)
+            self._count_failure(error, work.binding)
             return None
         finally:
             with self._lock:
@@ -235,11 +236,14 @@ class Pipeline:
             self._answered_at = now
             self._answered.notify_all()
 
-    def _count_failure(self, error: Exception) -> None:
+    def _count_failure(self, error: Exception, binding: Binding) -> None:
         text = str(error).splitlines()[0] if str(error) else "no reason given"
         with self._lock:
             self._failed += 1
+            if binding is not self._binding:
+                return  # the last frames of the session before are no news of this one
             self._failing += 1
+            self._errors += 1
             self._error = text if isinstance(error, NearfieldError) else f"{type(error).__name__}: {text}"
 
 

@@ -18,7 +18,6 @@ from edge_node.supervisor.backoff import LONGEST_S, failed_again
 from edge_node.supervisor.desired import DesiredFile, LastGoodFile
 from edge_node.supervisor.failing import IN_A_ROW, failing
 from edge_node.supervisor.plan import plan
-from edge_node.supervisor.probation import PROBATION_S
 from edge_node.supervisor.reported import reported
 from edge_node.supervisor.results import quantile
 from edge_node.supervisor.status import (
@@ -31,9 +30,10 @@ from edge_node.supervisor.status import (
     worker_report,
 )
 from edge_node.supervisor.steps import Load, Promote, Switch, session_subject
+from edge_node.supervisor.watch import PROBATION_S
 from edge_node.worker.messages import PipelineStatus
 from protos.identity import NodeId
-from tests.unit.supervisor.world import FACTS, NODE, deployment, desired, digest, refused, session, settled
+from tests.unit.supervisor.world import FACTS, NODE, applied, deployment, desired, digest, refused, session, settled
 
 TOLD = Registration(NODE, "mqtt://127.0.0.1:1", "edge/v1", (b"k" * 32,), "cam", "store")
 
@@ -131,20 +131,20 @@ def test_a_version_that_answers_no_frame_does_not_pass_its_probation() -> None:
     assert not [step for step in plan(wanted, fails, later) if isinstance(step, Promote)]
 
 
-def test_a_version_that_answers_no_frame_is_relieved_by_the_last_good_one_and_tried_again() -> None:
+def test_a_version_that_answers_no_frame_is_relieved_by_the_last_good_one_and_not_tried_again() -> None:
     wanted = desired(deployment(2))
     first, _ = settled(desired(deployment()), Actual())
     second, _ = settled(wanted, first)
     assert second.pipelines["shelf"].session == session(2)
-    fails = replace(second, failures={session_subject(session(2)): Failure("no", 1, FACTS.now + 1.0)})
-    relieved, steps = settled(wanted, fails)
+    (judge, *_) = plan(wanted, replace(second, failing={"shelf": "no"}), FACTS)
+    relieved, steps = settled(wanted, applied(second, judge))
     assert relieved.pipelines["shelf"].session == session(1)
-    assert session(2) in relieved.sessions
-    assert [type(step) for step in steps][-1] is Switch
+    assert Switch in [type(step) for step in steps]
     state = reported(NODE, Adopted(b"", digest(7), wanted), relieved, plan(wanted, relieved, FACTS), at="", refusal="")
-    assert [(one.phase, one.reason, one.serving_version) for one in state.deployments] == [("failed", "no", 1)]
-    later = replace(FACTS, now=FACTS.now + 2.0)
-    assert settled(wanted, relieved, later)[0].pipelines["shelf"].session == session(2)
+    why = "pipeline 'shelf' fails: no"
+    assert [(one.phase, one.reason, one.serving_version) for one in state.deployments] == [("failed", why, 1)]
+    later = replace(FACTS, now=FACTS.now + 2000.0)
+    assert settled(wanted, relieved, later)[0].pipelines["shelf"].session == session(1)
 
 
 def test_without_a_better_version_one_that_answers_no_frame_stays() -> None:

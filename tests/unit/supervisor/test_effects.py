@@ -24,8 +24,10 @@ from edge_node.supervisor.desired import LastGoodFile
 from edge_node.supervisor.device import Device, Loaded
 from edge_node.supervisor.effects import EFFECTS
 from edge_node.supervisor.floors import FloorFile
+from edge_node.supervisor.measuring import Measuring
 from edge_node.supervisor.reconciler import LOOK_S, Reconciler, sleep_s, startable
 from edge_node.supervisor.releases import Releases
+from edge_node.supervisor.verdicts import VerdictFile
 from edge_node.worker.messages import NOTHING_KNOWN, LaneOptions, PipelineRun, Status
 from protos.deployment import Egress, Pipeline
 from protos.desired import Desired
@@ -127,6 +129,8 @@ def device_in(folder: Path, worker: Callable[[], RecordingWorker] = RecordingWor
         ),
         choices=Choices(folder / "choices.json"),
         last_good_file=LastGoodFile(folder / "last_good.json"),
+        verdict_file=VerdictFile(folder / "verdicts.json"),
+        measuring=Measuring(lambda: 100.0, lambda: "2026-01-01T00:00:00Z"),
         new_worker=worker,
         new_capture=RecordingCapture,
         new_serving=lambda: ServingProcess(ServingSettings("")),

@@ -7,8 +7,9 @@ from edge_node.supervisor.actual import Actual
 from edge_node.supervisor.index import index_of
 from edge_node.supervisor.offering import FORBIDDEN
 from edge_node.supervisor.plan import plan
-from edge_node.supervisor.probation import PROBATION_S
+from edge_node.supervisor.probation import LOOK_S
 from edge_node.supervisor.reported import phase_of
+from edge_node.supervisor.watch import PROBATION_S
 from protos.deployment import Pipeline, Serving
 from tests.unit.supervisor.world import (
     FACTS,
@@ -54,7 +55,9 @@ def test_a_version_is_fetched_verified_proven_loaded_and_started() -> None:
 def test_a_version_on_probation_says_so_and_is_promoted_in_time() -> None:
     actual, _ = settled(desired(deployment(2)), running(1))
     (wait,) = waits(desired(deployment(2)), actual)
-    assert wait.until == FACTS.now + PROBATION_S
+    assert wait.until == FACTS.now + LOOK_S
+    ending = replace(FACTS, now=FACTS.now + PROBATION_S - LOOK_S / 2)
+    assert waits(desired(deployment(2)), actual, ending)[0].until == FACTS.now + PROBATION_S
     assert kinds(doable(desired(deployment(2)), actual, LATER)) == [s.Promote]
 
 
@@ -65,11 +68,12 @@ def test_the_first_version_of_a_deployment_is_the_one_to_fall_back_on_at_once() 
 
 def test_a_new_version_is_warmed_beside_the_running_one_and_switched() -> None:
     actual, taken = settled(desired(deployment(2)), running(1))
-    assert kinds(taken) == [s.Fetch, s.Verify, s.Prove, s.Load, s.Switch, s.Unload]
+    assert kinds(taken) == [s.Fetch, s.Judge, s.Verify, s.Prove, s.Load, s.Switch, s.Unload]
     assert actual.pipelines["shelf"].session == session(2)
     assert digest(1) in actual.known, "the last good version stays until the new one has passed its probation"
     later, taken = settled(desired(deployment(2)), actual, LATER)
-    assert kinds(taken) == [s.Promote, s.Remove]
+    assert kinds(taken) == [s.Promote, s.Judge, s.Remove]
+    assert later.verdicts == {}, "nothing is to be said of the last good version"
     assert later.known == {digest(2)}
 
 
@@ -95,7 +99,8 @@ def test_a_version_that_disagrees_never_serves_and_the_running_one_goes_on() -> 
     wanted = desired(deployment(2))
     actual = refused(running(1), 2, "agreement 0.5 against 1.0")
     after, taken = settled(wanted, actual)
-    assert kinds(taken) == [s.Fetch, s.Verify]
+    assert kinds(taken) == [s.Fetch, s.Judge, s.Judge]
+    assert after.verdicts["shelf"].state == "returned"
     assert after.pipelines["shelf"].session == session(1)
     assert [(wait.reason, wait.failed) for wait in waits(wanted, after)] == [("agreement 0.5 against 1.0", True)]
 
@@ -124,11 +129,18 @@ def test_while_a_new_version_cannot_be_fetched_a_restarted_node_runs_the_last_go
     assert "no coordinator" in waits(desired(deployment(2)), actual, alone)[0].reason
 
 
-def test_what_serves_stays_even_where_it_is_not_the_last_good_version() -> None:
+def test_what_serves_stays_while_another_is_on_its_way_even_where_it_is_not_the_last_good_version() -> None:
     on_probation, _ = settled(desired(deployment(2)), running(1))
-    actual, _ = settled(desired(deployment(3)), refused(on_probation, 3, "disagrees"))
+    alone = replace(FACTS, coordinator=False)
+    actual, _ = settled(desired(deployment(3)), on_probation, alone)
     assert actual.pipelines["shelf"].session == session(2)
     assert digest(2) in actual.known
+
+
+def test_a_version_that_is_refused_while_another_is_on_probation_leaves_the_last_good_one() -> None:
+    on_probation, _ = settled(desired(deployment(2)), running(1))
+    actual, _ = settled(desired(deployment(3)), refused(on_probation, 3, "disagrees"))
+    assert actual.pipelines["shelf"].session == session(1)
 
 
 def test_a_source_that_the_node_does_not_have_is_named_with_those_it_has() -> None:
@@ -178,7 +190,7 @@ def test_a_capture_that_died_is_started_again_while_the_new_version_is_switched_
     ):
         warmed = applied(warmed, step)
     warmed = applied(warmed, s.Load("shelf", session(2)))
-    assert kinds(doable(desired(deployment(2)), warmed)) == [s.StartCapture, s.Switch]
+    assert kinds(doable(desired(deployment(2)), warmed)) == [s.Judge, s.StartCapture, s.Switch]
 
 
 def test_a_deployment_that_is_gone_leaves_nothing_behind() -> None:

@@ -10,7 +10,7 @@ from edge_node.supervisor import steps as s
 from edge_node.supervisor.actual import Actual, ChoiceKey, Failure, Offered, RunningPipeline
 from edge_node.supervisor.offering import serving_of
 from edge_node.supervisor.plan import plan, without_clashes
-from edge_node.supervisor.probation import PROBATION_S
+from edge_node.supervisor.watch import PROBATION_S
 from protos.deployment import Pipeline, Serving
 from protos.desired import Desired, DesiredDeployment
 from protos.digest import Digest
@@ -117,6 +117,11 @@ def refused_digests(actual: Actual) -> set[Digest]:
     return {key[0] for key, choice in actual.choices.items() if isinstance(choice, NoChoice)}
 
 
+def hopeless(actual: Actual) -> set[Digest]:
+    """The versions that are not gone for any more."""
+    return refused_digests(actual) | {one.digest for one in actual.verdicts.values() if one.state == "returned"}
+
+
 def served(wanted: DesiredDeployment, actual: Actual) -> bool:
     """Whether every pipeline with a source runs on the wanted version, and clients who should be are answered by it."""
     places = [pipeline for pipeline in wanted.pipelines if pipeline.source in FACTS.sources]
@@ -155,10 +160,10 @@ def test_in_any_order_and_with_failures_the_plan_converges_to_desired(
         actual = applied(actual, steps[0])
     assert doable(wanted, actual, rest) == []
     targets, clashes = without_clashes(wanted.deployments)
-    hopeless = refused_digests(actual)
-    assert all(served(target, actual) for target in targets if target.digest not in hopeless)
+    given_up = hopeless(actual)
+    assert all(served(target, actual) for target in targets if target.digest not in given_up)
     explained = {wait.deployment for wait in waits(wanted, actual, rest)}
-    assert all(target.name in explained for target in targets if target.digest in hopeless)
+    assert all(target.name in explained for target in targets if target.digest in refused_digests(actual))
     assert all(clash.deployment in explained for clash in clashes)
 
 

@@ -12,7 +12,7 @@ from edge_node.supervisor.backoff import failed_again
 from edge_node.supervisor.plan import plan
 from protos.deployment import Pipeline, Serving
 from protos.desired import Desired, DesiredDeployment
-from protos.digest import Digest, digest_of
+from protos.digest import Digest, digest_of, short
 from protos.identity import NodeId
 
 S = TypeVar("S", bound=s.Step)
@@ -145,6 +145,20 @@ def _promote(actual: Actual, step: s.Promote) -> Actual:
     return replace(actual, last_good={**actual.last_good, step.deployment: step.version}, failures=failures)
 
 
+def _judge(actual: Actual, step: s.Judge) -> Actual:
+    before = actual.verdicts.get(step.deployment)
+    rest = {name: verdict for name, verdict in actual.verdicts.items() if name != step.deployment}
+    if before is not None and (step.verdict is None or step.verdict.state == "on"):
+        actual = _forgiven(actual, before.digest)
+    return replace(actual, verdicts=rest if step.verdict is None else {**rest, step.deployment: step.verdict})
+
+
+def _forgiven(actual: Actual, digest: Digest) -> Actual:
+    choices = {key: choice for key, choice in actual.choices.items() if key[0] != digest or isinstance(choice, Choice)}
+    failures = {key: one for key, one in actual.failures.items() if short(digest) not in key}
+    return replace(actual, choices=choices, failures=failures)
+
+
 def _forget(actual: Actual, step: s.Forget) -> Actual:
     rest = {name: version for name, version in actual.last_good.items() if name != step.deployment}
     return replace(actual, last_good=rest)
@@ -169,6 +183,7 @@ EFFECTS: dict[type[s.Step], Callable[..., Actual]] = {
     s.Offer: _offer,
     s.Withdraw: _withdraw,
     s.Promote: _promote,
+    s.Judge: _judge,
     s.Forget: _forget,
 }
 
