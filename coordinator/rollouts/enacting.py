@@ -9,7 +9,9 @@ from typing import Protocol
 from coordinator.audit.chain import Act
 from coordinator.fleet.documents import changes, issue
 from coordinator.fleet.records import Applied, Node
+from coordinator.fleet.store import Releases
 from coordinator.fleet.store import Transaction as FleetTransaction
+from coordinator.registry.records import Version
 from coordinator.rollouts.records import Decision, Rollout
 from coordinator.rollouts.states import ENDED, State
 from coordinator.rollouts.store import Leases, Rollouts
@@ -20,8 +22,19 @@ CONTROLLER = "coordinator"
 """Who acts in the audit log, where no person does."""
 
 
+class Versions(Releases, Protocol):
+    """What rollouts need to know of model versions."""
+
+    def get(self, model: str, version: int) -> Version | None:
+        """One version."""
+
+
 class Transaction(FleetTransaction, Protocol):
     """What rollouts see of a transaction."""
+
+    @property
+    def versions(self) -> Versions:
+        """Model versions."""
 
     @property
     def rollouts(self) -> Rollouts:

@@ -57,15 +57,15 @@ def choose(
     """
     places = _Places(spec, cap, (views[member.node] for member in in_flight))
     starters: list[Member] = []
-    waiting: dict[NodeId, str] = {}
-    candidates = list(ready) if places.full else in_order(rollout, ready)
-    for member in candidates:
-        reason = places.taken_for(views[member.node])
-        if reason:
-            waiting[member.node] = reason
+    later: list[Member] = []
+    candidates = list(ready)
+    for member in candidates if places.full else in_order(rollout, candidates):
+        if places.taken_for(views[member.node]):
+            later.append(member)
         else:
+            places.take(views[member.node])
             starters.append(member)
-    return Chosen(tuple(starters), waiting)
+    return Chosen(tuple(starters), {member.node: places.taken_for(views[member.node]) for member in later})
 
 
 class _Places:
@@ -77,7 +77,7 @@ class _Places:
         self._taken: Counter[tuple[str, str]] = Counter()
         self._count = 0
         for view in views:
-            self._take(view)
+            self.take(view)
 
     @property
     def full(self) -> bool:
@@ -85,16 +85,16 @@ class _Places:
         return self._count >= self._cap
 
     def taken_for(self, view: View) -> str:
-        """Why there is no place for the node; empty where it has one now."""
+        """Why there is no place for the node; empty where there is one."""
         if self.full:
             return f"waits for a place: {self._count} of {self._cap} in flight"
         for kind, value, limit in self._limits(view):
             if self._taken[kind, value] >= limit:
                 return f"waits for a place of {kind} {value}: {limit} of {limit} in flight"
-        self._take(view)
         return ""
 
-    def _take(self, view: View) -> None:
+    def take(self, view: View) -> None:
+        """One place less."""
         self._count += 1
         self._taken.update((kind, value) for kind, value, _ in self._limits(view))
 
