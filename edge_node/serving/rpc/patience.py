@@ -1,4 +1,8 @@
-"""Takes the one message of a call, within a time: calls whose message never comes hold little, and not for long."""
+"""Takes the one message of a call, within a time: calls whose message never comes hold little, and not for long.
+
+All calls may wait equally long, so that those which wait are in the order in which they end, and one timer, that of
+the first, is enough. (A timer for each, as `asyncio.timeout` has it, was a tenth of what a request costs in our Python.)
+"""
 
 import asyncio
 
@@ -14,7 +18,8 @@ class Patience:
     def __init__(self, wait_s: float, most: int) -> None:
         self._wait_s = wait_s
         self._most = most
-        self._waiting: dict[asyncio.Timeout, None] = {}
+        self._until: dict[asyncio.Task[object], float] = {}
+        self._timer: asyncio.TimerHandle | None = None
 
     async def message(self, context: Context) -> bytes:
         """The message.
@@ -22,22 +27,39 @@ class Patience:
         Raises:
             ServingError: DEADLINE: it did not come in time. INVALID: the call ended without one.
         """
-        timeout = asyncio.timeout(self._wait_s)
+        task = asyncio.current_task()
+        assert task is not None  # a coroutine runs in one
+        self._begin(task)
         try:
-            async with timeout:
-                self._waiting[timeout] = None
-                if len(self._waiting) > self._most:
-                    self._end_oldest()
-                message = await context.read()
-        except TimeoutError:
+            message = await context.read()
+        except asyncio.CancelledError:
+            if task in self._until or task.uncancel():  # it was somebody else, or that too
+                raise
             raise ServingError(Kind.DEADLINE, f"no request came within {self._wait_s:g} s") from None
         finally:
-            self._waiting.pop(timeout, None)
+            self._until.pop(task, None)
         if message is grpc.aio.EOF:
             raise ServingError(Kind.INVALID, "the call ended without a request, or with one that is too large")
         return bytes(message)
 
-    def _end_oldest(self) -> None:
-        oldest = next(iter(self._waiting))
-        del self._waiting[oldest]
-        oldest.reschedule(0.0)
+    def _begin(self, task: asyncio.Task[object]) -> None:
+        loop = asyncio.get_running_loop()
+        self._until[task] = loop.time() + self._wait_s
+        if self._timer is None:
+            self._timer = loop.call_later(self._wait_s, self._end_overdue)
+        if len(self._until) > self._most:
+            self._end(next(iter(self._until)))
+
+    def _end(self, task: asyncio.Task[object]) -> None:
+        del self._until[task]
+        task.cancel()
+
+    def _end_overdue(self) -> None:
+        """End all whose time is over; the timer is then the next one's."""
+        loop = asyncio.get_running_loop()
+        self._timer = None
+        for task, until in list(self._until.items()):
+            if until > loop.time():
+                self._timer = loop.call_at(until, self._end_overdue)
+                return
+            self._end(task)
