@@ -10,6 +10,7 @@ from edge_node.store.trust import Adopted
 from edge_node.supervisor.actual import Actual, Session
 from edge_node.supervisor.intent import chosen_session
 from edge_node.supervisor.offering import serving_of
+from edge_node.supervisor.shadow_reported import shadow_reported
 from edge_node.supervisor.steps import Step, Wait
 from protos.desired import DesiredDeployment
 from protos.egress_fields import LONGEST_LINE
@@ -68,6 +69,7 @@ def _deployment(target: DesiredDeployment, actual: Actual, plan: Sequence[Step])
         proof=_proof(target, actual),
         serving_version=max(serving or offered, default=None),
         offered_version=max(offered, default=None),
+        shadow=shadow_reported(target, actual, plan),
     )
 
 
