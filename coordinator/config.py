@@ -11,6 +11,7 @@ import msgspec
 
 from coordinator.errors import BadInput
 from protos.errors import ContractError
+from protos.evaluation import Requirement, parse_requirement
 from protos.strict import convert
 from protos.topics import DEFAULT_PREFIX, checked_prefix
 
@@ -57,9 +58,20 @@ class CoordinatorConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     own_broker: Literal["auto", "mosquitto", "embedded"] = "auto"
     topic_prefix: str = DEFAULT_PREFIX
     results_retention_days: Days = 30
+    require_evaluation: tuple[str, ...] = ()
+    """conditions that every version's evaluation has to meet before it is taken: `accuracy>=0.9`"""
     announce: bool = True
     """make the coordinator known by zeroconf"""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+
+def requirements(config: CoordinatorConfig) -> tuple[Requirement, ...]:
+    """What the evaluation of a new version has to show.
+
+    Raises:
+        ContractError: a condition is none.
+    """
+    return tuple(map(parse_requirement, config.require_evaluation))
 
 
 def read_config(folder: Path) -> CoordinatorConfig:
@@ -82,6 +94,7 @@ def read_config(folder: Path) -> CoordinatorConfig:
         raise BadInput(str(error)) from None
     try:
         checked_prefix(config.topic_prefix)
+        requirements(config)
     except ContractError as error:
         raise BadInput(f"{file}: {error}") from None
     return config

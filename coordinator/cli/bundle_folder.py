@@ -2,16 +2,17 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from coordinator.errors import BadInput
+from coordinator.errors import BadInput, Refused
 from protos.admission.bundle import naming
 from protos.admission.text import manifest_text
 from protos.bundle import MANIFEST, missing_files, parse_manifest
 from protos.digest import Digest
 from protos.errors import ContractError
+from protos.evaluation import EVALUATION, parse_requirement, shortcomings
 from protos.oci import BundleFile, write_manifest
 
 
@@ -39,11 +40,12 @@ class LocalFile:
 
 @dataclass(frozen=True)
 class LocalBundle:
-    """A bundle that can be pushed: the model's name, its files, its OCI manifest."""
+    """A bundle that can be pushed: the model's name, its files, its OCI manifest, and which of the files run."""
 
     model: str
     files: tuple[LocalFile, ...]
     manifest: bytes
+    variants: tuple[str, ...] = ()
 
 
 def read_bundle(folder: Path) -> LocalBundle:
@@ -64,11 +66,30 @@ def read_bundle(folder: Path) -> LocalBundle:
         missing = missing_files(manifest, {file.entry.path for file in files})
         if missing:
             raise BadInput(f"{folder / MANIFEST} names files that are not there: {', '.join(missing)}")
-        return LocalBundle(manifest.name, files, write_manifest(file.entry for file in files))
+        variants = tuple(one.file for one in manifest.variants)
+        return LocalBundle(manifest.name, files, write_manifest(file.entry for file in files), variants)
     except ContractError as error:
         raise BadInput(f"{folder}: {error}") from None
     except OSError as error:
         raise BadInput(f"{error.filename}: {error.strerror}") from None
+
+
+def check_evaluated(bundle: LocalBundle, required: Iterable[str]) -> None:
+    """Return if the bundle's evaluation shows what is required.
+
+    Raises:
+        BadInput: a condition is none, or names what was not evaluated.
+        Refused: it does not, or there is none.
+    """
+    files = {file.entry.path: file for file in bundle.files}
+    content = files[EVALUATION].path.read_bytes() if EVALUATION in files else None
+    try:
+        wanted = tuple(map(parse_requirement, required))
+        lines = shortcomings(content, {file: files[file].entry.digest for file in bundle.variants}, wanted)
+    except ContractError as error:
+        raise BadInput(str(error)) from None
+    if lines:
+        raise Refused("; ".join(lines))
 
 
 def _paths(folder: Path) -> Iterator[Path]:

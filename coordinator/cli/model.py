@@ -11,8 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
-from coordinator.cli import model_init, signing
-from coordinator.cli.bundle_folder import LocalBundle, read_bundle
+from coordinator.cli import authoring, signing
+from coordinator.cli.bundle_folder import LocalBundle, check_evaluated, read_bundle
 from coordinator.cli.client import LONG_CALL_S, call, connect
 from coordinator.cli.documents import version_document
 from coordinator.cli.options import AsJson
@@ -27,7 +27,7 @@ from protos.fleet.v1.model_pb2 import GetVersionRequest, ListModelsRequest
 from protos.fleet.v1.model_pb2_grpc import ModelServiceStub
 
 app = typer.Typer(help="Models and their versions.", no_args_is_help=True, rich_markup_mode=None)
-model_init.mount(app)
+authoring.mount(app)
 signing.mount(app)
 
 Reference = Annotated[str, typer.Argument(metavar="MODEL[@VERSION]", help="without @VERSION: the newest")]
@@ -40,10 +40,14 @@ def push_bundle(
     release: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Signed beforehand with edgectl model sign, in place of --key.")
     ] = None,
+    require: Annotated[
+        list[str] | None, typer.Option(metavar="R", help="Only if its evaluation shows it: accuracy>=0.9, p95_ms<=50.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Push a bundle, make it the next version of its model, and sign that it is."""
     bundle = read_bundle(folder)
+    check_evaluated(bundle, require or ())
     if release is not None:
         sealed, number = read_release_of(release, bundle)
         signing = partial(send_release, release=sealed)

@@ -1,6 +1,6 @@
 """The registry with what publishers sign, put together: models, their releases, the trust roots, and their services."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from coordinator.api.artifact_service import ArtifactService
@@ -13,14 +13,22 @@ from coordinator.registry.roots import TrustRoots
 from coordinator.registry.service import Registry
 from coordinator.registry.signing import Signing
 from protos.bundle import Manifest
+from protos.evaluation import Requirement
 from protos.fleet.v1 import artifact_pb2_grpc, model_pb2_grpc, trust_pb2_grpc
 
 
 class Publishing:
     """Made of a store and blobs; `roots.prepare()` before the first use."""
 
-    def __init__(self, store: Store, blobs: Blobs, roots: TrustRoots, now: Callable[[], datetime]) -> None:
-        self.registry = Registry(store, blobs, now)
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        roots: TrustRoots,
+        now: Callable[[], datetime],
+        requirements: Sequence[Requirement] = (),
+    ) -> None:
+        self.registry = Registry(store, blobs, now, requirements)
         self.roots = roots
         self._signing = Signing(store, now)
         self._blobs = blobs

@@ -12,6 +12,7 @@ from protos.admission.limits import LIMITS, Inadmissible
 from protos.bundle import MANIFEST, Manifest, golden_files, missing_files, parse_manifest
 from protos.digest import Digest
 from protos.errors import ContractError
+from protos.evaluation import EVALUATION, Requirement, shortcomings
 from protos.oci import BundleFile
 
 MAX_FILE = 4 * 1024**3
@@ -69,6 +70,30 @@ def admit(model: str, files: Sequence[BundleFile], model_toml: str) -> Manifest:
     if manifest.golden is not None and not golden_files(manifest, present):
         raise BadInput(f"{MANIFEST}: no file of the bundle matches the golden vectors {manifest.golden.vectors!r}")
     return manifest
+
+
+def check_evaluation(
+    manifest: Manifest,
+    files: Sequence[BundleFile],
+    requirements: Sequence[Requirement],
+    read: Callable[[Digest], bytes],
+) -> None:
+    """Return if every variant was found to be worth what is required.
+
+    Raises:
+        Refused: it was not, or nobody has looked.
+    """
+    digests = {file.path: file.digest for file in files}
+    found = next((file for file in files if file.path == EVALUATION), None)
+    if found is not None and found.size > LIMITS.manifest_bytes:
+        raise Refused(f"{EVALUATION} has {found.size} bytes; at most {LIMITS.manifest_bytes} are taken")
+    content = None if found is None or not requirements else read(found.digest)
+    try:
+        lines = shortcomings(content, {one.file: digests[one.file] for one in manifest.variants}, requirements)
+    except ContractError as error:
+        raise Refused(str(error)) from None
+    if lines:
+        raise Refused("; ".join(lines))
 
 
 def admit_content(manifest: Manifest, files: Sequence[BundleFile], blob: Callable[[Digest], BinaryIO]) -> None:

@@ -1,19 +1,20 @@
 """The registry: publish, list, show, verify, delete. Rules are in `admission`; bytes are in `blobs`."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from coordinator.audit.acting import about
 from coordinator.errors import BadInput, Conflict, NotFound
-from coordinator.registry.admission import admit, admit_content, model_toml_of
+from coordinator.registry.admission import admit, admit_content, check_evaluation, model_toml_of
 from coordinator.registry.blobs import Blobs
 from coordinator.registry.expiry import expired
 from coordinator.registry.records import Store, Version
 from protos.bundle import Manifest, parse_manifest
 from protos.digest import Digest, digest_of
 from protos.errors import ContractError
+from protos.evaluation import Requirement
 from protos.oci import BundleFile, read_manifest
 
 
@@ -37,7 +38,15 @@ class VersionDetails:
 class Registry:
     """Models and their versions. Every method may be called from any thread."""
 
-    def __init__(self, store: Store, blobs: Blobs, now: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        now: Callable[[], datetime],
+        requirements: Sequence[Requirement] = (),
+    ) -> None:
+        """`requirements` are what every new version's evaluation has to show."""
+        self._requirements = requirements
         self._store = store
         self._blobs = blobs
         self._now = now
@@ -66,6 +75,7 @@ class Registry:
                 known = tx.versions.with_digest(admitted.name, digest)
                 if known is not None:
                     return Published(known, created=False)
+                check_evaluation(admitted, files, self._requirements, self._blobs.read)
                 self._blobs.put(manifest)
                 number = tx.versions.take_number(admitted.name, wanted)
                 if number is None:

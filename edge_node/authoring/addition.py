@@ -4,7 +4,8 @@ The manifest is written last, under another name first: a bundle that an additio
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
@@ -45,12 +46,21 @@ def add_variant(folder: Path, variant: Variant, content: bytes) -> None:
     _write_manifest(folder, msgspec.structs.replace(bundle.manifest, variants=variants))
 
 
-def remove_variant(folder: Path, file: str) -> None:
-    """Take a variant out of a bundle again."""
-    manifest = read_bundle(folder).manifest
-    kept = tuple(one for one in manifest.variants if one.file != file)
-    _write_manifest(folder, msgspec.structs.replace(manifest, variants=kept))
-    (folder / file).unlink(missing_ok=True)
+@contextmanager
+def on_approval(folder: Path, variant: Variant, content: bytes) -> Iterator[None]:
+    """The variant is in the bundle during the block, and stays where it ends well; else the bundle is what it was.
+
+    Raises:
+        BadInput: as `add_variant`.
+    """
+    before = (folder / MANIFEST).read_text(encoding="utf-8")
+    add_variant(folder, variant, content)
+    try:
+        yield
+    except BaseException:
+        _write_text(folder, before)
+        (folder / variant.file).unlink(missing_ok=True)
+        raise
 
 
 def add_golden(bundle: Bundle, samples: Samples, apart: Apart) -> None:
@@ -84,9 +94,13 @@ def _replace_golden(bundle: Bundle, vectors: list[bytes]) -> None:
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
+    _write_text(folder, manifest_toml(manifest))
+
+
+def _write_text(folder: Path, text: str) -> None:
     def replaced() -> None:
         beside = folder / f".{MANIFEST}"
-        beside.write_text(manifest_toml(manifest), encoding="utf-8")
+        beside.write_text(text, encoding="utf-8")
         beside.replace(folder / MANIFEST)
 
     _written(folder, replaced)

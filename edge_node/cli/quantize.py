@@ -49,7 +49,7 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def run(arguments: argparse.Namespace) -> int:
     """Quantize a variant of a bundle."""
-    from edge_node.authoring.addition import add_variant, remove_variant
+    from edge_node.authoring.addition import on_approval
     from edge_node.cli.proving import prove_apart
     from edge_node.evaluation.dataset import read_dataset
     from edge_node.pipeline.bundle import read_bundle
@@ -58,14 +58,10 @@ def run(arguments: argparse.Namespace) -> int:
     original = float_variant(bundle, arguments.variant)
     added = Variant(arguments.to or f"{Path(original).stem}_int8.onnx", "onnxruntime")
     content = _made(bundle, original, _spread(dataset, arguments.samples), _how(arguments))
-    add_variant(arguments.folder, added, content)
-    try:
+    with on_approval(arguments.folder, added, content):
         (proof,) = prove_apart(arguments.folder, (added,))
         _check(proof, force=arguments.force)
         compared = _compared(read_bundle(arguments.folder), dataset, (original, added.file))
-    except BaseException:
-        remove_variant(arguments.folder, added.file)
-        raise
     sizes = {file: (arguments.folder / file).stat().st_size for file in (original, added.file)}
     print(_json(compared, sizes) if arguments.json else _shown(compared, sizes, proof))
     return Exit.DONE

@@ -138,8 +138,8 @@ def test_a_triton_repository_is_imported_with_its_labels(data: Path, tmp_path: P
 
 def test_edgectl_model_init_is_the_same_command(data: Path, tmp_path: Path) -> None:
     model = data / "models/resnet8_cifar10_int8.tflite"
-    command = [sys.executable, "-c", "from coordinator.cli import model_init; import typer; app = typer.Typer();"]
-    command[-1] += "app.callback()(lambda: None); model_init.mount(app); app()"
+    command = [sys.executable, "-c", "from coordinator.cli import authoring; import typer; app = typer.Typer();"]
+    command[-1] += "app.callback()(lambda: None); authoring.mount(app); app()"
     made = subprocess.run(
         [*command, "init", "--name", "m", str(model), "-o", str(tmp_path / "b")], capture_output=True, timeout=100
     )

@@ -17,6 +17,8 @@ from tests.integration.sandbox_attempts import Order
 
 pytestmark = pytest.mark.skipif(bool(support().missing), reason=f"this kernel has {support().text}")
 
+REFUSED_BY_THE_SYSTEM = {"set up io_uring", "allocate 8 GB"}
+"""switched off for everybody; more than there is"""
 MODULE = "tests.integration.sandbox_attempts"
 
 
@@ -55,11 +57,44 @@ def test_a_process_that_was_taken_over_reads_connects_runs_and_takes_nothing(ord
     assert [path.name for path in (tmp_path / "state").iterdir()] == ["identity"]
 
 
+def test_a_process_with_a_scratch_folder_keeps_files_there_and_nowhere_else(order: Order, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    order.confinement = Confinement("require", (str(tmp_path / "models"),), memory_mb=1024, scratch=str(scratch))
+    outcomes = attempted(order)
+    assert [name for name, outcome in outcomes.items() if outcome == "done"] == []
+    script = f"""
+import shutil, sys
+from pathlib import Path
+from edge_node.sandbox.confine import confine
+from edge_node.sandbox.confinement import Confinement
+scratch = Path({str(scratch)!r})
+confine(Confinement("require", scratch=str(scratch)), writes=True)
+(scratch / "folder").mkdir()
+(scratch / "folder" / "file").write_text("kept")
+(scratch / "folder" / "file").rename(scratch / "folder" / "renamed")
+print((scratch / "folder" / "renamed").read_text())
+shutil.rmtree(scratch / "folder")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "kept\n"), done.stderr
+
+
+def test_a_server_that_was_taken_over_has_nothing_but_the_memory_that_it_shares(order: Order) -> None:
+    order.confinement, order.server = Confinement("require"), True
+    outcomes = attempted(order)
+    assert {name for name, outcome in outcomes.items() if outcome == "done"} <= {"hold memory as a file", "allocate 8 GB"}
+
+
+def test_a_server_without_the_sandbox_can_do_the_same_as_any(order: Order) -> None:
+    order.confinement, order.server = Confinement("off"), True
+    assert {name for name, outcome in attempted(order).items() if outcome != "done"} <= REFUSED_BY_THE_SYSTEM
+
+
 def test_without_the_sandbox_the_same_attempts_succeed(order: Order) -> None:
     order.confinement = Confinement("off")
     outcomes = attempted(order)
-    refused_by_the_system = {"set up io_uring", "allocate 8 GB"}  # switched off for everybody; more than there is
-    assert {name for name, outcome in outcomes.items() if outcome != "done"} <= refused_by_the_system
+    assert {name for name, outcome in outcomes.items() if outcome != "done"} <= REFUSED_BY_THE_SYSTEM
 
 
 def test_landlock_alone_keeps_the_files_and_the_ports(order: Order) -> None:
@@ -68,7 +103,7 @@ def test_landlock_alone_keeps_the_files_and_the_ports(order: Order) -> None:
     script = f"""
 import sys, runpy
 from edge_node.sandbox import seccomp
-def absent(*_):
+def absent(*_, **__):
     raise OSError(22, "Invalid argument")
 seccomp.install = absent
 sys.argv = ["attempts", {msgspec.json.encode(order).decode()!r}]

@@ -10,7 +10,7 @@ import pytest
 from coordinator.authority.files import make_identity
 from coordinator.cli import COORDINATOR, hoisted, main
 from coordinator.cli.credentials import OPTION
-from coordinator.cli.model_init import as_ours
+from coordinator.cli.authoring import as_ours
 from coordinator.cli.node import fact_text
 from coordinator.cli.nouns import ALL, named_by
 from coordinator.cli.output import age_text, print_fields, print_table, size_text
@@ -96,9 +96,9 @@ def test_an_address_of_the_environment_is_named_as_that(
 
 
 def test_what_the_nodes_command_says_comes_under_the_name_that_was_typed() -> None:
-    assert as_ours("edge-node: m.onnx is cut off\n") == "edgectl model init: m.onnx is cut off\n"
+    assert as_ours("edge-node: m.onnx is cut off\n", "init") == "edgectl model init: m.onnx is cut off\n"
     said = "edge-node bundle init: no such option --x. See edge-node bundle init --help\n"
-    assert as_ours(said) == "edgectl model init: no such option --x. See edgectl model init --help\n"
+    assert as_ours(said, "init") == "edgectl model init: no such option --x. See edgectl model init --help\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["node"]])

@@ -2,12 +2,21 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from coordinator.errors import BadInput, Refused
-from coordinator.registry.admission import MAX_BUNDLE, MAX_FILE, admit, admit_content, model_toml_of
+from coordinator.registry.admission import (
+    MAX_BUNDLE,
+    MAX_FILE,
+    admit,
+    admit_content,
+    check_evaluation,
+    model_toml_of,
+)
 from protos.bundle import parse_manifest
 from protos.digest import digest_of
+from protos.evaluation import EVALUATION, Evaluation, VariantScore, parse_requirement
 from protos.oci import BundleFile
 from tests.hostile.onnx_files import add, loop, model_of
 
@@ -38,6 +47,26 @@ def test_a_bundle_whose_manifest_names_what_is_there_is_admitted() -> None:
 def test_a_wrong_manifest_is_refused_with_what_is_wrong(model: str, toml: str, complaint: str) -> None:
     with pytest.raises(BadInput, match=complaint):
         admit(model, files("model.toml", "m.onnx"), toml)
+
+
+def test_a_version_needs_the_evaluation_that_the_coordinator_requires() -> None:
+    variant = VariantScore("m.onnx", digest_of(b"m.onnx"), "onnxruntime", 9, 0.9, 1.0, 2.0, 3.0)
+    evaluation = Evaluation("accuracy", "photos", digest_of(b"d"), "2026-05-01T10:00:00Z", "here", (variant,))
+    found, manifest = files("model.toml", "m.onnx", EVALUATION), parse_manifest(TOML)
+
+    def required(text: str, among: list[BundleFile]) -> None:
+        check_evaluation(manifest, among, [parse_requirement(text)], lambda _: msgspec.json.encode(evaluation))
+
+    required("accuracy>=0.9", found)
+    check_evaluation(manifest, found[:2], (), lambda _: b"")
+    with pytest.raises(Refused, match=r"accuracy is 0\.9, and accuracy>=0\.95 is required"):
+        required("accuracy>=0.95", found)
+    with pytest.raises(Refused, match="edgectl model evaluate BUNDLE DATASET --keep"):
+        required("accuracy>=0.9", found[:2])
+    with pytest.raises(Refused, match="was not evaluated"):
+        required("beauty>=1", found)
+    with pytest.raises(Refused, match="at most"):
+        required("accuracy>=0.9", [*found[:2], *files(EVALUATION, size=1 << 30)])
 
 
 def test_a_bundle_without_model_toml_is_refused_with_what_to_do() -> None:
