@@ -24,8 +24,10 @@ LINGER_S = 1.0
 PIECE_BYTES = 1 << 14
 MOST_AHEAD = 64
 """requests that a client of another machine may send before the first is answered"""
-BRIEF_LINGER_S = 0.1
-"""the same where others ask: reading what is thrown away is work that an attacker has us do"""
+DISCARD_EVERY_S = 0.01
+"""where others ask, for `READ_BYTES` at most: reading what is thrown away is work that an attacker has us do"""
+MOST_DISCARDING = 8
+"""of connections at the same time; of more the answer is all that is sent"""
 READ_BYTES = 1 << 18
 LOOK_S = 1.0
 
@@ -33,7 +35,7 @@ LOOK_S = 1.0
 class Connection(web.RequestHandler):
     """One client: `address` and the name of its certificate. `doing` is what the limits are held against."""
 
-    __slots__ = ("address", "certificate", "doing", "listener")
+    __slots__ = ("address", "certificate", "discarding", "doing", "listener")
 
     def __init__(self, listener: "Listener", settings: ServingSettings) -> None:
         loop = asyncio.get_running_loop()
@@ -42,12 +44,14 @@ class Connection(web.RequestHandler):
             loop=loop,
             access_log=None,  # type: ignore[arg-type]  # none at all: the annotation has no None
             keepalive_timeout=settings.idle_s,
-            lingering_time=LINGER_S if listener.trusts else BRIEF_LINGER_S,
+            lingering_time=LINGER_S,
             read_bufsize=READ_BYTES,
             auto_decompress=False,
         )
         self.listener = listener
         self.doing = Doing(Phase.IDLE, loop.time())
+        self.discarding = False
+        """whether what comes is the rest of a body that was refused"""
         self.address = ""
         self.certificate = ""
 
@@ -61,6 +65,8 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         """Note when a request begins to come."""
+        if self.discarding:
+            self._discard_slowly()
         if self.doing.phase is Phase.IDLE:
             self.doing = Doing(Phase.HEADER, self._loop.time(), self.doing.unsent_since)
         if self.listener.trusts or len(data) <= PIECE_BYTES:
@@ -76,6 +82,19 @@ class Connection(web.RequestHandler):
                 self.listener.refused("pipelined")
                 self.force_close()
                 return
+
+    def answer_and_close(self) -> None:
+        """What else comes with this request is not read."""
+        self._lingering_time = 0.0
+
+    def _discard_slowly(self) -> None:
+        if self.transport is not None:
+            self.transport.pause_reading()
+            self._loop.call_later(DISCARD_EVERY_S, self._discard_more)
+
+    def _discard_more(self) -> None:
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.resume_reading()
 
     def enter(self, phase: Phase) -> None:
         """Do something else from now on."""
@@ -182,10 +201,19 @@ class Listener(web.Server):
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = connection_of(request)
         connection.enter(Phase.BUSY)
+        connection.discarding = False
         try:
             return await self._answers(request)
         finally:
             connection.enter(Phase.IDLE)
+            if not (self.trusts or request.content.is_eof()):
+                self._discard(connection)
+
+    def _discard(self, connection: Connection) -> None:
+        """The rest of a refused body comes to nothing: slowly, from few."""
+        connection.discarding = True
+        if sum(one.discarding for one in self.connections if isinstance(one, Connection)) > MOST_DISCARDING:
+            connection.answer_and_close()
 
     def _look(self) -> None:
         loop = asyncio.get_running_loop()

@@ -1,6 +1,7 @@
 """REST: the composition of port 8000. What paths and bodies mean, and what goes back, is decided in `rest`."""
 
 import asyncio
+import sys
 from collections.abc import Coroutine
 from time import monotonic_ns
 
@@ -15,7 +16,7 @@ from edge_node.serving.rest.admission import admit
 from edge_node.serving.rest.answer import answer
 from edge_node.serving.rest.coding import compressed, decompressed, too_large, wanted_coding
 from edge_node.serving.rest.errors import AS_JSON, refused
-from edge_node.serving.rest.incoming import Bodies, Share, body_of
+from edge_node.serving.rest.incoming import Bodies, Body, Share, body_of
 from edge_node.serving.rest.operations import HANDLERS, Ask
 from edge_node.serving.rest.question import Forms, json_length, question, raw_question
 from edge_node.serving.rest.routes import Names, route
@@ -27,6 +28,9 @@ AS_BINARY = {"Content-Type": "application/octet-stream", "Server": SERVER}
 LARGE_JSON = 1 << 18
 """From here on, JSON is read beside the event loop, and one at a time; so are compressed bodies."""
 LARGE_ANSWER = 1 << 16
+SWITCH_S = 0.0005
+"""after which a thread that reads a large body lets the event loop go on. Python's own 5 ms would be waited for several
+times in each request of everybody else."""
 
 
 class Rest:
@@ -67,7 +71,7 @@ class Rest:
         """The answer that a request asks for, not begun yet."""
         body = await self._body(request, share)
         if operation.id != "infer":
-            return self._told(operation, Ask(ask.names, body, ask.caller))
+            return self._told(operation, Ask(ask.names, bytes(body), ask.caller))
         coding = wanted_coding(request.headers.get("Accept-Encoding", ""))
         return self._inferred(*await self._question(request, ask.names, body), ask.caller, coding)
 
@@ -84,7 +88,7 @@ class Rest:
             content = await _compressed(content, coding)
         return web.Response(body=content, headers=headers)
 
-    async def _body(self, request: web.BaseRequest, share: Share) -> bytes:
+    async def _body(self, request: web.BaseRequest, share: Share) -> Body:
         cap = self._settings.request_bytes
         body = await body_of(request, share, cap, self._settings.body_s)
         coding = request.headers.get("Content-Encoding", "identity").lower()
@@ -95,7 +99,7 @@ class Rest:
         share.grow(len(content))
         return content
 
-    async def _question(self, request: web.BaseRequest, names: Names, body: bytes) -> tuple[Inference, Forms]:
+    async def _question(self, request: web.BaseRequest, names: Names, body: Body) -> tuple[Inference, Forms]:
         model, version = names["model"], names.get("version", "")
         length = json_length(request.headers.get(HEADER_LENGTH), body)
         if length == 0:
@@ -122,6 +126,7 @@ async def start_http(serving: Serving, settings: ServingSettings, guard: Guard |
         OSError: it cannot bind.
         BadInput: TLS's files cannot be used.
     """
+    sys.setswitchinterval(SWITCH_S)
     rest = Rest(serving, settings, guard or Guard())
     guarded = settings.tls is not None and "http" in settings.guarded
     tls = context_of(settings.tls, "http/1.1") if guarded and settings.tls else None

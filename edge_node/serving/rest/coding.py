@@ -1,14 +1,18 @@
 """The bytes of a request: how many are taken, and what they are when they came compressed.
 
-A body is never read beyond its cap, whether its length was announced or not, and never grows beyond it.
+A body is never read beyond its cap, whether its length was announced or not, and never grows beyond it. It is
+unpacked a piece at a time: between two of them others have their turn, and a bomb is known by its first piece too many.
 """
 
 import zlib
+from collections.abc import Iterator
 
 from edge_node.serving.inference import Kind, ServingError
 
 CODINGS = {"gzip": 31, "deflate": 15}
 """What tritonclient compresses with, and zlib's number for it; `deflate` is zlib's own format (RFC 9110, 8.4.1.2)."""
+PIECE = 1 << 16
+"""bytes that are unpacked at once, and a quarter of it that are taken in"""
 
 
 def announced(length: int | None, cap: int) -> None:
@@ -22,21 +26,36 @@ def too_large(size: int, cap: int) -> ServingError:
     return ServingError(Kind.TOO_LARGE, f"the request has {size} bytes or more, {cap} are taken")
 
 
-def decompressed(body: bytes, coding: str, cap: int) -> bytes:
+def decompressed(body: bytes | bytearray, coding: str, cap: int) -> bytearray:
     """The content of a body. Raises `ServingError` for codings that are not known, rubbish, and for bombs."""
     window = CODINGS.get(coding)
     if window is None:
         raise ServingError(Kind.INVALID, f"unsupported Content-Encoding '{coding[:20]}': gzip, deflate or none")
-    inflate = zlib.decompressobj(window)
+    content = bytearray()
     try:
-        content = inflate.decompress(body, cap + 1)
+        for piece in _inflated(body, window):
+            content += piece
+            if len(content) > cap:
+                raise too_large(len(content), cap)
     except zlib.error:
         raise ServingError(Kind.INVALID, f"the request is not {coding}, as its Content-Encoding says") from None
-    if len(content) > cap:
-        raise too_large(len(content), cap)
-    if not inflate.eof or inflate.unused_data:
-        raise ServingError(Kind.INVALID, f"the request is not one whole {coding} stream")
+    except EOFError:
+        raise ServingError(Kind.INVALID, f"the request is not one whole {coding} stream") from None
     return content
+
+
+def _inflated(body: bytes | bytearray, window: int) -> Iterator[bytes]:
+    """The pieces of one stream. Raises zlib.error, and EOFError where it ends too early or something follows."""
+    inflate = zlib.decompressobj(window)
+    for start in range(0, len(body), PIECE // 4):
+        if inflate.eof:
+            raise EOFError
+        taken = memoryview(body)[start : start + PIECE // 4]
+        while piece := inflate.decompress(taken, PIECE):
+            yield piece
+            taken = memoryview(inflate.unconsumed_tail)
+    if not inflate.eof or inflate.unused_data:
+        raise EOFError
 
 
 def compressed(content: bytes, coding: str) -> bytes:

@@ -29,51 +29,57 @@ FORMATS = {
 }
 """Letters of `struct` for the numbers that JSON carries."""
 FLOATS = ("FP32", "FP64")
-PIECE = 1 << 16
-"""Characters of numbers that are Python objects at the same time."""
+PIECE = 1 << 14
+"""Characters of numbers that are read at once: as Python objects they take many times that, and nobody else has a turn
+meanwhile."""
 MOST_TEXT = 2 << 20
 """Bytes of JSON with strings, all of which are Python objects at the same time."""
 
 
 def from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgspec.Raw) -> bytes:
     """The bytes of an input. Raises `ServingError` where they are not what datatype and shape say."""
+    expected = prod(shape)
     try:
-        content = _read(datatype, data)
+        content = _read(datatype, data, expected)
     except (msgspec.MsgspecError, UnicodeDecodeError, struct.error, OverflowError, RecursionError, TypeError) as error:
         raise _invalid(f"unable to parse 'data' of input '{name}' as {datatype}: {_first_line(error)}") from None
     except KeyError:
         raise _invalid(_unknown(name, datatype)) from None
-    elements, expected = content[0], prod(shape)
+    elements = content[0]
     if elements != expected:
-        raise _invalid(f"input '{name}' has {elements} elements in 'data', its shape {list(shape)} has {expected}")
+        found = f"{elements} elements" if elements < expected else f"{elements} elements or more"
+        raise _invalid(f"input '{name}' has {found} in 'data', its shape {list(shape)} has {expected}")
     return content[1]
 
 
-def _read(datatype: str, data: msgspec.Raw) -> tuple[int, bytes]:
-    """Elements and their bytes."""
+def _read(datatype: str, data: msgspec.Raw, expected: int) -> tuple[int, bytes]:
+    """Elements and their bytes; of more pieces than it takes to have more than was expected, the rest is not read."""
     text = bytes(data)
     if not text.lstrip().startswith(b"["):
         raise TypeError("it is not an array")
     if datatype == "BYTES":
         return _texts(msgspec.json.decode(_short(text)))
-    flat = text.translate(None, b"[] \t\r\n")
-    if datatype == "BOOL":
-        values = b"".join(map(bytes, _pieces(flat, list[bool])))
-        return len(values), values
-    letter = FORMATS[datatype]
-    kind = list[float] if datatype in FLOATS else list[int]
-    content = b"".join(struct.pack(f"<{len(values)}{letter}", *values) for values in _pieces(flat, kind))
-    return len(content) // struct.calcsize(letter), content
+    letter = "?" if datatype == "BOOL" else FORMATS[datatype]
+    kind = list[bool] if datatype == "BOOL" else list[float] if datatype in FLOATS else list[int]
+    content = bytearray()
+    size = struct.calcsize(letter)
+    for values in _pieces(text, kind):
+        content += struct.pack(f"<{len(values)}{letter}", *values)
+        if len(content) > expected * size:
+            break
+    return len(content) // size, bytes(content)
 
 
-def _pieces(flat: bytes, kind: type[list[Any]]) -> Iterator[list[Any]]:
-    """The values of a list without its brackets, some at a time: as objects they take many times their text."""
-    start = 0 if flat.strip(b",") else len(flat)  # lists in which there is nothing
-    while start < len(flat):
-        end = len(flat)
-        if end - start > PIECE and (end := flat.rfind(b",", start, start + PIECE)) < 0:
+def _pieces(text: bytes, kind: type[list[Any]]) -> Iterator[list[Any]]:
+    """The values of lists of any nesting, some at a time. That the whole is JSON is known already."""
+    start = 0
+    while start < len(text):
+        end = len(text)
+        if end - start > PIECE and (end := text.rfind(b",", start, start + PIECE)) < 0:
             raise TypeError("a value is too long")
-        yield msgspec.json.decode(b"[%b]" % flat[start:end], type=kind)
+        flat = text[start:end].translate(None, b"[] \t\r\n")
+        if flat.strip(b","):  # else lists in which there is nothing
+            yield msgspec.json.decode(b"[%b]" % flat, type=kind)
         start = end + 1
 
 

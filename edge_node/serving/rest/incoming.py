@@ -14,6 +14,9 @@ SMALL = 1 << 16
 """Bodies up to here count for nothing: the bound on connections bounds them."""
 
 
+Body = bytes | bytearray
+
+
 class Bodies:
     """What is held of all bodies together."""
 
@@ -59,7 +62,7 @@ class Share:
             self._held = size
 
 
-async def body_of(request: web.BaseRequest, share: Share, cap: int, patience_s: float) -> bytes:
+async def body_of(request: web.BaseRequest, share: Share, cap: int, patience_s: float) -> Body:
     """The body as it came. Raises `ServingError` where it is too large, too slow, or breaks off."""
     announced(request.content_length, cap)
     try:
@@ -83,16 +86,21 @@ def _present(content: StreamReader, share: Share, cap: int) -> bytes:
     return body
 
 
-async def _collected(content: StreamReader, share: Share, cap: int) -> bytes:
-    chunks = []
-    size = 0
-    while chunk := await content.readany():
-        size += len(chunk)
+async def _collected(content: StreamReader, share: Share, cap: int) -> Body:
+    """All chunks. The body grows with them: joining megabytes at the end would hold up everybody at once."""
+    body: Body = await content.readany()
+    size = len(body)
+    while True:
         if size > cap:
             raise too_large(size, cap)
         share.grow(size)
-        chunks.append(chunk)
-    return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunk = await content.readany()
+        if not chunk:
+            return body
+        size += len(chunk)
+        if isinstance(body, bytes):
+            body = bytearray(body)
+        body += chunk
 
 
 def _invite(request: web.BaseRequest) -> None:

@@ -38,7 +38,7 @@ class Forms:
         return self.binary.get(name, self.default)
 
 
-def json_length(header: str | None, body: bytes) -> int | None:
+def json_length(header: str | None, body: bytes | bytearray) -> int | None:
     """Where the JSON of a body ends and binary tensors begin, None for a body that is all JSON."""
     if header is None:
         return None
@@ -48,7 +48,9 @@ def json_length(header: str | None, body: bytes) -> int | None:
     return length
 
 
-def question(model: str, version: str, body: bytes, length: int | None, now_ns: int) -> tuple[Inference, Forms]:
+def question(
+    model: str, version: str, body: bytes | bytearray, length: int | None, now_ns: int
+) -> tuple[Inference, Forms]:
     """The inference that a body asks for, and the forms of its outputs. `now_ns` is of CLOCK_MONOTONIC.
 
     Raises `ServingError` where the body is not what the protocol says.
@@ -132,12 +134,12 @@ def _sequence(parameters: rest.Parameters) -> Sequence | None:
     return Sequence(number, flag(parameters, "sequence_start"), flag(parameters, "sequence_end"))
 
 
-def raw_question(model: Model, body: bytes) -> tuple[Inference, Forms]:
+def raw_question(model: Model, body: bytes | bytearray) -> tuple[Inference, Forms]:
     """The inference of a body without JSON: it is the one input of the model, and all outputs are wanted binary."""
     if len(model.inputs) != 1:
         raise invalid(f"a raw binary request needs a model with one input, '{model.name}' has {len(model.inputs)}")
     port = model.inputs[0]
-    data = joined([body]) if port.datatype == "BYTES" else body
+    data = joined([bytes(body)]) if port.datatype == "BYTES" else body
     tensor = InputTensor(port.name, port.datatype, _raw_shape(port, model.max_batch, len(body)), memoryview(data))
     return Inference(model.name, model.version, (tensor,)), Forms(default=True, binary={})
 

@@ -16,7 +16,7 @@ def invalid(reason: str) -> ServingError:
     return ServingError(Kind.INVALID, reason)
 
 
-def decoded(decoder: "msgspec.json.Decoder[Document]", text: bytes | memoryview) -> Document:
+def decoded(decoder: "msgspec.json.Decoder[Document]", text: bytes | bytearray | memoryview) -> Document:
     """A JSON document. Raises `ServingError` where it is none, or not as it should be."""
     try:
         return decoder.decode(text)
