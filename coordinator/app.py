@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from coordinator import __version__
 from coordinator.api.facts import CoordinatorFacts
-from coordinator.config import CoordinatorConfig
+from coordinator.config import CoordinatorConfig, requirements
 from coordinator.db.control import ControlStore
 from coordinator.db.engine import open_engine, sqlite_url
 from coordinator.db.results_database import ResultsDatabase, open_results
@@ -33,6 +33,7 @@ from coordinator.parts.identities import Identities
 from coordinator.parts.messaging import Messaging
 from coordinator.parts.publishing import Publishing
 from coordinator.parts.relaying import relayed_place
+from coordinator.parts.rolling import rollout_controller
 from coordinator.parts.running import Running
 from coordinator.parts.serving import Served, Serving
 from coordinator.registry.blobs import Blobs
@@ -129,7 +130,9 @@ class Coordinator:
         await messaging.open(running)
         places = LivePlaces(partial(relayed_place, store))
         relay = Relay(messaging.client.publish, self._topics, places.of)
-        controller = self._controller(store, messaging, key, places)
+        rollouts = rollout_controller(store, self._topics, utc_now)
+        controller = self._controller(store, messaging, key, _each(places.forget, rollouts.wake))
+        rollouts.on_issued = controller.wake
         self._connect(identities, messaging, controller)
         collector = self._collector(store, results, identities, messaging, key, hub, relay)
         messaging.subscribe((Kind.DURABLE,), collector.receive)
@@ -139,6 +142,7 @@ class Coordinator:
         running.at_stop_aside(collector.stop)
         await messaging.start(running)
         running.background(controller.run(), "controller")
+        running.background(rollouts.run(), "rollouts")
         publishing = await self._open_publishing(store, blobs, public_bytes(key), identities, controller)
         running.background(tidy_daily(publishing.registry), "registry")
         served = Served(
@@ -152,7 +156,7 @@ class Coordinator:
             facts=self._facts(public_bytes(key), messaging),
             link=lambda: messaging.link(relay.counts),
             now=utc_now,
-            on_changed=_on_changed(messaging, controller, places),
+            on_changed=_on_changed(messaging, controller, _each(places.forget, rollouts.wake)),
         )
         self._serving = Serving(self._config, served)
         await self._serving.start(running)
@@ -182,7 +186,7 @@ class Coordinator:
         authority = identities.authority.pem.decode()
         roots = TrustRoots(store, read_first_root(self._folder), key, controller.compare, authority)
         await asyncio.to_thread(roots.prepare)
-        return Publishing(store, blobs, roots, utc_now)
+        return Publishing(store, blobs, roots, utc_now, requirements(self._config))
 
     def _connect(self, identities: Identities, messaging: Messaging, controller: Controller) -> None:
         """Have the broker and the controller hear of each other, and of who may use the broker."""
@@ -193,7 +197,7 @@ class Coordinator:
         messaging.subscribe(SUBSCRIBED, controller.on_message)
 
     def _controller(
-        self, store: ControlStore, messaging: Messaging, key: Ed25519PrivateKey, places: LivePlaces
+        self, store: ControlStore, messaging: Messaging, key: Ed25519PrivateKey, on_said: Callable[[], None]
     ) -> Controller:
         return Controller(
             comparison=Comparison(store, self._topics, utc_now),
@@ -201,7 +205,7 @@ class Coordinator:
             publisher=messaging.client,
             sign=lambda payload: seal(DESIRED, payload, key),
             topics=self._topics,
-            on_said=places.forget,
+            on_said=on_said,
         )
 
     def _collector(
@@ -238,13 +242,13 @@ class Coordinator:
 
 
 def _on_changed(
-    messaging: Messaging, controller: Controller, places: LivePlaces
+    messaging: Messaging, controller: Controller, heed: Callable[[], None]
 ) -> Callable[[Collection[NodeId]], None]:
     """Whom to tell, from any thread, that the desired state of nodes has changed."""
     loop = asyncio.get_running_loop()
 
     async def tell(nodes: Collection[NodeId]) -> None:
-        places.forget()
+        heed()
         await messaging.access.settle()  # a node that is renamed may write under its new name before it hears of it
         controller.wake(nodes)
 

@@ -37,9 +37,17 @@ ALLOWED: dict[str, frozenset[Role]] = {
     "TrustService/PushRoot": PUBLISHERS,
     "NodeService/CommandNode": OPERATORS,
     "DeploymentService/ApplyDeployment": OPERATORS,
+    "DeploymentService/ApplyDeploymentNow": ADMINS,
     "DeploymentService/ListDeployments": READERS,
     "DeploymentService/GetDeployment": READERS,
     "DeploymentService/DeleteDeployment": OPERATORS,
+    "DeploymentService/DeleteDeploymentNow": ADMINS,
+    "RolloutService/CreateRollout": OPERATORS,
+    "RolloutService/PlanRollout": READERS,
+    "RolloutService/ListRollouts": READERS,
+    "RolloutService/GetRollout": READERS,
+    "RolloutService/OrderRollout": OPERATORS,
+    "RolloutService/MeasureRollout": OPERATORS,
     "ResultService/QueryResults": READERS,
     "ResultService/TailResults": READERS,
     "ResultService/CountResults": READERS,
@@ -56,6 +64,9 @@ ALLOWED: dict[str, frozenset[Role]] = {
     "AccessService/IssueBrokerCertificate": ADMINS,
 }
 """Method → the roles that may call it."""
+
+APPROVERS = ADMINS
+"""Who may promote a rollout that waits for approval; whatever else is ordered of one needs `OrderRollout` alone."""
 
 LEAST_FIRST = (Role.VIEWER, Role.OPERATOR, Role.PUBLISHER, Role.ADMIN)
 """In which order roles are offered: never more power than is needed."""
@@ -81,3 +92,8 @@ def refusal(method: str, principal: Principal) -> str:
         f"{principal.common_name} may not call {action}, it needs the role {' or '.join(roles)}: an administrator "
         f"gives it with edgectl credential create NAME --role {roles[0]}"
     )
+
+
+def may_approve(principal: Principal | None) -> bool:
+    """Whether a caller may let a rollout begin that waits for approval."""
+    return principal is not None and principal.role in APPROVERS

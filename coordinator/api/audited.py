@@ -52,8 +52,16 @@ def _nothing(_request: Any) -> str:
 
 
 def _deployment(request: Any) -> str:
+    return _key(request, "name")
+
+
+def _deployment_moved(request: Any) -> str:
+    return _key(request, "deployment")
+
+
+def _key(request: Any, key: str) -> str:
     try:
-        return str(json.loads(request.spec_json)["name"])
+        return str(json.loads(request.spec_json)[key])
     except (ValueError, TypeError, KeyError, RecursionError):  # refused by the method itself
         return ""
 
@@ -63,7 +71,12 @@ ACTS: dict[str, tuple[str, Subject]] = {
     "NodeService/RenameNode": ("node.rename", attrgetter("node")),
     "NodeService/DeleteNode": ("node.delete", attrgetter("node")),
     "DeploymentService/ApplyDeployment": ("deployment.apply", _deployment),
+    "DeploymentService/ApplyDeploymentNow": ("deployment.apply_now", _deployment),
     "DeploymentService/DeleteDeployment": ("deployment.delete", attrgetter("name")),
+    "DeploymentService/DeleteDeploymentNow": ("deployment.delete_now", attrgetter("name")),
+    "RolloutService/CreateRollout": ("rollout.create", _deployment_moved),
+    "RolloutService/OrderRollout": ("rollout.order", attrgetter("rollout")),
+    "RolloutService/MeasureRollout": ("rollout.measure", attrgetter("rollout")),
     "ModelService/PublishVersion": ("model.publish", attrgetter("model")),
     "ModelService/SignVersion": ("model.sign", attrgetter("model")),
     "ModelService/PermitDowngrade": ("model.permit_downgrade", _nothing),

@@ -23,6 +23,7 @@ _OUTCOMES = {
     Outcome.CREATED: deployment_pb2.ApplyDeploymentReply.OUTCOME_CREATED,
     Outcome.CHANGED: deployment_pb2.ApplyDeploymentReply.OUTCOME_CHANGED,
     Outcome.UNCHANGED: deployment_pb2.ApplyDeploymentReply.OUTCOME_UNCHANGED,
+    Outcome.ROLLOUT: deployment_pb2.ApplyDeploymentReply.OUTCOME_ROLLOUT,
 }
 
 
@@ -121,6 +122,8 @@ def application_to_wire(application: Application) -> deployment_pb2.ApplyDeploym
         nodes=application.nodes,
         matched=application.matched,
         warnings=application.warnings,
+        rollout=application.rollout,
+        strategy=application.strategy,
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from coordinator.errors import NotFound
 from coordinator.fleet.admitted import admitted_nodes
@@ -14,7 +15,7 @@ from coordinator.fleet.explain import diff_of, warnings_for
 from coordinator.fleet.fitting import check_egress, check_variant, misfits
 from coordinator.fleet.progress import NodeProgress, progress_of
 from coordinator.fleet.records import Applied, Node, Override
-from coordinator.fleet.store import Store
+from coordinator.fleet.store import Store, Transaction
 from protos.bundle import Manifest
 from protos.deployment import Deployment, model_version
 from protos.identity import NodeId
@@ -27,6 +28,8 @@ class Outcome(StrEnum):
     CREATED = "created"
     CHANGED = "changed"
     UNCHANGED = "unchanged"
+    ROLLOUT = "rollout"
+    """nothing yet: a rollout moves it there, or would"""
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,20 @@ class Application:
     nodes: tuple[str, ...]
     matched: tuple[str, ...]
     warnings: tuple[str, ...]
+    rollout: str = ""
+    """the rollout that moves it; empty of one that would be created"""
+    strategy: str = ""
+    """how the rollout goes, in one line"""
+
+
+Permits = Callable[[Any, "Applied | None"], tuple[NodeId, ...]]
+"""Asked in the transaction of a change (of which others see more than the fleet does), with the deployment as it was:
+raises where it may not change now, and says whose documents have changed before."""
+
+
+def permits_all(_tx: Transaction, _before: Applied | None) -> tuple[NodeId, ...]:
+    """Nothing is in the way."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -67,7 +84,7 @@ class DeploymentService:
         self._on_changed = on_changed
         self._manifest_of = manifest_of
 
-    def apply(self, spec: Deployment, *, dry_run: bool) -> Application:
+    def apply(self, spec: Deployment, *, dry_run: bool, permits: Permits = permits_all) -> Application:
         """Make the deployment what the specification says; with `dry_run` only tell what would change.
 
         Raises:
@@ -83,6 +100,7 @@ class DeploymentService:
         issued: tuple[NodeId, ...] = ()
         with self._store.read() if dry_run else self._store.write() as tx:
             before, nodes = tx.deployments.get(spec.name), admitted_nodes(tx)
+            freed = permits(tx, before)
             wanted = wanted_of(tx, spec, before, self._now())
             matched = selected(wanted, nodes)
             deployments = with_applied(tx.deployments.all(), wanted)
@@ -90,7 +108,7 @@ class DeploymentService:
             changed = checked(changes(tx, nodes, deployments, self._now()))
             if not dry_run:
                 tx.deployments.put(wanted)
-                issued = issue(tx, changed, self._topics)
+                issued = (*freed, *issue(tx, changed, self._topics))
         self._on_changed(issued)
         return Application(
             outcome=_outcome(before, spec),
@@ -119,18 +137,20 @@ class DeploymentService:
             raise _absent(name)
         return found
 
-    def delete(self, name: str) -> tuple[str, ...]:
+    def delete(self, name: str, *, permits: Permits = permits_all) -> tuple[str, ...]:
         """Delete a deployment; the full names of the nodes that stop running it.
 
         Raises:
             NotFound: there is none of that name.
         """
         with self._store.write() as tx:
-            if tx.deployments.get(name) is None:
+            applied = tx.deployments.get(name)
+            if applied is None:
                 raise _absent(name)
+            freed = permits(tx, applied)
             tx.deployments.remove(name)
             changed = changes(tx, admitted_nodes(tx), tx.deployments.all(), self._now())
-            issued = issue(tx, changed, self._topics)
+            issued = (*freed, *issue(tx, changed, self._topics))
         self._on_changed(issued)
         return tuple(change.node.full_name for change in changed)
 

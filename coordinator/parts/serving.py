@@ -12,6 +12,7 @@ from coordinator.api.facts import BrokerLink, CoordinatorFacts
 from coordinator.api.guard import Guard, actor
 from coordinator.api.node_service import NodeService as NodeApi
 from coordinator.api.result_service import ResultService
+from coordinator.api.rollout_service import RolloutService as RolloutApi
 from coordinator.api.server import ApiServer, Listener, Service
 from coordinator.api.system_service import SystemService
 from coordinator.audit.log import AuditLog
@@ -28,6 +29,8 @@ from coordinator.parts.identities import Identities
 from coordinator.parts.publishing import Publishing
 from coordinator.parts.running import Running
 from coordinator.results.tail import TailHub
+from coordinator.rollouts.applying import DeploymentChanges
+from coordinator.rollouts.service import RolloutService as Rollouts
 from protos.envelope import key_id
 from protos.fleet.v1 import (
     access_pb2_grpc,
@@ -36,6 +39,7 @@ from protos.fleet.v1 import (
     enrollment_pb2_grpc,
     node_pb2_grpc,
     result_pb2_grpc,
+    rollout_pb2_grpc,
     system_pb2_grpc,
 )
 from protos.identity import NodeId
@@ -113,12 +117,15 @@ def services(served: Served, audit: AuditLog) -> list[Service]:
     """All services of the API."""
     store, facts, publishing = served.store, served.facts, served.publishing
     nodes = NodeService(store, served.topics, served.now, served.on_changed)
-    deployments = DeploymentService(store, served.topics, served.now, served.on_changed, publishing.manifest_of)
+    parts = (store, served.topics, served.now, served.on_changed, publishing.manifest_of)
+    deployments, rollouts = DeploymentService(*parts), Rollouts(*parts)
+    changes = DeploymentChanges(deployments, rollouts, store, served.topics, served.now)
     revoke = served.identities.revocations.add
     node_api = NodeApi(nodes, facts, served.now, revoke, publishing.trust_roots, served.commands)
     system = SystemService(facts, served.link, lambda: take_census(store), served.results.query)
     return [
-        (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments)),
+        (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments, changes)),
+        (rollout_pb2_grpc.add_RolloutServiceServicer_to_server, RolloutApi(rollouts)),
         (node_pb2_grpc.add_NodeServiceServicer_to_server, node_api),
         (access_pb2_grpc.add_AccessServiceServicer_to_server, served.identities.access_service()),
         (audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditService(audit)),

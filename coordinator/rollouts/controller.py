@@ -30,15 +30,13 @@ class RolloutController:
     Args:
         rounds: what a round does.
         now: the clock.
-        on_issued: told of nodes whose documents changed, once that is committed.
     """
 
-    def __init__(
-        self, rounds: Rounds, now: Callable[[], datetime], on_issued: Callable[[Collection[NodeId]], None]
-    ) -> None:
+    def __init__(self, rounds: Rounds, now: Callable[[], datetime]) -> None:
+        self.on_issued: Callable[[Collection[NodeId]], None] = lambda _: None
+        """told of nodes whose documents changed, once that is committed; on the event loop"""
         self._rounds = rounds
         self._now = now
-        self._on_issued = on_issued
         self._woken = asyncio.Event()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -72,7 +70,7 @@ class RolloutController:
             log.exception("a round of the rollouts failed: trying again")
             return AGAIN_AFTER_S
         if found.nodes:
-            self._on_issued(found.nodes)
+            self.on_issued(found.nodes)
         return self._pause(found)
 
     def _pause(self, found: Round) -> float:

@@ -11,6 +11,7 @@ from datetime import datetime
 from statistics import median
 
 from coordinator.fleet.explain import warnings_for
+from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Node
 from coordinator.rollouts.creating import Draft
 from coordinator.rollouts.records import Member, Rollout
@@ -52,6 +53,11 @@ class PlannedNode:
     fetch_bytes: int = 0
     window: str = ""
     """when its window opens; empty: open, or there is none"""
+
+    @property
+    def online(self) -> bool:
+        """Whether it is there now."""
+        return self.node.connection.presence is Presence.ONLINE
 
 
 @dataclass(frozen=True)

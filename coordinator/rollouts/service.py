@@ -159,6 +159,7 @@ class RolloutService:
             waves_of(rollout, members, views),
             tuple((member, nodes[member.node]) for member in first_members(members, limit)),
             told[-events:] if events else told,
+            len(told),
         )
 
     def _planned(self, tx: Transaction, draft: Draft, manifest: Manifest) -> Plan:

@@ -43,6 +43,8 @@ class RolloutDetails:
     waves: tuple[Wave, ...] = ()
     members: tuple[tuple[Member, Node], ...] = ()
     events: tuple[Event, ...] = ()
+    event_count: int = 0
+    """of all, where only the newest are here"""
 
     @property
     def orders(self) -> tuple[str, ...]:

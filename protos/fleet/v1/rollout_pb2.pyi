@@ -287,6 +287,7 @@ class Rollout(google.protobuf.message.Message):
     MEMBERS_FIELD_NUMBER: builtins.int
     EVENTS_FIELD_NUMBER: builtins.int
     MEASURES_FIELD_NUMBER: builtins.int
+    EVENT_COUNT_FIELD_NUMBER: builtins.int
     id: builtins.str
     deployment: builtins.str
     before: builtins.str
@@ -303,6 +304,8 @@ class Rollout(google.protobuf.message.Message):
     created_by: builtins.str
     approved_by: builtins.str
     spec_json: builtins.str
+    event_count: builtins.int
+    """How many there are in all."""
     @property
     def orders(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
         """What may be ordered now."""
@@ -339,8 +342,9 @@ class Rollout(google.protobuf.message.Message):
         members: collections.abc.Iterable[Global___RolloutMember] | None = ...,
         events: collections.abc.Iterable[Global___RolloutEvent] | None = ...,
         measures: collections.abc.Mapping[builtins.str, Global___RolloutMeasure] | None = ...,
+        event_count: builtins.int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: typing.Literal["after", b"after", "approved_by", b"approved_by", "attempt", b"attempt", "before", b"before", "created_at", b"created_at", "created_by", b"created_by", "deployment", b"deployment", "ended", b"ended", "events", b"events", "id", b"id", "measures", b"measures", "members", b"members", "orders", b"orders", "reason", b"reason", "since", b"since", "spec_json", b"spec_json", "state", b"state", "wave", b"wave", "waves", b"waves"]) -> None: ...
+    def ClearField(self, field_name: typing.Literal["after", b"after", "approved_by", b"approved_by", "attempt", b"attempt", "before", b"before", "created_at", b"created_at", "created_by", b"created_by", "deployment", b"deployment", "ended", b"ended", "event_count", b"event_count", "events", b"events", "id", b"id", "measures", b"measures", "members", b"members", "orders", b"orders", "reason", b"reason", "since", b"since", "spec_json", b"spec_json", "state", b"state", "wave", b"wave", "waves", b"waves"]) -> None: ...
 
 Global___Rollout: typing_extensions.TypeAlias = Rollout
 
