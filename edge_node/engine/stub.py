@@ -5,7 +5,8 @@
 
 The answer is deterministic: the sum of all fed values plus the position in the output, modulo 251; an output with
 `values` gives those instead. `delay_ms` is how long each run takes on the processor, `fail_from` the run (counted from
-0) from which on every run fails, `crash_from` the one that takes the process with it, as a hostile model does.
+0) from which on every run fails, `crash_from` the one that takes the process with it, as a hostile model does,
+`hang_from` the one that never ends, `grow_mb` what each run takes of memory and does not give back.
 
 A rung whose accelerator is not the processor takes a quarter of the time, and fails on command: its `library` is a
 file, read at each load and run, that is empty or says `fail`, `crash` or `hang`.
@@ -48,6 +49,8 @@ class StubModel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     delay_ms: float = 0.0
     fail_from: int | None = None
     crash_from: int | None = None
+    hang_from: int | None = None
+    grow_mb: float = 0.0
 
 
 class StubSession:
@@ -63,6 +66,7 @@ class StubSession:
         self._rung = rung or PROCESSOR
         self.accelerator = self._rung.accelerator
         self._runs = 0
+        self._grown: list[bytes] = []
         self.inputs = tuple(_spec(tensor) for tensor in model.inputs)
         self.outputs = tuple(_spec(tensor) for tensor in model.outputs)
 
@@ -72,8 +76,11 @@ class StubSession:
         obey(self._rung)
         run, self._runs = self._runs, self._runs + 1
         time.sleep(self._model.delay_ms / 1000 / (1 if self._rung == PROCESSOR else 4))
+        self._grown.append(b"x" * int(self._model.grow_mb * 2**20))
         if self._model.crash_from is not None and run >= self._model.crash_from:
             os.kill(os.getpid(), signal.SIGSEGV)
+        if self._model.hang_from is not None and run >= self._model.hang_from:
+            time.sleep(3600)
         if self._model.fail_from is not None and run >= self._model.fail_from:
             raise EngineFailed(f"the stub fails from run {self._model.fail_from} on")
         total = sum(int(feed.astype(np.float64).sum()) for feed in feeds.values())

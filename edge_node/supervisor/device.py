@@ -164,17 +164,17 @@ class Device:
     def judge(self, deployment: str, verdict: Verdict | None) -> None:
         """Go by what is thought of a deployment's version from now on; what is tried again begins anew."""
         before = self.verdicts.get(deployment)
-        if before is not None and (verdict is None or verdict.state == "on"):
-            self._forgive(before.digest)
+        if before not in (None, verdict) and (verdict is None or verdict.state == "on"):
+            self.forgive(before.digest)
         if verdict is None:
             self.verdicts.pop(deployment, None)
             self.measuring.forget(deployment)
             return
         self.verdicts[deployment] = verdict
-        if verdict.state == "on":
+        if verdict.state == "on" and verdict != before:
             self.measuring.begin(deployment, verdict.digest)
 
-    def _forgive(self, digest: Digest) -> None:
+    def forgive(self, digest: Digest) -> None:
         """Nothing is held back any more because this version failed."""
         self.choices.forgive(digest)
         sessions = [one.session for one in self.loaded.values() if one.session.digest == digest]

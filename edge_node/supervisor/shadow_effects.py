@@ -62,9 +62,11 @@ async def close_shadow(device: Device, step: steps.CloseShadow) -> None:
 
 
 async def end_shadow(device: Device, step: steps.EndShadow) -> None:
-    """End the worker and forget."""
+    """End the worker and forget; a candidate that failed may be tried again."""
     await close_shadow(device, steps.CloseShadow(step.deployment))
-    device.shadows.runs.pop(step.deployment, None)
+    run = device.shadows.runs.pop(step.deployment, None)
+    if run is not None and run.failed:
+        device.forgive(run.shadow.digest)
 
 
 Effect = Callable[[Device, Any], Awaitable[None]]
