@@ -15,12 +15,12 @@ import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Awaitable, Callable, Coroutine
-from itertools import count
 
 import msgspec
 
 from edge_node.errors import NearfieldError
 from edge_node.framing import next_body, pack
+from edge_node.numbered import Requests
 from edge_node.serving.control import (
     Batching,
     Done,
@@ -75,8 +75,7 @@ class ServingProcess:
         """what it has answered so far, newest"""
         self.pid: int | None = None
         self._settings = settings
-        self._numbers = count(1)
-        self._pending: dict[int, asyncio.Future[None]] = {}
+        self._requests: Requests[Serve | Withdraw, None] = Requests()
         self._listening: asyncio.Future[Listening] | None = None
         self._process: Process | None = None
         self._writer: asyncio.StreamWriter | None = None
@@ -116,11 +115,13 @@ class ServingProcess:
         Raises:
             ServingFailed: the session was withdrawn meanwhile, or the process has ended.
         """
-        await self._ask(Serve(next(self._numbers), model, version, session, platform, batching or Batching(), default))
+        await self._ask(
+            Serve(self._requests.number(), model, version, session, platform, batching or Batching(), default)
+        )
 
     async def withdraw(self, session: str) -> None:
         """Take no more for a session; returns when all that it had is answered."""
-        await self._ask(Withdraw(next(self._numbers), session))
+        await self._ask(Withdraw(self._requests.number(), session))
 
     def index(self, models: tuple[ModelState, ...], *, ready: bool = True) -> None:
         """Say all that there is to serve, and whether all that should serve does."""
@@ -145,16 +146,10 @@ class ServingProcess:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._fail_pending()
+        self._fail_waiting()
 
     async def _ask(self, request: Serve | Withdraw) -> None:
-        answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending[request.request] = answer
-        try:
-            self._say(request)
-            await answer
-        finally:
-            del self._pending[request.request]
+        await self._requests.answer(request.request, request, lambda: self._say(request))
 
     def _say(self, message: FromParent) -> None:
         if self._ended is not None or self._writer is None:
@@ -178,20 +173,11 @@ class ServingProcess:
             case UnloadModel(number, model):
                 self._spawn_task(self._order(number, self.on_unload(model)))
             case Done(number):
-                self._answered(number, None)
+                self._requests.answered(number, None)
             case Failed(0, reason):
                 self._reason = reason
             case Failed(number, reason):
-                self._answered(number, ServingFailed(reason))
-
-    def _answered(self, number: int, error: ServingFailed | None) -> None:
-        answer = self._pending.get(number)
-        if answer is None or answer.done():
-            return
-        if error is None:
-            answer.set_result(None)
-        else:
-            answer.set_exception(error)
+                self._requests.failed(number, ServingFailed(reason))
 
     async def _order(self, number: int, order: Awaitable[None]) -> None:
         try:
@@ -206,16 +192,14 @@ class ServingProcess:
             return
         how = f"was killed by {signal.Signals(-returncode).name}" if returncode < 0 else f"ended with {returncode}"
         self._ended = self._reason or f"the serving process {how}"
-        self._fail_pending()
+        self._fail_waiting()
         if self._listening is not None and not self._listening.done():
             self._listening.set_exception(ServingFailed(self._ended))
         else:
             self.on_exit(self._ended)
 
-    def _fail_pending(self) -> None:
-        for answer in self._pending.values():
-            if not answer.done():
-                answer.set_exception(ServingFailed(self._ended or "the serving process has ended"))
+    def _fail_waiting(self) -> None:
+        self._requests.fail_all(lambda _: ServingFailed(self._ended or "the serving process has ended"))
 
     def _spawn_task(self, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(work)

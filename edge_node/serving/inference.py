@@ -9,6 +9,7 @@ from enum import Enum
 import msgspec
 
 from edge_node.lane.messages import Sequence
+from edge_node.serving.locality import is_local
 
 
 class Kind(Enum):
@@ -105,3 +106,8 @@ class Caller(msgspec.Struct, frozen=True):
     address: str
     name: str = ""
     scopes: frozenset[str] = frozenset({"infer", "admin"})
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is on this machine."""
+        return is_local(self.address)

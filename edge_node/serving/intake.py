@@ -12,7 +12,6 @@ from edge_node.lane.slot import Cut, DoesNotFit, aligned, places, static_bytes
 from edge_node.serving.check import Shape, Taken, check_outputs, check_sequence, check_sizes, shape_of
 from edge_node.serving.inference import Caller, Inference, InputTensor, Kind, ServingError
 from edge_node.serving.lane import Asked
-from edge_node.serving.regions import is_local
 
 TOO_LATE = "the deadline was over before the inference began"
 _KEPT = 256
@@ -65,7 +64,7 @@ class Intake:
             requested=inference.outputs,
             stateful=stateful,
             answer=asyncio.get_running_loop().create_future(),
-            finite=not is_local(caller.address),
+            finite=not caller.is_local,
         )
 
     def _known_of(self, inputs: Sequence[InputTensor]) -> _Known:

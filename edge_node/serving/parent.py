@@ -3,11 +3,11 @@
 import asyncio
 from asyncio import StreamReader, StreamWriter
 from collections.abc import Coroutine
-from itertools import count
 
 import msgspec
 
 from edge_node.framing import next_body, pack
+from edge_node.numbered import Requests
 from edge_node.serving.control import (
     Done,
     Failed,
@@ -32,8 +32,7 @@ class Parent:
 
     def __init__(self, writer: StreamWriter) -> None:
         self._writer = writer
-        self._numbers = count(1)
-        self._orders: dict[int, asyncio.Future[str | None]] = {}
+        self._orders: Requests[LoadModel | UnloadModel, str | None] = Requests()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def say(self, message: FromServer) -> None:
@@ -42,11 +41,11 @@ class Parent:
 
     async def load(self, model: str) -> str | None:
         """Have a model loaded; why it could not be."""
-        return await self._order(LoadModel(next(self._numbers), model))
+        return await self._order(LoadModel(self._orders.number(), model))
 
     async def unload(self, model: str) -> str | None:
         """Have a model unloaded; why it could not be."""
-        return await self._order(UnloadModel(next(self._numbers), model))
+        return await self._order(UnloadModel(self._orders.number(), model))
 
     async def follow(self, reader: StreamReader, server: Server, metrics: ServingMetrics) -> None:
         """Do what the parent says until it hangs up."""
@@ -61,9 +60,9 @@ class Parent:
                 case Timing() as timing:
                     metrics.told(timing)
                 case Done(number):
-                    self._ordered(number, None)
+                    self._orders.answered(number, None)
                 case Failed(number, reason):
-                    self._ordered(number, reason)
+                    self._orders.answered(number, reason)
 
     def _begin(self, number: int, work: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(self._answer(number, work))
@@ -79,15 +78,4 @@ class Parent:
             self.say(Done(number))
 
     async def _order(self, order: LoadModel | UnloadModel) -> str | None:
-        answer: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._orders[order.request] = answer
-        try:
-            self.say(order)
-            return await answer
-        finally:
-            del self._orders[order.request]
-
-    def _ordered(self, number: int, reason: str | None) -> None:
-        answer = self._orders.get(number)
-        if answer is not None and not answer.done():
-            answer.set_result(reason)
+        return await self._orders.answer(order.request, order, lambda: self.say(order))

@@ -9,15 +9,12 @@ import os
 import re
 import stat
 from collections.abc import Mapping
-from functools import lru_cache
-from ipaddress import ip_address
 
 from edge_node.serving.inference import InRegion, Kind, ServingError
 
 FOLDER = "/dev/shm"  # noqa: S108 - where POSIX shared memory is on Linux: shm_open(3)
 _KEY = re.compile(r"/?([^/\0]{1,250})", re.ASCII)
 _OPEN = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_LOCAL_PREFIXES = ("unix:", "ipv4:", "ipv6:")
 _LONGEST_NAME = 256
 
 
@@ -119,28 +116,6 @@ class Regions:
             return fd
         os.close(fd)
         raise _invalid(f"Unable to open shared memory region: '{key}': no shared memory of at least {end} bytes")
-
-
-@lru_cache(maxsize=1024)
-def is_local(address: str) -> bool:
-    """Whether the other end is on this machine: loopback or a Unix socket.
-
-    Args:
-        address: `127.0.0.1:4711`, `[::1]:4711`, or as gRPC says it: `ipv4:127.0.0.1:4711`, `unix:/path`.
-    """
-    if address.startswith("unix:"):
-        return True
-    for prefix in _LOCAL_PREFIXES:
-        address = address.removeprefix(prefix)
-    host = address.replace("%5B", "[").replace("%5D", "]")
-    host = host[1:].partition("]")[0] if host.startswith("[") else host
-    host = host.rpartition(":")[0] if host.count(":") == 1 else host
-    try:
-        found = ip_address(host)
-    except ValueError:
-        return False
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_loopback
 
 
 def _invalid(reason: str) -> ServingError:

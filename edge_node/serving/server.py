@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from edge_node.serving.control import Index, ModelState
 from edge_node.serving.inference import Answered, Caller, Inference, InRegion, Kind, ServingError
 from edge_node.serving.models import Models
-from edge_node.serving.regions import Regions, is_local
+from edge_node.serving.regions import Regions
 from edge_node.serving.served import Served
 from edge_node.serving.settings import ServingSettings
 from edge_node.serving.statistics import response
@@ -132,7 +132,7 @@ class Server:
 
 
 def _check_local(caller: Caller) -> None:
-    if not is_local(caller.address):
+    if not caller.is_local:
         raise ServingError(Kind.DENIED, "shared memory is for clients on this machine")
 
 

@@ -12,7 +12,6 @@ import time
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -21,6 +20,7 @@ from edge_node.engine.compiled import Job
 from edge_node.engine.proof import VariantProof
 from edge_node.errors import WorkerFailed
 from edge_node.framing import next_body, pack
+from edge_node.numbered import Requests
 from edge_node.pipeline.observation import Observation
 from edge_node.rungs import Rung
 from edge_node.sandbox.confinement import Confinement
@@ -70,13 +70,12 @@ class ProcessWorker:
         self._confinement = confinement
         self._limits = replace(limits or Limits(), memory_mb=confinement.memory_mb)
         self._doorkeeper = Doorkeeper()
-        self._numbers = count(1)
-        self._pending: dict[int, tuple[Pending, asyncio.Future[Done]]] = {}
+        self._requests: Requests[Pending, Done] = Requests()
         self._running: dict[str, str] = {}
         self._serving: set[str] = set()
         self._ladders = ladders or Ladders()
         self._loads: dict[str, Load] = {}
-        self._making: asyncio.Task[bool] | None = None
+        self._making: set[asyncio.Task[bool]] = set()
         self._process: Process | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -110,7 +109,7 @@ class ProcessWorker:
         self, bundle: Path, variant: str | None, threads: int, *, again: bool = False, rung: Rung | None = None
     ) -> tuple[VariantProof, ...]:
         """Proofs of the variants that can or cannot run here; `again`: measured only."""
-        return (await self._ask(Prove(next(self._numbers), str(bundle), variant, threads, again, rung))).proofs
+        return (await self._ask(Prove(self._requests.number(), str(bundle), variant, threads, again, rung))).proofs
 
     async def load(
         self,
@@ -129,7 +128,7 @@ class ProcessWorker:
         form = None if forms is None or key is None else forms.find(key)
         patience_s = patience_of(ladder, loads_ms, instances)
         request = Load(
-            next(self._numbers), session, str(bundle), variant, threads, instances, ladder, patience_s=patience_s
+            self._requests.number(), session, str(bundle), variant, threads, instances, ladder, patience_s=patience_s
         )
         if form is not None:
             request = msgspec.structs.replace(request, compiled=str(form.path), digest=form.digest)
@@ -139,42 +138,44 @@ class ProcessWorker:
             if done.spoiled:
                 forms.throw_away(key)
             job = Job(str(model), rungs[0], threads)
-            self._making = asyncio.create_task(forms.make(key, job, self._confinement), name="compiled form")
+            making = asyncio.create_task(forms.make(key, job, self._confinement), name="compiled form")
+            self._making.add(making)
+            making.add_done_callback(self._making.discard)
         return done.elapsed_ms
 
     async def unload(self, session: str) -> None:
         """Close a session."""
-        await self._ask(Unload(next(self._numbers), session))
+        await self._ask(Unload(self._requests.number(), session))
         self._loads.pop(session, None)
         self._serving.discard(session)
 
     async def start(self, run: PipelineRun) -> None:
         """Start a pipeline."""
         self._doorkeeper.sources.add(run.source)
-        await self._ask(Start(next(self._numbers), run))
+        await self._ask(Start(self._requests.number(), run))
         self._running[run.name] = run.session
 
     async def switch(self, run: PipelineRun) -> float:
         """Move a pipeline to another session; milliseconds between the answers of the two, 0 where no frame came."""
         self._doorkeeper.sources.add(run.source)
-        done = await self._ask(Switch(next(self._numbers), run))
+        done = await self._ask(Switch(self._requests.number(), run))
         self._running[run.name] = run.session
         return done.elapsed_ms
 
     async def stop(self, pipeline: str) -> None:
         """Stop a pipeline."""
-        await self._ask(Stop(next(self._numbers), pipeline))
+        await self._ask(Stop(self._requests.number(), pipeline))
         self._running.pop(pipeline, None)
 
     async def open_lane(self, session: str, lane: str, options: LaneOptions) -> None:
         """Let a session answer on a lane of the serving process that listens at the path `lane`."""
         self._doorkeeper.sources.add(lane)
-        await self._ask(OpenLane(next(self._numbers), session, lane, options))
+        await self._ask(OpenLane(self._requests.number(), session, lane, options))
         self._serving.add(session)
 
     async def close_lane(self, session: str) -> None:
         """Hang up a session's lane."""
-        await self._ask(CloseLane(next(self._numbers), session))
+        await self._ask(CloseLane(self._requests.number(), session))
         self._serving.discard(session)
 
     async def close(self) -> None:
@@ -190,25 +191,18 @@ class ProcessWorker:
         except TimeoutError:
             process.kill()
             await process.wait()
-        for task in self._tasks:
+        under_way = (*self._tasks, *self._making)
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
         self._doorkeeper.close()
-        self._fail_pending(self._ended)
-        if self._making is not None:
-            self._making.cancel()
-            await asyncio.gather(self._making, return_exceptions=True)
+        self._fail_waiting(self._ended)
 
     async def _ask(self, request: Request) -> Done:
         if self._ended is not None or self._writer is None:
             raise WorkerFailed(self._ended or "the worker has not been started")
-        answer: asyncio.Future[Done] = asyncio.get_running_loop().create_future()
-        self._pending[request.request] = Pending(request, time.monotonic()), answer
-        try:
-            self._writer.write(pack(request))
-            return await answer
-        finally:
-            self._pending.pop(request.request, None)
+        writer, pending = self._writer, Pending(request, time.monotonic())
+        return await self._requests.answer(request.request, pending, lambda: writer.write(pack(request)))
 
     async def _listen(self, reader: asyncio.StreamReader, process: Process) -> None:
         try:
@@ -228,11 +222,9 @@ class ProcessWorker:
                 self.status = reply
                 self.on_status(reply)
             case Done(number):
-                if number in self._pending and not self._pending[number][1].done():
-                    self._pending[number][1].set_result(reply)
+                self._requests.answered(number, reply)
             case Failed(number, reason):
-                if number in self._pending and not self._pending[number][1].done():
-                    self._pending[number][1].set_exception(WorkerFailed(reason))
+                self._requests.failed(number, WorkerFailed(reason))
 
     async def _watch(self, process: Process) -> None:
         while self._killed_for is None:
@@ -246,7 +238,7 @@ class ProcessWorker:
                 self._heard_s = now_s
                 continue
             self._killed_for = overgrown(own_memory_kb(process.pid), self._limits) or hang(
-                now_s, self._heard_s, self.status, self._requests(), self._limits
+                now_s, self._heard_s, self.status, list(self._requests), self._limits
             )
         if process.returncode is None:
             process.kill()
@@ -254,27 +246,25 @@ class ProcessWorker:
     def _died(self, returncode: int) -> None:
         if self._ended is not None:
             return
-        self._ended = death(returncode, self._killed_for, self._running, self._requests(), sorted(self._serving))
+        self._ended = death(returncode, self._killed_for, self._running, list(self._requests), sorted(self._serving))
         self._blame_rungs(self._ended)
-        self._fail_pending(self._ended)
+        self._fail_waiting(self._ended)
         self.on_exit(self._ended)
 
     def _blame_rungs(self, reason: str) -> None:
         """What it died of: a load that was under way, else whatever was asked of it."""
-        loading = {one.request.session for one in self._requests() if isinstance(one.request, Load)}
+        loading = {one.request.session for one in self._requests if isinstance(one.request, Load)}
         known = {} if self.status is None else {one.session: one for one in self.status.loaded}
         for session in loading or {*self._running.values(), *self._serving}:
             if session in self._loads:
                 self._ladders.died(self._loads[session], known.get(session), reason)
 
-    def _requests(self) -> list[Pending]:
-        return [pending for pending, _ in self._pending.values()]
+    def _fail_waiting(self, reason: str) -> None:
+        def error(pending: Pending) -> WorkerFailed:
+            begun = doing(pending.request)
+            return WorkerFailed(reason if reason.endswith(begun) else f"{begun}: {reason}")
 
-    def _fail_pending(self, reason: str) -> None:
-        for pending, answer in self._pending.values():
-            if not answer.done():
-                begun = doing(pending.request)
-                answer.set_exception(WorkerFailed(reason if reason.endswith(begun) else f"{begun}: {reason}"))
+        self._requests.fail_all(error)
 
 
 async def _spawn(agent: int, door: int, confinement: Confinement) -> Process:

@@ -42,7 +42,7 @@ async def load(forms: Forms, folder: Path) -> None:
     await worker.start_worker()
     try:
         await worker.load("m", folder, "m.onnx", 1, 1, (RUNG,))
-        await until(lambda: worker._making is None or worker._making.done(), "the form")
+        await until(lambda: not worker._making, "the form")
     finally:
         await worker.close()
 

@@ -1,7 +1,7 @@
 """Takes the one message of a call, within a time: calls whose message never comes hold little, and not for long.
 
 All calls may wait equally long, so that those which wait are in the order in which they end, and one timer, that of
-the first, is enough. (A timer for each, as `asyncio.timeout` has it, was a tenth of what a request costs in our Python.)
+the first, is enough. A timer for each, as `asyncio.timeout` has it, was a tenth of our own Python's share of a request.
 """
 
 import asyncio

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_node.serving.inference import InRegion, Kind, ServingError
-from edge_node.serving.regions import Regions, is_local
+from edge_node.serving.regions import Regions
 
 
 @pytest.fixture
@@ -101,19 +101,6 @@ def test_a_forgotten_region_keeps_no_descriptor(folder: Path) -> None:
         regions.register("r", "mine", 0, 1)
         regions.unregister("r")
     assert len(os.listdir("/proc/self/fd")) == before  # noqa: PTH208
-
-
-@pytest.mark.parametrize(
-    ("address", "local"),
-    [
-        ("127.0.0.1", True), ("127.0.0.1:80", True), ("ipv4:127.8.8.8:1", True), ("[::1]:5", True), ("::1", True),
-        ("ipv6:[::1]:5", True), ("ipv6:%5B::1%5D:5", True), ("::ffff:127.0.0.1", True), ("unix:", True),
-        ("unix:/run/x", True), ("10.0.0.1:1", False), ("[fe80::1]:3", False), ("::ffff:10.0.0.1", False), ("", False),
-        ("localhost", False), ("127.0.0.1.example:1", False),
-    ],
-)  # fmt: skip
-def test_who_is_on_this_machine(address: str, local: bool) -> None:
-    assert is_local(address) is local
 
 
 def test_sockets_in_the_folder_are_no_memory(folder: Path) -> None:
