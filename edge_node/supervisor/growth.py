@@ -23,7 +23,8 @@ def grown_mb(samples: Sequence[float]) -> float:
     size = len(samples) // PARTS
     if len(samples) < LEAST_SAMPLES:
         return 0.0
-    least = [min(samples[at * size : (at + 1) * size]) for at in range(PARTS)]
+    series = tuple(samples)  # a deque is a sequence that has no slices
+    least = [min(series[at * size : (at + 1) * size]) for at in range(PARTS)]
     steps = [after - before for before, after in pairwise(least)]
     grown = least[-1] - least[0]
     return grown if min(steps) >= LEAST_STEP_MB and grown >= LEAST_MB else 0.0
