@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV ?= uv
+# several processes of tests, a file's tests in one of them, in the order of the folders: ARGS="-n 0" for a single one
+WORKERS := -n auto --dist loadfile --no-loadscope-reorder
 LOCK := $(UV) pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate --quiet
 
 .DEFAULT_GOAL := help
@@ -24,10 +26,10 @@ demo: setup  ## coordinator, broker and two nodes on this machine: ARGS="--secon
 	@$(BIN)/edgectl demo $(ARGS)
 
 test: setup  ## all tests: ARGS="-k outbox"
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) $(ARGS)
 
 test-unit: setup  ## the unit tests alone (half a minute)
-	@$(BIN)/python -m pytest tests/unit $(ARGS)
+	@$(BIN)/python -m pytest $(WORKERS) tests/unit $(ARGS)
 
 soak: SEED := $(or $(SEED),$(shell date +%s))
 soak: setup  ## the tests whose sizes scale, N times as large: N=10 SEED=1 ARGS="-k tokens"

@@ -17,6 +17,8 @@ settings.register_profile("soak", max_examples=sizes.times(30), deadline=None)
 settings.load_profile("quick" if sizes.N == 1 else "soak")  # another one: --hypothesis-profile thorough
 
 ROOT = Path(__file__).parent.parent
+MOST_WORKERS = 8
+"""Each has a PostgreSQL and fleets of its own; more would not end earlier, as the longest file takes a minute."""
 
 pytest_plugins = ["tests.postgres", "tests.triton"]
 
@@ -33,6 +35,11 @@ def _log_handlers() -> Iterator[None]:
 
 def _is_pytests(handler: logging.Handler) -> bool:
     return type(handler).__module__.startswith("_pytest")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many processes `make test` spreads the files over: more than there are cores, as most tests wait."""
+    return min(len(os.sched_getaffinity(0)) + 1, MOST_WORKERS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -23,10 +23,15 @@ print(JsonStrictValidator(SchemaVersion.V1_6).validate_str(open(sys.argv[1]).rea
 """
 
 
-@pytest.fixture(scope="module", params=["node", "coordinator"])
-def made(request: pytest.FixtureRequest) -> tuple[str, Path]:
-    """A lock's name and its parts list."""
+@pytest.fixture(scope="module")
+def lists() -> None:
+    """The parts lists, and the environment of the programs that make and judge them."""
     said("make", "sbom", f"PYTHON={sys.executable}")
+
+
+@pytest.fixture(params=["node", "coordinator"])
+def made(request: pytest.FixtureRequest, lists: None) -> tuple[str, Path]:
+    """A lock's name and its parts list."""
     return request.param, ROOT / "build" / "sbom" / f"nearfield-{request.param}.cdx.json"
 
 
@@ -52,8 +57,8 @@ def hashes(component: dict[str, Any]) -> frozenset[str]:
     return frozenset(one["content"] for reference in references for one in reference.get("hashes", []))
 
 
+@pytest.mark.usefixtures("lists")
 def test_an_audit_without_an_answer_is_a_failure_in_one_line() -> None:
-    said("make", "sbom", f"PYTHON={sys.executable}")  # makes the environment
     nowhere = {**os.environ, "HTTPS_PROXY": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9", "NO_PROXY": ""}
     command = [sys.executable, "-m", "tests.audit", str(AUDIT / "pip-audit")]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=nowhere)
