@@ -6,7 +6,7 @@ It speaks of files by their digest, so that it cannot be carried over to another
 
 import operator
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -135,10 +135,33 @@ def unmet(evaluation: Evaluation, requirements: Iterable[Requirement]) -> tuple[
     )
 
 
-def unevaluated(evaluation: Evaluation, variants: Iterable[tuple[str, Digest]]) -> tuple[str, ...]:
-    """The variants of a bundle (file and digest) that an evaluation does not speak of."""
+def shortcomings(
+    content: bytes | None, variants: Mapping[str, Digest], requirements: Iterable[Requirement]
+) -> tuple[str, ...]:
+    """Why a bundle does not meet conditions, a line each; nothing where it does.
+
+    Args:
+        content: of its `evaluation.json`, None where it has none.
+        variants: the digest of each file that runs.
+        requirements: the conditions; each variant has to meet all.
+
+    Raises:
+        ContractError: the evaluation is none, or a condition names what was not evaluated.
+    """
+    wanted = tuple(requirements)
+    if not wanted:
+        return ()
+    if content is None:
+        asked = ", ".join(map(str, wanted))
+        return (
+            f"{asked} is required, and the bundle has no {EVALUATION}: edgectl model evaluate BUNDLE DATASET --keep",
+        )
+    evaluation = read_evaluation(content)
     known = {(one.file, one.digest) for one in evaluation.variants}
-    return tuple(file for file, digest in variants if (file, digest) not in known)
+    unknown = [file for file, digest in variants.items() if (file, digest) not in known]
+    if unknown:
+        return (f"{EVALUATION} is not of {unknown[0]} as it is now: edgectl model evaluate BUNDLE DATASET --keep",)
+    return unmet(evaluation, wanted)
 
 
 def _unmet(evaluation: Evaluation, variant: VariantScore, requirement: Requirement) -> str:
