@@ -26,13 +26,15 @@ app = typer.Typer(help="Deployments: which nodes run which model version.", no_a
 def apply_deployment(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML; - for standard input")],
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
+    now: Annotated[bool, typer.Option("--now", help="On all nodes at once, without a rollout (admins).")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a deployment what a YAML file says."""
+    """Make a deployment what a YAML file says; where nodes run it, another version goes out as a rollout."""
     spec = read_deployment_file(file)
     with connect() as channel:
         request = ApplyDeploymentRequest(spec_json=json.dumps(spec), dry_run=dry_run)
-        reply = call(_stub(channel).ApplyDeployment, request)
+        stub = _stub(channel)
+        reply = call(stub.ApplyDeploymentNow if now else stub.ApplyDeployment, request)
     document = application_document(str(spec["name"]), dry_run, reply)
     if as_json:
         print_json(document)
@@ -84,10 +86,16 @@ def show_deployment(name: str, as_json: AsJson = False) -> None:
 
 
 @app.command("delete")
-def delete_deployment(name: str, as_json: AsJson = False) -> None:
+def delete_deployment(
+    name: str,
+    now: Annotated[bool, typer.Option("--now", help="Also while a rollout moves it (admins).")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Delete a deployment; its nodes stop running it."""
     with connect() as channel:
-        nodes = list(call(_stub(channel).DeleteDeployment, DeleteDeploymentRequest(name=name)).nodes)
+        stub = _stub(channel)
+        reply = call(stub.DeleteDeploymentNow if now else stub.DeleteDeployment, DeleteDeploymentRequest(name=name))
+        nodes = list(reply.nodes)
     if as_json:
         print_json({"name": name, "nodes": nodes})
     else:
@@ -101,11 +109,22 @@ def _stub(channel: object) -> DeploymentServiceStub:
 def _print_application(document: Document) -> None:
     print_diff(document["diff"])
     outcome, nodes = document["outcome"], document["nodes"]
+    if outcome == "rollout":
+        _print_rollout(document)
+        return
     verb = f"would be {outcome}" if document["dry_run"] and outcome != "unchanged" else outcome
     changing = f"; {_count(nodes)} concerned: {', '.join(nodes)}" if nodes else ""
     print(f"deployment {document['name']}: {verb}{changing}")
     for warning in document["warnings"]:
         typer.echo(f"warning: {warning}", err=True)
+
+
+def _print_rollout(document: Document) -> None:
+    rollout = document["rollout"]
+    verb = f"rollout {rollout} moves it there" if rollout else "a rollout would move it there"
+    print(f"deployment {document['name']}: {verb}: {document['strategy']}")
+    if rollout:
+        print(f"next: edgectl rollout watch {rollout}")
 
 
 def _count(nodes: list[str]) -> str:

@@ -11,6 +11,7 @@ OUTCOMES = {
     deployment_pb2.ApplyDeploymentReply.OUTCOME_CREATED: "created",
     deployment_pb2.ApplyDeploymentReply.OUTCOME_CHANGED: "changed",
     deployment_pb2.ApplyDeploymentReply.OUTCOME_UNCHANGED: "unchanged",
+    deployment_pb2.ApplyDeploymentReply.OUTCOME_ROLLOUT: "rollout",
 }
 
 
@@ -92,6 +93,8 @@ def application_document(name: str, dry_run: bool, reply: deployment_pb2.ApplyDe
         "nodes": list(reply.nodes),
         "matched": list(reply.matched),
         "warnings": list(reply.warnings),
+        "rollout": reply.rollout or None,
+        "strategy": reply.strategy or None,
     }
 
 

@@ -5,7 +5,7 @@ from importlib import import_module
 
 import typer
 
-NOUNS = ("model", "deployment", "node", "credential", "broker", "key", "trust", "results", "audit")
+NOUNS = ("model", "deployment", "rollout", "node", "credential", "broker", "key", "trust", "results", "audit")
 VERBS = ("status", "demo")
 ALL = (*NOUNS, *VERBS)
 

@@ -86,3 +86,8 @@ def age_text(moment: str, now: datetime | None = None) -> str:
         if seconds >= length:
             return f"{seconds // length}{unit}"
     return f"{seconds}s"
+
+
+def clock_text(moment: str) -> str:
+    """The time of day of an RFC 3339 time in UTC: `10:02:31`."""
+    return moment[11:19]
