@@ -1,7 +1,8 @@
 """Serving: the node beside the bare engine and beside other servers, with one load generator.
 
 Every figure is a ratio to the bare engine, measured just before and just after in the same run, or to another server
-of it. Answers per second and the rest stand in the notes.
+of it. The ceiling says what of the bare engine a gRPC server on these cores could keep at best. Answers per second and
+the rest stand in the notes.
 """
 
 import shutil
@@ -25,6 +26,8 @@ from tests.conftest import ROOT
 SECONDS = 1.5
 CONCURRENCY = (1, 16)
 NAME = "serving"
+PARTS = ("real", "tiny", "mobilenetv2", "resnet50", "bert")
+"""what the names of cases begin with: each part can be measured by itself"""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,11 @@ class Case:
     compared: bool = True
     """with the other servers"""
     batches: bool = True
+
+    @property
+    def has_ceiling(self) -> bool:
+        """Whether the ceiling's one engine call a request is the most there is: batches of tiny models do more."""
+        return self.name not in ("tiny", "bert")
 
 
 @dataclass(frozen=True)
@@ -69,8 +77,8 @@ class Row:
         )
 
 
-def measure(data: Path) -> list[Figure]:
-    """All cases."""
+def measure(data: Path, part: str = "") -> list[Figure]:
+    """The cases of a part of `PARTS`, all of them by default."""
     if shutil.which("h2load") is None:
         return [Figure(NAME, "not measured", 0, "", note="h2load is not installed: Debian's package nghttp2-client")]
     built = networks.build(ROOT / "build" / "bench-models")
@@ -85,7 +93,7 @@ def measure(data: Path) -> list[Figure]:
         network["resnet50"](">= 0.95", ">= 0.97"),
         network["bert"]("", "", compared=False),
     )
-    return [figure for case in cases for figure in _figures(case)]
+    return [figure for case in cases if case.name.startswith(part) for figure in _figures(case)]
 
 
 def _figures(case: Case) -> list[Figure]:
@@ -93,6 +101,8 @@ def _figures(case: Case) -> list[Figure]:
         log = Path(folder, "log")
         rows = _node_rows(case, limit, log)
         figures = _node_figures(case, rows, limit)
+        if case.has_ceiling:
+            figures += _ceiling_figures(case, rows, _ceiling_rows(case, limit, log), limit)
         if case.compared:
             others, absent = _other_rows(case, limit, log)
             figures += absent + _compared(case, rows[0], others)
@@ -108,6 +118,15 @@ def _node_rows(case: Case, limit: Limit, log: Path) -> list[Row]:
             rows.append(_row("node, shared memory", server, limit))
     with started(node.start(case.model), lambda http, rpc: peers.by_rest(http, rpc, case.values), log) as server:
         return [*rows, _row("node, REST", server, limit)]
+
+
+def _ceiling_rows(case: Case, limit: Limit, log: Path) -> list[Row]:
+    """Asked over gRPC, and as with shared memory, which it does not read."""
+    begin: Start = partial(_start_peer, peers.CEILING, case.model)
+    with started(begin, partial(_ask_peer, peers.CEILING, case.values), log) as server:
+        rows = [_row("ceiling, gRPC", server, limit)]
+        server.request = replace(server.request, body=peers.grpc_body(case.values, "nowhere"))
+        return [*rows, _row("ceiling, shared memory", server, limit)]
 
 
 def _other_rows(case: Case, limit: Limit, log: Path) -> tuple[list[tuple[Peer, Row]], list[Figure]]:
@@ -153,11 +172,29 @@ def _node_figures(case: Case, rows: list[Row], limit: Limit) -> list[Figure]:
         for row, goal in zip(rows, goals, strict=True)
     ]
     alone = limit.p50(SECONDS)
-    for row, goal in zip(rows[:2], ("<= 1.0" if not case.compared else "", "<= 0.5"), strict=True):
-        added = row.driven[1].load.p50 - alone
-        note = f"{row.driven[1].load.p50:.2f} ms, the engine alone {alone:.2f}"
-        figures.append(Figure(NAME, f"{case.name}: {row.server}, added p50 at 1", round(added, 2), "ms", goal, note))
+    added = ("<= 1.0" if not case.compared else "", "<= 0.5")
+    return figures + [_added(case, row, alone, goal) for row, goal in zip(rows[:2], added, strict=True)]
+
+
+def _ceiling_figures(case: Case, rows: list[Row], ceilings: list[Row], limit: Limit) -> list[Figure]:
+    """What gRPC and the engine alone reach, and how much of it the node does, at 16 and for one request at a time."""
+    alone = limit.p50(SECONDS)
+    figures = []
+    for row, ceiling in zip(rows, ceilings, strict=False):  # REST has none
+        share, of = ceiling.ratio(16), row.ratio(16) / ceiling.ratio(16)
+        figures += [
+            Figure(NAME, f"{case.name}: {ceiling.server} ÷ bare engine", round(share, 3), "", "", ceiling.note),
+            _added(case, ceiling, alone, ""),
+            Figure(NAME, f"{case.name}: {row.server} ÷ ceiling", round(of, 3), "", "", "at 16"),
+        ]
     return figures
+
+
+def _added(case: Case, row: Row, alone: float, goal: str) -> Figure:
+    """What one request at a time waits beside the engine."""
+    p50 = row.driven[1].load.p50
+    note = f"{p50:.2f} ms, the engine alone {alone:.2f}"
+    return Figure(NAME, f"{case.name}: {row.server}, added p50 at 1", round(p50 - alone, 2), "ms", goal, note)
 
 
 def _compared(case: Case, own: Row, others: list[tuple[Peer, Row]]) -> list[Figure]:

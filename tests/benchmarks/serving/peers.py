@@ -98,6 +98,9 @@ PEERS = (
     Peer("BentoML", ("bentoml==1.4.39", ONNX), ("bentoml", "serve", "bento:Node"), by_base64("/infer")),
 )
 
+CEILING = Peer("ceiling", (), ("ceiling.py",), by_grpc, product=False)
+"""gRPC and the engine with nothing between: what any server of our kind could at best reach here"""
+
 
 def start(
     peer: Peer, model: Path, ports: tuple[int, int], log: Path, *, inference: bool = True
