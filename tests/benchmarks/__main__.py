@@ -28,6 +28,7 @@ WIDTH = 130
 BENCHMARKS = (
     "pipeline",
     "latency",
+    "shadow",
     "idle",
     "footprint",
     "start",
