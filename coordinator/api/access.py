@@ -51,6 +51,8 @@ ALLOWED: dict[str, frozenset[Role]] = {
     "ResultService/QueryResults": READERS,
     "ResultService/TailResults": READERS,
     "ResultService/CountResults": READERS,
+    "ResultService/LabelResults": OPERATORS,
+    "ResultService/GetAccuracy": READERS,
     "SystemService/GetStatus": READERS,
     "AuditService/ListEntries": OPERATORS,
     "AccessService/CreateJoinTokens": OPERATORS,

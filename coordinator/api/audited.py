@@ -37,6 +37,7 @@ OMITTED = frozenset(
         "release",
         "permit",
         "facts_json",
+        "results",
     ],
 )
 """Fields that are secret, or large and kept elsewhere."""
@@ -49,6 +50,10 @@ STRANGER = "device at "
 
 def _nothing(_request: Any) -> str:
     return ""
+
+
+def _count_of_labels(request: Any) -> str:
+    return f"{len(request.results)} results"
 
 
 def _deployment(request: Any) -> str:
@@ -77,6 +82,7 @@ ACTS: dict[str, tuple[str, Subject]] = {
     "RolloutService/CreateRollout": ("rollout.create", _deployment_moved),
     "RolloutService/OrderRollout": ("rollout.order", attrgetter("rollout")),
     "RolloutService/MeasureRollout": ("rollout.measure", attrgetter("rollout")),
+    "ResultService/LabelResults": ("results.label", _count_of_labels),
     "ModelService/PublishVersion": ("model.publish", attrgetter("model")),
     "ModelService/SignVersion": ("model.sign", attrgetter("model")),
     "ModelService/PermitDowngrade": ("model.permit_downgrade", _nothing),

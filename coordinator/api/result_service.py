@@ -1,12 +1,14 @@
-"""ResultService: stored results, results as they are committed, and how many there are."""
+"""ResultService: stored results, results as they are committed, how many there are, and which of them were right."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
+from coordinator.api.caller import caller_name
 from coordinator.api.errors import Context
 from coordinator.errors import BadInput
+from coordinator.results.labels import GROUPS, Label, Taken, Tally, labels_of
 from coordinator.results.query import Count, Filter, Query
 from coordinator.results.tail import TailHub
 from protos.fleet.v1 import result_pb2 as pb
@@ -28,12 +30,24 @@ class StoredResults(Protocol):
         """How many answers there are."""
 
 
+class Labels(Protocol):
+    """What is asked of the labels in a results database."""
+
+    def put(self, given: Sequence[Label], by: str, now: datetime) -> Taken:
+        """Store labels."""
+
+    def tallies(self, query: Query, version: int, by: str) -> tuple[Tally, ...]:
+        """Labelled answers, counted by one of `GROUPS`."""
+
+
 class ResultService(ResultServiceServicer):
     """Converts, asks, converts. A reader that goes away ends its query."""
 
-    def __init__(self, stored: StoredResults, hub: TailHub) -> None:
+    def __init__(self, stored: StoredResults, labels: Labels, hub: TailHub, now: Callable[[], datetime]) -> None:
         self._stored = stored
+        self._labels = labels
         self._hub = hub
+        self._now = now
 
     async def QueryResults(self, request: pb.QueryResultsRequest, context: Context) -> AsyncIterator[pb.ResultBatch]:
         """Stored results, oldest first, in batches; the next page is read when the last one was taken."""
@@ -56,6 +70,21 @@ class ResultService(ResultServiceServicer):
         """How many results a query would give, its limit aside, and how many were dropped on nodes."""
         count = await asyncio.to_thread(self._stored.count, query_from_wire(request))
         return pb.CountResultsReply(results=count.results, dropped=count.dropped)
+
+    async def LabelResults(self, request: pb.LabelResultsRequest, context: Context) -> pb.LabelResultsReply:
+        """What results should have said."""
+        given = labels_of((one.id, one.label) for one in request.results)
+        taken = await asyncio.to_thread(self._labels.put, given, caller_name(), self._now())
+        return pb.LabelResultsReply(labelled=taken.labelled, right=taken.right, unknown=taken.unknown)
+
+    async def GetAccuracy(self, request: pb.GetAccuracyRequest, context: Context) -> pb.Accuracy:
+        """How many labelled answers were right."""
+        by = request.by or "version"
+        if by not in GROUPS:
+            raise BadInput(f"accuracy is not counted by {by!r}: by one of {', '.join(GROUPS)}")
+        query = query_from_wire(request.query)
+        tallies = await asyncio.to_thread(self._labels.tallies, query, request.version, by)
+        return pb.Accuracy(rows=[pb.AccuracyRow(key=t.key, labelled=t.labelled, right=t.right) for t in tallies])
 
 
 def filter_from_wire(wanted: pb.ResultFilter) -> Filter:

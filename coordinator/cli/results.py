@@ -1,4 +1,4 @@
-"""`edgectl results`: watch, ask, take away."""
+"""`edgectl results`: watch, ask, take away, label."""
 
 import json
 import sys
@@ -14,7 +14,10 @@ import typer
 
 from coordinator.cli.client import LONG_CALL_S, address, call, connect
 from coordinator.cli.known_nodes import hint_at_typos
+from coordinator.cli.labels import label, show_accuracy
+from coordinator.cli.options import AsJson
 from coordinator.cli.output import print_json
+from coordinator.cli.references import model_reference
 from coordinator.cli.result_files import WRITERS, write_jsonl
 from coordinator.cli.result_files import export as export_file
 from coordinator.cli.result_rows import HEADINGS, cells_of, line_of
@@ -23,7 +26,7 @@ from coordinator.errors import Unreachable
 from protos.fleet.v1 import result_pb2 as pb
 from protos.fleet.v1.result_pb2_grpc import ResultServiceStub
 
-app = typer.Typer(help="Results: watch, query, export.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Results: watch, query, export, label.", no_args_is_help=True, rich_markup_mode=None)
 
 
 class Format(StrEnum):
@@ -125,6 +128,36 @@ def export(
         return
     written = export_file(events, output, WRITERS[file_format])
     _say(f"{written} results written to {output}")
+
+
+class Group(StrEnum):
+    """What labelled answers are counted by."""
+
+    VERSION = "version"
+    SITE = "site"
+    NODE = "node"
+    PIPELINE = "pipeline"
+    LABEL = "label"
+
+
+@app.command()
+def accuracy(
+    by: Annotated[Group, typer.Option("--by", help="One line for each of these.")] = Group.VERSION,
+    site: Site = "",
+    node: Node = "",
+    pipeline: Pipeline = "",
+    model: Annotated[str, typer.Option("--model", metavar="MODEL[@VERSION]", help="Only this model.")] = "",
+    since: Since = "",
+    until: Until = "",
+    as_json: AsJson = False,
+) -> None:
+    """How many of the answers that were labelled are right."""
+    name, version = model_reference(model) if model else ("", 0)
+    query = _query(_filter(site, node, pipeline, name), since, until, 0)
+    show_accuracy(query, version, by.value, as_json=as_json)
+
+
+app.command("label")(label)
 
 
 def _results(channel: grpc.Channel) -> ResultServiceStub:

@@ -14,7 +14,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from coordinator.db.engine import writing
-from coordinator.db.results_tables import COLUMNS, alarms, holes, partition_counts, partition_table, row_id, streams
+from coordinator.db.results_tables import (
+    COLUMNS,
+    alarms,
+    holes,
+    labels,
+    partition_counts,
+    partition_table,
+    row_id,
+    streams,
+)
 from coordinator.results.ingest import Alarm, Outcome, StoreFailed
 from coordinator.results.partitions import expired, partition_of, partitions
 from coordinator.results.records import Arrival, Kind
@@ -90,7 +99,9 @@ class ResultsRepository:
                 connection.execute(sa.schema.DropTable(partition_table(name), if_exists=True))
             connection.execute(sa.delete(partition_counts).where(partition_counts.c.partition.in_(gone)))
             if self._keep_days > 0:
-                connection.execute(sa.delete(holes).where(holes.c.arrived_at < now - timedelta(days=self._keep_days)))
+                oldest = now - timedelta(days=self._keep_days)
+                connection.execute(sa.delete(holes).where(holes.c.arrived_at < oldest))
+                connection.execute(sa.delete(labels).where(labels.c.at < oldest))
         self._known -= set(gone)
         return gone
 

@@ -1,4 +1,4 @@
-"""Opens a results database: the engine, its migrations, its two halves."""
+"""Opens a results database: the engine, its migrations, its parts."""
 
 import sqlite3
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 
 from coordinator.db.engine import open_engine
+from coordinator.db.labels import LabelRows
 from coordinator.db.migrate import upgrade
 from coordinator.db.results import ResultsRepository
 from coordinator.db.results_query import ResultsQuery
@@ -24,6 +25,7 @@ class ResultsDatabase:
     engine: sa.Engine
     repository: ResultsRepository
     query: ResultsQuery
+    labels: LabelRows
 
     def close(self) -> None:
         """Close its connections."""
@@ -43,7 +45,7 @@ def open_results(url: str, keep_days: int) -> ResultsDatabase:
         sa.event.listen(engine, "connect", _checkpoint_rarely)
         engine.dispose()  # the connection that showed that the database answers does not know yet
     upgrade(engine, RESULTS)
-    return ResultsDatabase(engine, ResultsRepository(engine, keep_days), ResultsQuery(engine))
+    return ResultsDatabase(engine, ResultsRepository(engine, keep_days), ResultsQuery(engine), LabelRows(engine))
 
 
 def _checkpoint_rarely(connection: sqlite3.Connection, _record: object) -> None:

@@ -96,7 +96,7 @@ class ResultsQuery:
         order = (table.c.time_us, table.c.id)
         query = (
             sa.select(*order, *(table.c[name] for name in walk.columns))
-            .where(*_conditions(table, walk.query), *_behind(table, after, walk.backwards))
+            .where(*conditions(table, walk.query), *_behind(table, after, walk.backwards))
             .order_by(*(column.desc() if walk.backwards else column for column in order))
             .limit(size)
         )
@@ -125,12 +125,13 @@ def _counted(connection: sa.Connection, query: Query) -> int:
     results = 0
     for name in partitions(sa.inspect(connection).get_table_names()):
         table = partition_table(name)
-        counted = sa.select(sa.func.count()).select_from(table).where(*_conditions(table, query))
+        counted = sa.select(sa.func.count()).select_from(table).where(*conditions(table, query))
         results += connection.execute(counted).scalar_one()
     return results
 
 
-def _conditions(table: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
+def conditions(table: sa.Table, query: Query) -> Iterator[sa.ColumnElement[bool]]:
+    """What rows of a table with the columns of results have to meet."""
     wanted = query.filter
     if query.since_us is not None:
         yield table.c.time_us >= query.since_us

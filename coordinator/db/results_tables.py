@@ -55,6 +55,25 @@ alarms = sa.Table(
     sa.Column("times", sa.BigInteger, nullable=False),
 )
 
+labels = sa.Table(
+    "labels",
+    metadata,
+    sa.Column("id", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=False),
+    sa.Column("time_us", sa.BigInteger, nullable=False),
+    sa.Column("node", sa.Text, nullable=False),
+    sa.Column("site", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("pipeline", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("right", sa.Boolean, nullable=False),
+    sa.Column("by", sa.Text, nullable=False),
+    sa.Column("at", UtcDateTime, nullable=False),
+    sa.Index(None, "model", "version", "time_us"),
+)
+"""What results should have said; ids are those of the results, which may be dropped before their labels are."""
+
 COLUMNS = ("id", "time_us", "node", "site", "name", "pipeline", "model", "version", "event")
 
 

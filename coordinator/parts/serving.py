@@ -122,6 +122,7 @@ def services(served: Served, audit: AuditLog) -> list[Service]:
     changes = DeploymentChanges(deployments, rollouts, store, served.topics, served.now)
     revoke = served.identities.revocations.add
     node_api = NodeApi(nodes, facts, served.now, revoke, publishing.trust_roots, served.commands)
+    results = ResultService(served.results.query, served.results.labels, served.hub, served.now)
     system = SystemService(facts, served.link, lambda: take_census(store), served.results.query)
     return [
         (deployment_pb2_grpc.add_DeploymentServiceServicer_to_server, DeploymentApi(deployments, changes)),
@@ -130,7 +131,7 @@ def services(served: Served, audit: AuditLog) -> list[Service]:
         (access_pb2_grpc.add_AccessServiceServicer_to_server, served.identities.access_service()),
         (audit_pb2_grpc.add_AuditServiceServicer_to_server, AuditService(audit)),
         *publishing.services(lambda: roots_held(store)),
-        (result_pb2_grpc.add_ResultServiceServicer_to_server, ResultService(served.results.query, served.hub)),
+        (result_pb2_grpc.add_ResultServiceServicer_to_server, results),
         (system_pb2_grpc.add_SystemServiceServicer_to_server, system),
     ]
 

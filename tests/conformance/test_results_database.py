@@ -19,6 +19,7 @@ from coordinator.db.results_query import ResultsQuery
 from coordinator.db.results_tables import alarms, metadata, partition_table
 from coordinator.errors import Unreachable
 from coordinator.results.ingest import Alarm, Outcome, StoreFailed
+from coordinator.results.labels import GROUPS, Label
 from coordinator.results.query import Count, Filter, Query
 from coordinator.results.records import Arrival, Kind, read_message
 from edge_node.outbox.events import marked_late
@@ -354,3 +355,23 @@ def test_a_value_that_the_database_cannot_keep_is_no_failure_of_the_database(dat
     with pytest.raises((sa.exc.DataError, OverflowError)):
         database.repository.commit({STREAM: [replace(at(1, 2), time_us=2**63)]}, NOW)
     assert store(database, result(2)).through == 2
+
+
+def test_labels_count_right_answers_by_node_and_pipeline_and_go_with_time(database: ResultsDatabase) -> None:
+    store(database, *(result(seq) for seq in (1, 2, 3)))
+    said = json.loads(result(1))["data"]
+    label = said["outputs"][0]["label"]
+    given = [Label(STREAM, 1, label), Label(STREAM, 2, "wrong"), Label(STREAM, 9, "x"), Label(OTHER_STREAM, 1, "x")]
+    taken = database.labels.put(given, "operator:o", NOW)
+    assert (taken.labelled, taken.right) == (2, 1)
+    assert taken.unknown == (f"{STREAM}/9", f"{OTHER_STREAM}/1")
+    second = json.loads(result(2))["data"]["outputs"][0]["label"]
+    again = database.labels.put([Label(STREAM, 2, second)], "operator:o", NOW)
+    assert (again.labelled, again.right) == (1, 1)
+    (truth,) = database.labels.truths(said["model"], said["version"], 0)
+    assert (truth.node, truth.pipeline, truth.labelled, truth.right) == (NODE, said["pipeline"], 2, 2)
+    assert database.labels.truths(said["model"], said["version"] + 1, 0) == ()
+    for group in GROUPS:
+        assert sum(one.labelled for one in database.labels.tallies(Query(), 0, group)) == 2
+    database.repository.drop_expired(NOW + timedelta(days=4))
+    assert database.labels.tallies(Query(), 0, "site") == ()

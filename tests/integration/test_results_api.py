@@ -51,7 +51,7 @@ class Coordinator:
 
     async def _start(self) -> int:
         self._server = grpc.aio.server(interceptors=(ErrorsToStatus(),))
-        service = ResultService(self.database.query, self.hub)
+        service = ResultService(self.database.query, self.database.labels, self.hub, lambda: datetime.now(UTC))
         add_ResultServiceServicer_to_server(service, self._server)  # type: ignore[no-untyped-call]
         facts = CoordinatorFacts("0", "mqtt://127.0.0.1", "external", "edge/v1", (), datetime.now(UTC))
         census = Census(nodes=0, nodes_online=0, deployments=0, epoch=1)
@@ -224,3 +224,53 @@ def test_an_export_to_where_no_file_can_be_is_one_line(
     place = tmp_path / "plain" / "r.csv"
     assert edgectl(coordinator, "export", "--format", "csv", "-o", str(place)) == Exit.FAILED
     assert capsys.readouterr().err == f"edgectl: {place}: Not a directory: choose another file with -o\n"
+
+
+def test_labels_arrive_later_and_say_how_many_answers_were_right(
+    coordinator: Coordinator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said, second, third = (json.loads(result(seq))["data"]["outputs"][0]["label"] for seq in (1, 2, 3))
+    assert edgectl(coordinator, "label", f"{STREAM}/1", said) == Exit.DONE
+    assert capsys.readouterr().out == "1 labelled; 1 of these answers were right\n"
+    table = tmp_path / "labels.csv"
+    table.write_text(f"id,label\n{STREAM}/1,wrong\n{STREAM}/2,{second}\n{STREAM}/3,{third}\n")
+    assert edgectl(coordinator, "label", "--file", str(table), "--json") == Exit.DONE
+    assert json.loads(capsys.readouterr().out) == {"labelled": 3, "right": 2, "unknown": []}
+    assert edgectl(coordinator, "accuracy", "--by", "pipeline", "--since", "1h", "--json") == Exit.DONE
+    (row,) = json.loads(capsys.readouterr().out)
+    assert (row["labelled"], row["right"], row["accuracy"]) == (3, 2, 0.666667)
+    data = json.loads(result(1))["data"]
+    assert edgectl(coordinator, "accuracy", "--model", f"{data['model']}@{data['version']}", "--json") == Exit.DONE
+    (row,) = json.loads(capsys.readouterr().out)
+    assert row["version"] == f"{data['model']}@{data['version']}"
+    assert edgectl(coordinator, "accuracy", "--model", f"{data['model']}@99") == Exit.DONE
+    assert "no labels" in capsys.readouterr().out
+
+
+def test_labels_of_results_that_are_not_there_are_named_and_the_others_stored(
+    coordinator: Coordinator, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text(f"id,label\n{STREAM}/1,x\n{STREAM}/{COUNT + 1},x\n{'9' * 32}/1,x\n")
+    assert edgectl(coordinator, "label", "--file", str(table)) == Exit.FAILED
+    printed = capsys.readouterr()
+    assert printed.out.startswith("1 labelled")
+    assert "2 of these results are not stored here" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["label"], "give the id of a result"),
+        (["label", "nothing", "cat"], "is not the id of a result"),
+        (["label", "--file", "nowhere.csv"], "cannot be read"),
+        (["accuracy", "--model", "m@x"], "m@x"),
+    ],
+)
+def test_what_is_no_label_costs_one_line(
+    coordinator: Coordinator, arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert edgectl(coordinator, *arguments) in (Exit.FAILED, Exit.USAGE)
+    printed = capsys.readouterr().err
+    assert complaint in printed
+    assert printed.count("\n") == 1

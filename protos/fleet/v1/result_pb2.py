@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/fleet/v1/result.proto\x12\x12nearfield.fleet.v1\"K\n\x0cResultFilter\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x10\n\x08pipeline\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\"\x84\x01\n\x13QueryResultsRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .nearfield.fleet.v1.ResultFilter\x12\r\n\x05since\x18\x02 \x01(\t\x12\r\n\x05until\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x04\x12\x0e\n\x06newest\x18\x05 \x01(\x08\"F\n\x12TailResultsRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .nearfield.fleet.v1.ResultFilter\".\n\x0bResultBatch\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x04\"5\n\x11\x43ountResultsReply\x12\x0f\n\x07results\x18\x01 \x01(\x04\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x04\x32\xa5\x02\n\rResultService\x12Z\n\x0cQueryResults\x12\'.nearfield.fleet.v1.QueryResultsRequest\x1a\x1f.nearfield.fleet.v1.ResultBatch0\x01\x12X\n\x0bTailResults\x12&.nearfield.fleet.v1.TailResultsRequest\x1a\x1f.nearfield.fleet.v1.ResultBatch0\x01\x12^\n\x0c\x43ountResults\x12\'.nearfield.fleet.v1.QueryResultsRequest\x1a%.nearfield.fleet.v1.CountResultsReplyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cprotos/fleet/v1/result.proto\x12\x12nearfield.fleet.v1\"K\n\x0cResultFilter\x12\x0c\n\x04site\x18\x01 \x01(\t\x12\x0c\n\x04node\x18\x02 \x01(\t\x12\x10\n\x08pipeline\x18\x03 \x01(\t\x12\r\n\x05model\x18\x04 \x01(\t\"\x84\x01\n\x13QueryResultsRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .nearfield.fleet.v1.ResultFilter\x12\r\n\x05since\x18\x02 \x01(\t\x12\r\n\x05until\x18\x03 \x01(\t\x12\r\n\x05limit\x18\x04 \x01(\x04\x12\x0e\n\x06newest\x18\x05 \x01(\x08\"F\n\x12TailResultsRequest\x12\x30\n\x06\x66ilter\x18\x01 \x01(\x0b\x32 .nearfield.fleet.v1.ResultFilter\".\n\x0bResultBatch\x12\x0e\n\x06\x65vents\x18\x01 \x03(\x0c\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x04\"5\n\x11\x43ountResultsReply\x12\x0f\n\x07results\x18\x01 \x01(\x04\x12\x0f\n\x07\x64ropped\x18\x02 \x01(\x04\"+\n\x0eLabelledResult\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05label\x18\x02 \x01(\t\"J\n\x13LabelResultsRequest\x12\x33\n\x07results\x18\x01 \x03(\x0b\x32\".nearfield.fleet.v1.LabelledResult\"E\n\x11LabelResultsReply\x12\x10\n\x08labelled\x18\x01 \x01(\x04\x12\r\n\x05right\x18\x02 \x01(\x04\x12\x0f\n\x07unknown\x18\x03 \x03(\t\"i\n\x12GetAccuracyRequest\x12\x36\n\x05query\x18\x01 \x01(\x0b\x32\'.nearfield.fleet.v1.QueryResultsRequest\x12\x0f\n\x07version\x18\x02 \x01(\r\x12\n\n\x02\x62y\x18\x03 \x01(\t\"9\n\x08\x41\x63\x63uracy\x12-\n\x04rows\x18\x01 \x03(\x0b\x32\x1f.nearfield.fleet.v1.AccuracyRow\";\n\x0b\x41\x63\x63uracyRow\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\x10\n\x08labelled\x18\x02 \x01(\x04\x12\r\n\x05right\x18\x03 \x01(\x04\x32\xda\x03\n\rResultService\x12Z\n\x0cQueryResults\x12\'.nearfield.fleet.v1.QueryResultsRequest\x1a\x1f.nearfield.fleet.v1.ResultBatch0\x01\x12X\n\x0bTailResults\x12&.nearfield.fleet.v1.TailResultsRequest\x1a\x1f.nearfield.fleet.v1.ResultBatch0\x01\x12^\n\x0c\x43ountResults\x12\'.nearfield.fleet.v1.QueryResultsRequest\x1a%.nearfield.fleet.v1.CountResultsReply\x12^\n\x0cLabelResults\x12\'.nearfield.fleet.v1.LabelResultsRequest\x1a%.nearfield.fleet.v1.LabelResultsReply\x12S\n\x0bGetAccuracy\x12&.nearfield.fleet.v1.GetAccuracyRequest\x1a\x1c.nearfield.fleet.v1.Accuracyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +41,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RESULTBATCH']._serialized_end=382
   _globals['_COUNTRESULTSREPLY']._serialized_start=384
   _globals['_COUNTRESULTSREPLY']._serialized_end=437
-  _globals['_RESULTSERVICE']._serialized_start=440
-  _globals['_RESULTSERVICE']._serialized_end=733
+  _globals['_LABELLEDRESULT']._serialized_start=439
+  _globals['_LABELLEDRESULT']._serialized_end=482
+  _globals['_LABELRESULTSREQUEST']._serialized_start=484
+  _globals['_LABELRESULTSREQUEST']._serialized_end=558
+  _globals['_LABELRESULTSREPLY']._serialized_start=560
+  _globals['_LABELRESULTSREPLY']._serialized_end=629
+  _globals['_GETACCURACYREQUEST']._serialized_start=631
+  _globals['_GETACCURACYREQUEST']._serialized_end=736
+  _globals['_ACCURACY']._serialized_start=738
+  _globals['_ACCURACY']._serialized_end=795
+  _globals['_ACCURACYROW']._serialized_start=797
+  _globals['_ACCURACYROW']._serialized_end=856
+  _globals['_RESULTSERVICE']._serialized_start=859
+  _globals['_RESULTSERVICE']._serialized_end=1333
 # @@protoc_insertion_point(module_scope)

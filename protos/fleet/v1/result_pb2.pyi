@@ -132,3 +132,129 @@ class CountResultsReply(google.protobuf.message.Message):
     def ClearField(self, field_name: typing.Literal["dropped", b"dropped", "results", b"results"]) -> None: ...
 
 Global___CountResultsReply: typing_extensions.TypeAlias = CountResultsReply
+
+@typing.final
+class LabelledResult(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ID_FIELD_NUMBER: builtins.int
+    LABEL_FIELD_NUMBER: builtins.int
+    id: builtins.str
+    """The id of its CloudEvent: stream/sequence."""
+    label: builtins.str
+    def __init__(
+        self,
+        *,
+        id: builtins.str = ...,
+        label: builtins.str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["id", b"id", "label", b"label"]) -> None: ...
+
+Global___LabelledResult: typing_extensions.TypeAlias = LabelledResult
+
+@typing.final
+class LabelResultsRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    RESULTS_FIELD_NUMBER: builtins.int
+    @property
+    def results(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___LabelledResult]:
+        """At most 10,000."""
+
+    def __init__(
+        self,
+        *,
+        results: collections.abc.Iterable[Global___LabelledResult] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["results", b"results"]) -> None: ...
+
+Global___LabelResultsRequest: typing_extensions.TypeAlias = LabelResultsRequest
+
+@typing.final
+class LabelResultsReply(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    LABELLED_FIELD_NUMBER: builtins.int
+    RIGHT_FIELD_NUMBER: builtins.int
+    UNKNOWN_FIELD_NUMBER: builtins.int
+    labelled: builtins.int
+    right: builtins.int
+    """Of those: what the answer said."""
+    @property
+    def unknown(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.str]:
+        """Ids of results that are not stored here."""
+
+    def __init__(
+        self,
+        *,
+        labelled: builtins.int = ...,
+        right: builtins.int = ...,
+        unknown: collections.abc.Iterable[builtins.str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["labelled", b"labelled", "right", b"right", "unknown", b"unknown"]) -> None: ...
+
+Global___LabelResultsReply: typing_extensions.TypeAlias = LabelResultsReply
+
+@typing.final
+class GetAccuracyRequest(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    QUERY_FIELD_NUMBER: builtins.int
+    VERSION_FIELD_NUMBER: builtins.int
+    BY_FIELD_NUMBER: builtins.int
+    version: builtins.int
+    """0: all."""
+    by: builtins.str
+    """version, site, node, pipeline or label."""
+    @property
+    def query(self) -> Global___QueryResultsRequest:
+        """filter, since and until; of capture."""
+
+    def __init__(
+        self,
+        *,
+        query: Global___QueryResultsRequest | None = ...,
+        version: builtins.int = ...,
+        by: builtins.str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: typing.Literal["query", b"query"]) -> builtins.bool: ...
+    def ClearField(self, field_name: typing.Literal["by", b"by", "query", b"query", "version", b"version"]) -> None: ...
+
+Global___GetAccuracyRequest: typing_extensions.TypeAlias = GetAccuracyRequest
+
+@typing.final
+class Accuracy(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    ROWS_FIELD_NUMBER: builtins.int
+    @property
+    def rows(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___AccuracyRow]: ...
+    def __init__(
+        self,
+        *,
+        rows: collections.abc.Iterable[Global___AccuracyRow] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["rows", b"rows"]) -> None: ...
+
+Global___Accuracy: typing_extensions.TypeAlias = Accuracy
+
+@typing.final
+class AccuracyRow(google.protobuf.message.Message):
+    DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: builtins.int
+    LABELLED_FIELD_NUMBER: builtins.int
+    RIGHT_FIELD_NUMBER: builtins.int
+    key: builtins.str
+    labelled: builtins.int
+    right: builtins.int
+    def __init__(
+        self,
+        *,
+        key: builtins.str = ...,
+        labelled: builtins.int = ...,
+        right: builtins.int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: typing.Literal["key", b"key", "labelled", b"labelled", "right", b"right"]) -> None: ...
+
+Global___AccuracyRow: typing_extensions.TypeAlias = AccuracyRow

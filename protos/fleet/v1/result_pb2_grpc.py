@@ -49,6 +49,16 @@ class ResultServiceStub(object):
                 request_serializer=protos_dot_fleet_dot_v1_dot_result__pb2.QueryResultsRequest.SerializeToString,
                 response_deserializer=protos_dot_fleet_dot_v1_dot_result__pb2.CountResultsReply.FromString,
                 _registered_method=True)
+        self.LabelResults = channel.unary_unary(
+                '/nearfield.fleet.v1.ResultService/LabelResults',
+                request_serializer=protos_dot_fleet_dot_v1_dot_result__pb2.LabelResultsRequest.SerializeToString,
+                response_deserializer=protos_dot_fleet_dot_v1_dot_result__pb2.LabelResultsReply.FromString,
+                _registered_method=True)
+        self.GetAccuracy = channel.unary_unary(
+                '/nearfield.fleet.v1.ResultService/GetAccuracy',
+                request_serializer=protos_dot_fleet_dot_v1_dot_result__pb2.GetAccuracyRequest.SerializeToString,
+                response_deserializer=protos_dot_fleet_dot_v1_dot_result__pb2.Accuracy.FromString,
+                _registered_method=True)
 
 
 class ResultServiceServicer(object):
@@ -74,6 +84,20 @@ class ResultServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def LabelResults(self, request, context):
+        """What results should have said. A result that is labelled again has the newer label.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetAccuracy(self, request, context):
+        """How many labelled answers were right.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ResultServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -91,6 +115,16 @@ def add_ResultServiceServicer_to_server(servicer, server):
                     servicer.CountResults,
                     request_deserializer=protos_dot_fleet_dot_v1_dot_result__pb2.QueryResultsRequest.FromString,
                     response_serializer=protos_dot_fleet_dot_v1_dot_result__pb2.CountResultsReply.SerializeToString,
+            ),
+            'LabelResults': grpc.unary_unary_rpc_method_handler(
+                    servicer.LabelResults,
+                    request_deserializer=protos_dot_fleet_dot_v1_dot_result__pb2.LabelResultsRequest.FromString,
+                    response_serializer=protos_dot_fleet_dot_v1_dot_result__pb2.LabelResultsReply.SerializeToString,
+            ),
+            'GetAccuracy': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetAccuracy,
+                    request_deserializer=protos_dot_fleet_dot_v1_dot_result__pb2.GetAccuracyRequest.FromString,
+                    response_serializer=protos_dot_fleet_dot_v1_dot_result__pb2.Accuracy.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -174,6 +208,60 @@ class ResultService(object):
             '/nearfield.fleet.v1.ResultService/CountResults',
             protos_dot_fleet_dot_v1_dot_result__pb2.QueryResultsRequest.SerializeToString,
             protos_dot_fleet_dot_v1_dot_result__pb2.CountResultsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def LabelResults(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearfield.fleet.v1.ResultService/LabelResults',
+            protos_dot_fleet_dot_v1_dot_result__pb2.LabelResultsRequest.SerializeToString,
+            protos_dot_fleet_dot_v1_dot_result__pb2.LabelResultsReply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetAccuracy(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/nearfield.fleet.v1.ResultService/GetAccuracy',
+            protos_dot_fleet_dot_v1_dot_result__pb2.GetAccuracyRequest.SerializeToString,
+            protos_dot_fleet_dot_v1_dot_result__pb2.Accuracy.FromString,
             options,
             channel_credentials,
             insecure,
