@@ -14,7 +14,7 @@ from operator import ge, gt, le, lt
 from coordinator.errors import BadInput
 from coordinator.rollouts.metrics import EXTERNAL, METRICS, Metric, Reading, Sample
 
-_GATE = re.compile(r"(?P<metric>[a-z][a-z0-9_]*) ?(?P<sign><=|>=|<|>) ?(?P<bound>-?\d+(?:\.\d+)?(?:e-?\d+)?)")
+_GATE = re.compile(r"(?P<metric>[a-z][a-z0-9_]*) ?(?P<sign><=|>=|<|>) ?(?P<bound>-?\d+(?:\.\d+)?(?:e-?\d+)?)", re.ASCII)
 _SIGNS: dict[str, Callable[[float, float], bool]] = {"<=": le, ">=": ge, "<": lt, ">": gt}
 NOISE_SHARE = 0.5
 """A statistic whose noise is above this part of the bound decides nothing."""

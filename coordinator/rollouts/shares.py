@@ -6,8 +6,8 @@ from fractions import Fraction
 
 from coordinator.errors import BadInput
 
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%")
-_NUMBER = re.compile(r"\d{1,9}")
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,4})?) ?%", re.ASCII)
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 def checked_share(text: str, where: str) -> str:

@@ -93,6 +93,12 @@ def spec_of_options(options: Mapping[str, Any]) -> RolloutSpec:
 
 def document_of(spec: RolloutSpec) -> dict[str, Any]:
     """The specification as a document, without what is left at its default; `parse_spec` gives it back."""
+    written, default = _document(spec), _document(RolloutSpec(spec.deployment, spec.to))
+    named = ("deployment", "to")
+    return {key: value for key, value in written.items() if key in named or value != default.get(key)}
+
+
+def _document(spec: RolloutSpec) -> dict[str, Any]:
     times: dict[str, Any] = {key: duration(getattr(spec, f"{key}_s")) for key in _DURATIONS}
     file = RolloutFile(
         **{key: getattr(spec, key) for key in _SAME},

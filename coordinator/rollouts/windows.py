@@ -16,7 +16,7 @@ from coordinator.rollouts.spec import Window
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW = re.compile(r"(?:(?P<days>[a-z,\- ]*[a-z]) +)?(?P<start>\S+?) ?- ?(?P<end>\S+)", re.IGNORECASE)
-_CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00")
+_CLOCK = re.compile(r"(?:[01]\d|2[0-3]):[0-5]\d|24:00", re.ASCII)
 _AHEAD = 15
 """Days to look for the next window: each begins within a week, but where the clock jumps over it within two."""
 
