@@ -132,6 +132,7 @@ class LocalServing(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit
     key_file: str | None = None
     require_key: bool = False
     principals: dict[str, tuple[Literal["infer", "admin"], ...]] = {}
+    sandbox: Literal["auto", "require", "off"] = "auto"
     request_mb: Annotated[int, msgspec.Meta(ge=1, le=1024)] | None = None
     limits: ClientLimits = ClientLimits()
 

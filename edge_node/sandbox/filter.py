@@ -6,9 +6,9 @@ ends the process, for its numbers mean other calls.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from edge_node.sandbox.syscalls import NEWEST, denied, judged
+from edge_node.sandbox.syscalls import NEWEST, denied, judged, opening
 
 Instruction = tuple[int, int, int, int]
 """code, jump if true, jump if false, constant"""
@@ -29,28 +29,48 @@ TERMINAL_INPUT, TERMINAL_CONTROL = 0x5412, 0x541C
 """TIOCSTI, TIOCLINUX: both put keystrokes into a terminal"""
 
 
-def program(machine: str, pid: int, *, keeps: bool = False) -> tuple[Instruction, ...]:
-    """The filter of the process `pid` on a machine of `syscalls.MACHINES`; whether it keeps files of its own."""
+def program(machine: str, pid: int, *, keeps: bool = False, serves: bool = False) -> tuple[Instruction, ...]:
+    """The filter of the process `pid` on a machine of `syscalls.MACHINES`.
+
+    Args:
+        machine: whose calls are judged.
+        pid: of the process.
+        keeps: it keeps files of its own.
+        serves: it listens, accepts, and shares memory that it makes.
+    """
     return (
-        (LOAD, 0, 0, ARCHITECTURE),
-        (JUMP_EQUAL, 1, 0, AUDIT_ARCHITECTURE[machine]),
-        (RETURN, 0, 0, KILL),
-        (LOAD, 0, 0, NUMBER),
+        *_begun(machine),
         (JUMP_GREATER, 0, 1, NEWEST),
         (RETURN, 0, 0, NO_SUCH_CALL),
         *_judgements(machine, pid),
-        *(
-            one
-            for number in denied(machine, keeps=keeps)
-            for one in _if_called(number, ((RETURN, 0, 0, NOT_PERMITTED),))
-        ),
+        *_refused(denied(machine, keeps=keeps, serves=serves)),
         (RETURN, 0, 0, ALLOW),
     )
+
+
+def listening(machine: str) -> tuple[Instruction, ...]:
+    """What is put on top of a server's filter once it listens: no further socket, no further port."""
+    return (*_begun(machine), *_refused(opening(machine)), (RETURN, 0, 0, ALLOW))
 
 
 def packed(instructions: tuple[Instruction, ...]) -> bytes:
     """As the kernel reads them: `struct sock_filter`, one after the other."""
     return b"".join(struct.pack("=HBBI", *one) for one in instructions)
+
+
+def _begun(machine: str) -> tuple[Instruction, ...]:
+    """The call's number is loaded; the calls of another instruction set end the process."""
+    return (
+        (LOAD, 0, 0, ARCHITECTURE),
+        (JUMP_EQUAL, 1, 0, AUDIT_ARCHITECTURE[machine]),
+        (RETURN, 0, 0, KILL),
+        (LOAD, 0, 0, NUMBER),
+    )
+
+
+def _refused(numbers: Iterable[int]) -> Iterator[Instruction]:
+    for number in numbers:
+        yield from _if_called(number, ((RETURN, 0, 0, NOT_PERMITTED),))
 
 
 def _judgements(machine: str, pid: int) -> Iterator[Instruction]:

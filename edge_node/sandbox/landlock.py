@@ -26,8 +26,8 @@ FILE_RIGHTS = WRITE_FILE | READ_FILE | TRUNCATE | IOCTL_DEV | 1
 """those that a rule for a file that is no folder may name; 1: execute"""
 RIGHTS_SINCE = {1: (1 << 13) - 1, 2: 1 << 13, 3: TRUNCATE, 5: IOCTL_DEV}
 """filesystem rights by the version of the interface that brought them"""
-NETWORK_SINCE, NETWORK = 4, 0b11
-"""bind and connect of TCP"""
+NETWORK_SINCE, BIND, CONNECT = 4, 0b01, 0b10
+"""of TCP"""
 SCOPES_SINCE, SCOPES = 6, 0b11
 """abstract Unix sockets and signals of processes outside"""
 
@@ -46,10 +46,17 @@ def rights(version: int) -> int:
     return sum(bits for since, bits in RIGHTS_SINCE.items() if since <= version)
 
 
-def restrict(kernel: Kernel, readable: Iterable[Path], devices: Iterable[Path], scratch: Iterable[Path] = ()) -> int:
+def restrict(
+    kernel: Kernel,
+    readable: Iterable[Path],
+    devices: Iterable[Path],
+    scratch: Iterable[Path] = (),
+    *,
+    network: int = BIND | CONNECT,
+) -> int:
     """Withhold every right but reading below `readable`, using `devices`, and keeping files below `scratch`.
 
-    What does not exist is left out.
+    What does not exist is left out. `network` is what of TCP is withheld.
 
     Returns:
         The version of Landlock that holds.
@@ -59,7 +66,7 @@ def restrict(kernel: Kernel, readable: Iterable[Path], devices: Iterable[Path], 
     """
     found = version(kernel)
     handled = rights(found)
-    ruleset = kernel.call(CREATE_RULESET, _attributes(found, handled), 24, 0)
+    ruleset = kernel.call(CREATE_RULESET, _attributes(found, handled, network), 24, 0)
     try:
         for path in readable:
             _allow(kernel, ruleset, path, READ_FILE | READ_DIR)
@@ -73,11 +80,10 @@ def restrict(kernel: Kernel, readable: Iterable[Path], devices: Iterable[Path], 
     return found
 
 
-def _attributes(version: int, handled: int) -> bytes:
+def _attributes(version: int, handled: int, network: int) -> bytes:
     """`struct landlock_ruleset_attr`; an older kernel takes the longer one where what it does not know is zero."""
-    network = NETWORK if version >= NETWORK_SINCE else 0
     scopes = SCOPES if version >= SCOPES_SINCE else 0
-    return struct.pack("=QQQ", handled, network, scopes)
+    return struct.pack("=QQQ", handled, network if version >= NETWORK_SINCE else 0, scopes)
 
 
 def _allow(kernel: Kernel, ruleset: int, path: Path, allowed: int) -> None:

@@ -31,11 +31,22 @@ def limit_memory(memory_mb: int) -> None:
 
 
 def limit_files(*, writes: bool) -> None:
-    """No core dump (it would hold frames), few open files, and unless it `writes` not a byte into one."""
-    _lower(resource.RLIMIT_CORE, 0)
+    """No core dump, few open files, and unless it `writes` not a byte into one."""
+    limit_core()
     _lower(resource.RLIMIT_NOFILE, OPEN_FILES)
     if not writes:
         _lower(resource.RLIMIT_FSIZE, 0)
+
+
+def limit_core() -> None:
+    """No core dump: it would hold frames, or keys."""
+    _lower(resource.RLIMIT_CORE, 0)
+
+
+def permitted_capabilities() -> int:
+    """What this process may have, as bits."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(next(line for line in status.splitlines() if line.startswith("CapPrm:")).split()[1], 16)
 
 
 def drop_capabilities(kernel: Kernel, keep: int) -> None:

@@ -3,7 +3,7 @@
 import ctypes
 import struct
 
-from edge_node.sandbox.filter import packed, program
+from edge_node.sandbox.filter import Instruction, listening, packed, program
 from edge_node.sandbox.kernel import Kernel
 from edge_node.sandbox.syscalls import MACHINES
 
@@ -24,14 +24,26 @@ def check(kernel: Kernel) -> None:
     kernel.call(SECCOMP[kernel.machine], GET_ACTION_AVAIL, 0, struct.pack("=I", RETURN_ERRNO))
 
 
-def install(kernel: Kernel, pid: int, *, keeps: bool = False) -> None:
+def install(kernel: Kernel, pid: int, *, keeps: bool = False, serves: bool = False) -> None:
     """Filter the calls of the process `pid`, which must be this one and have set no_new_privs; see `filter.program`.
 
     Raises:
         OSError: as `check`, or the kernel refused.
     """
     check(kernel)
-    instructions = program(kernel.machine, pid, keeps=keeps)
+    _install(kernel, program(kernel.machine, pid, keeps=keeps, serves=serves))
+
+
+def close_ports(kernel: Kernel) -> None:
+    """No further socket in any thread of this process, which has a filter and listens where it is to listen.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    _install(kernel, listening(kernel.machine))
+
+
+def _install(kernel: Kernel, instructions: tuple[Instruction, ...]) -> None:
     code = ctypes.create_string_buffer(packed(instructions))
     described = struct.pack("@HP", len(instructions), ctypes.addressof(code))  # struct sock_fprog
     kernel.call(SECCOMP[kernel.machine], SET_MODE_FILTER, ALL_THREADS, described)

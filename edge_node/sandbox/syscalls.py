@@ -53,16 +53,31 @@ KEEPING = """
     mkdir 83 -, mkdirat 258 34"""
 """To make, rename and remove files and folders: for a process with a scratch folder, where Landlock says which."""
 
+SERVING = frozenset({"socket", "bind", "listen", "accept", "accept4", "memfd_create"})
+"""Of `DENIED`, what a server needs: to listen and to accept, and memory that it shares with workers."""
+
+OPENING = "socket 41 198, bind 49 200, listen 50 201"
+"""What a server does not need any more once it listens."""
+
 JUDGED = """
     clone 56 220, clone3 435 435, kill 62 129, tgkill 234 131, prlimit64 302 261, sched_setaffinity 203 122,
     prctl 157 167, ioctl 16 29"""
 """Those whose arguments decide."""
 
 
-def denied(machine: str, *, keeps: bool = False) -> tuple[int, ...]:
-    """The numbers of `DENIED` on a machine of `MACHINES`, rising; of `KEEPING` as well, unless it `keeps` files."""
+def denied(machine: str, *, keeps: bool = False, serves: bool = False) -> tuple[int, ...]:
+    """The numbers of `DENIED` on a machine of `MACHINES`, rising; of `KEEPING` as well, unless it `keeps` files.
+
+    Those of `SERVING` are left out where it `serves`.
+    """
     groups = DENIED.values() if keeps else (*DENIED.values(), KEEPING)
-    return tuple(sorted(number for calls in groups for _, number in named(calls, machine)))
+    free = SERVING if serves else frozenset()
+    return tuple(sorted(number for calls in groups for name, number in named(calls, machine) if name not in free))
+
+
+def opening(machine: str) -> tuple[int, ...]:
+    """The numbers of `OPENING` on a machine of `MACHINES`."""
+    return tuple(number for _, number in named(OPENING, machine))
 
 
 def judged(machine: str) -> dict[str, int]:

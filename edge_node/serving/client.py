@@ -9,12 +9,14 @@ await serving.close()                        # what has begun is finished
 """
 
 import asyncio
+import logging
 import os
 import signal
 import socket
 import sys
 from asyncio.subprocess import DEVNULL, Process
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 
 import msgspec
 
@@ -28,6 +30,7 @@ from edge_node.serving.control import (
     FromParent,
     FromServer,
     Index,
+    Keys,
     Listening,
     LoadModel,
     ModelState,
@@ -37,7 +40,10 @@ from edge_node.serving.control import (
     UnloadModel,
     Withdraw,
 )
+from edge_node.serving.firewall.key_file import LOOK_S, KeyFile
 from edge_node.serving.settings import ServingSettings
+
+log = logging.getLogger(__name__)
 
 _START_S = 30.0
 _CLOSE_MARGIN_S = 3.0
@@ -101,10 +107,14 @@ class ServingProcess:
         self._listening = asyncio.get_running_loop().create_future()
         self._spawn_task(self._listen(reader, self._process))
         try:
-            return await asyncio.wait_for(asyncio.shield(self._listening), _START_S)
+            listening = await asyncio.wait_for(asyncio.shield(self._listening), _START_S)
         except TimeoutError:
             await self.close()
             raise ServingFailed(f"the serving process said nothing within {_START_S:g} s") from None
+        log.info("the process that answers clients: %s", listening.sandbox)
+        if self._settings.keys:
+            self._spawn_task(self._tell_keys(KeyFile(Path(self._settings.keys))))
+        return listening
 
     async def serve(
         self, model: str, version: str, session: str, platform: str, batching: Batching | None = None,
@@ -178,6 +188,13 @@ class ServingProcess:
                 self._reason = reason
             case Failed(number, reason):
                 self._requests.failed(number, ServingFailed(reason))
+
+    async def _tell_keys(self, file: KeyFile) -> None:
+        """Say which keys count whenever their file has changed: the process itself may not open it any more."""
+        while self._ended is None:
+            if file.look():
+                self._say(Keys(file.keys))
+            await asyncio.sleep(LOOK_S)
 
     async def _order(self, number: int, order: Awaitable[None]) -> None:
         try:

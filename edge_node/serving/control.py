@@ -13,6 +13,8 @@ from typing import Literal
 
 import msgspec
 
+from edge_node.serving.firewall.keys import Key
+
 
 class Batching(msgspec.Struct, frozen=True):
     """How asks are put together and queued. `max_batch` 0 takes what the session says, 1 switches batching off."""
@@ -86,6 +88,12 @@ class UnloadModel(msgspec.Struct, frozen=True, tag=True):
     model: str
 
 
+class Keys(msgspec.Struct, frozen=True, tag=True):
+    """The keys of clients that count from now on; sent when their file has changed. Not answered."""
+
+    keys: tuple[Key, ...]
+
+
 class Timing(msgspec.Struct, frozen=True, tag=True):
     """How long something took, for the metrics: `edge_cold_start_seconds`, `edge_swap_seconds`. Not answered."""
 
@@ -103,6 +111,8 @@ class Listening(msgspec.Struct, frozen=True, tag=True):
     metrics: str
     lanes: str
     """path of the socket that workers reach their lanes by"""
+    sandbox: str = ""
+    """what confines the process, and what does not; one line"""
 
 
 class Served(msgspec.Struct, frozen=True, tag=True):
@@ -127,5 +137,5 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     reason: str
 
 
-FromParent = Serve | Withdraw | Index | Timing | Done | Failed
+FromParent = Serve | Withdraw | Index | Timing | Keys | Done | Failed
 FromServer = LoadModel | UnloadModel | Listening | Served | Done | Failed

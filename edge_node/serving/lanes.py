@@ -26,6 +26,22 @@ _LENGTH_BYTES = 4
 _log = logging.getLogger(__name__)
 
 
+def bind_lanes(settings: ServingSettings) -> socket.socket:
+    """The socket that workers connect to, bound.
+
+    Raises:
+        OSError: it cannot be bound.
+    """
+    path = Path(settings.lanes)
+    path.unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    bound.bind(str(path))
+    path.chmod(0o600)
+    bound.listen(_BACKLOG)
+    bound.setblocking(False)
+    return bound
+
+
 class Lanes:
     """The socket that workers connect to. `connected` is called with each lane that was granted."""
 
@@ -36,27 +52,18 @@ class Lanes:
         self._socket: socket.socket | None = None
         self._greeting: dict[socket.socket, asyncio.TimerHandle] = {}
 
-    def listen(self) -> None:
-        """Bind the socket.
-
-        Raises:
-            OSError: it cannot be bound.
-        """
-        path = Path(self._settings.lanes)
-        path.unlink(missing_ok=True)
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._socket.bind(str(path))
-        path.chmod(0o600)
-        self._socket.listen(_BACKLOG)
-        self._socket.setblocking(False)
-        asyncio.get_running_loop().add_reader(self._socket, self._accept, self._socket)
+    def listen(self, bound: socket.socket) -> None:
+        """Take connections at what `bind_lanes` gave, which becomes the lanes'."""
+        self._socket = bound
+        asyncio.get_running_loop().add_reader(bound, self._accept, bound)
 
     def close(self) -> None:
         """Take no more. Lanes that were granted stay."""
         if self._socket is not None:
             asyncio.get_running_loop().remove_reader(self._socket)
             self._socket.close()
-            Path(self._settings.lanes).unlink(missing_ok=True)
+            with suppress(OSError):  # a confined process may not: whoever listens there next removes it
+                Path(self._settings.lanes).unlink(missing_ok=True)
         for connection in list(self._greeting):
             self._done_greeting(connection)
             connection.close()

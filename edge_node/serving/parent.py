@@ -14,12 +14,14 @@ from edge_node.serving.control import (
     FromParent,
     FromServer,
     Index,
+    Keys,
     LoadModel,
     Serve,
     Timing,
     UnloadModel,
     Withdraw,
 )
+from edge_node.serving.firewall.guard import Firewall
 from edge_node.serving.metrics import ServingMetrics
 from edge_node.serving.models import Withdrawn
 from edge_node.serving.server import Server
@@ -47,7 +49,7 @@ class Parent:
         """Have a model unloaded; why it could not be."""
         return await self._order(UnloadModel(self._orders.number(), model))
 
-    async def follow(self, reader: StreamReader, server: Server, metrics: ServingMetrics) -> None:
+    async def follow(self, reader: StreamReader, server: Server, metrics: ServingMetrics, firewall: Firewall) -> None:
         """Do what the parent says until it hangs up."""
         while (body := await next_body(reader.readexactly)) is not None:
             match _messages.decode(body):
@@ -57,6 +59,8 @@ class Parent:
                     self._begin(number, server.models.withdraw(session))
                 case Index() as index:
                     server.told(index)
+                case Keys(keys):
+                    firewall.told(keys)
                 case Timing() as timing:
                     metrics.told(timing)
                 case Done(number):

@@ -10,17 +10,26 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import AsyncExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
 from edge_node.capture.lifeline import die_with_parent
 from edge_node.errors import BadInput, Exit, NearfieldError
+from edge_node.framing import pack
+from edge_node.sandbox.confinement import Confined
+from edge_node.sandbox.server import close_ports, confine_server
+from edge_node.serving.binding import with_numbers
 from edge_node.serving.control import Failed, Listening, Served
 from edge_node.serving.firewall.guard import Firewall
-from edge_node.serving.lanes import Lanes
+from edge_node.serving.firewall.key_file import read_keys
+from edge_node.serving.firewall.keys import Key
+from edge_node.serving.lanes import Lanes, bind_lanes
 from edge_node.serving.metrics import ServingMetrics, registry_of
 from edge_node.serving.metrics_listener import start_metrics
 from edge_node.serving.parent import Parent
+from edge_node.serving.regions import FOLDER as SHARED_MEMORY
 from edge_node.serving.server import Server
 from edge_node.serving.settings import ServingSettings
 from edge_node.telemetry.system import pss_kb
@@ -38,40 +47,76 @@ def main(arguments: list[str]) -> int:
     """
     die_with_parent()
     settings = msgspec.json.decode(arguments[1], type=ServingSettings)
+    connection = socket.socket(fileno=int(arguments[0]))
+    try:
+        prepared = _prepared(settings)
+    except (OSError, NearfieldError) as error:
+        connection.sendall(pack(_no_start(error)))
+        return Exit.FAILED
     with asyncio.Runner(loop_factory=_new_loop) as runner:
-        return runner.run(_serve(socket.socket(fileno=int(arguments[0])), settings))
+        return runner.run(_serve(connection, prepared))
 
 
-async def _serve(connection: socket.socket, settings: ServingSettings) -> Exit:
+@dataclass(frozen=True)
+class _Prepared:
+    """What was made before this process was confined."""
+
+    settings: ServingSettings
+    lanes: socket.socket
+    keys: tuple[Key, ...]
+    confined: Confined
+
+
+def _prepared(settings: ServingSettings) -> _Prepared:
+    """Do what may not be done any more afterwards, and confine this process: it has one thread yet, and no loop.
+
+    Raises:
+        OSError, BadInput, Refused: what there is not, or cannot be used.
+    """
+    bound, lanes = with_numbers(settings), bind_lanes(settings)
+    keys = read_keys(Path(settings.keys)) if settings.keys else ()
+    tls = settings.tls
+    files = [] if tls is None else [file for file in (tls.key, tls.certificate, tls.clients) if file]
+    return _Prepared(bound, lanes, keys, confine_server(files, (SHARED_MEMORY,), settings.sandbox))
+
+
+async def _serve(connection: socket.socket, prepared: _Prepared) -> Exit:
+    settings = prepared.settings
     reader, writer = await asyncio.open_connection(sock=connection)
     parent = Parent(writer)
     server = Server(settings, parent.load, parent.unload)
     metrics = ServingMetrics(server)
-    lanes = Lanes(settings, server.region_table, server.models.connected)
+    lanes, firewall = Lanes(settings, server.region_table, server.models.connected), Firewall(settings)
+    firewall.told(prepared.keys)
     async with AsyncExitStack() as open_things:
+        lanes.listen(prepared.lanes)
+        open_things.callback(lanes.close)
         try:
-            lanes.listen()
-            open_things.callback(lanes.close)
-            parent.say(await _listen(server, metrics, settings, open_things))
+            addresses = await _listen(server, metrics, settings, firewall, open_things)
+            close_ports(prepared.confined)
+            parent.say(msgspec.structs.replace(addresses, sandbox=prepared.confined.text))
         except (OSError, NearfieldError) as error:
-            parent.say(Failed(0, f"serving cannot start: {error}"))
+            parent.say(_no_start(error))
             await writer.drain()
             return Exit.FAILED
         telling = asyncio.create_task(_tell(parent, server))
         open_things.callback(telling.cancel)
-        await parent.follow(reader, server, metrics)
+        await parent.follow(reader, server, metrics, firewall)
         server.draining = True
         with suppress(TimeoutError):
             await asyncio.wait_for(server.models.drain(), settings.drain_s)
     return Exit.DONE
 
 
+def _no_start(error: Exception) -> Failed:
+    return Failed(0, f"serving cannot start: {error}")
+
+
 async def _listen(
-    server: Server, metrics: ServingMetrics, settings: ServingSettings, open_things: AsyncExitStack
+    server: Server, metrics: ServingMetrics, settings: ServingSettings, firewall: Firewall, open_things: AsyncExitStack
 ) -> Listening:
     """Open the ports; those with an empty address stay closed."""
     grpc = http = seen = ""
-    firewall = Firewall(settings)
     if settings.metrics:
         with _at("metrics", settings.metrics):
             listener = await start_metrics(registry_of(metrics), settings, firewall.guard("metrics"), server.refused)

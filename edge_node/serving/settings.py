@@ -2,6 +2,8 @@
 
 import msgspec
 
+from edge_node.sandbox.confinement import Mode
+
 MIB = 2**20
 
 
@@ -67,6 +69,8 @@ class ServingSettings(msgspec.Struct, frozen=True):
     """how long TLS may take to begin"""
     stream_requests: int = 64
     """of one ModelStreamInfer; more are not read"""
+    sandbox: Mode = "auto"
+    """how the process is confined"""
     tls: Tls | None = None
     """of the ports in `guarded`"""
     guarded: tuple[str, ...] = ("grpc", "http", "metrics")

@@ -18,6 +18,7 @@ import msgspec
 
 from edge_node.sandbox.confine import confine
 from edge_node.sandbox.confinement import Confinement
+from edge_node.sandbox.server import close_ports, confine_server
 
 MEMFD_BYTES = 1 << 20
 
@@ -30,6 +31,8 @@ class Order(msgspec.Struct):
     port: int
     unix: str
     other: int
+    server: bool = False
+    """confined as a server is that listens already"""
 
 
 def attempts(order: Order) -> dict[str, Callable[[], object]]:
@@ -63,7 +66,10 @@ def attempts(order: Order) -> dict[str, Callable[[], object]]:
 
 def main(order: Order) -> dict[str, str]:
     """Confine, then attempt everything."""
-    confine(order.confinement, writes=True)
+    if order.server:
+        close_ports(confine_server((), (), order.confinement.mode))
+    else:
+        confine(order.confinement, writes=True)
     return {name: _outcome(attempt) for name, attempt in attempts(order).items()}
 
 

@@ -17,6 +17,7 @@ import pytest
 from tests.authorities import Authority, Files
 from tests.conformance.tiny_models import onnx_model
 from tests.integration.serving_world import TWICE, Running, refused, request, serving, stub_on
+from tests.waiting import comes_true
 
 LIMITS = "[serving.limits]\nrequests_per_s = 0.1\nburst = 40\n"
 
@@ -28,6 +29,7 @@ class Guarded:
     running: Running
     files: Files
     keys: dict[str, str]
+    key_file: Path
 
     def stub(self, client: Files | None = None) -> Any:
         """Of gRPC, with a client's certificate or without."""
@@ -55,6 +57,11 @@ def _key(file: Path, name: str, *scopes: str) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
+def _delete_key(file: Path, name: str) -> None:
+    command = [sys.executable, "-m", "edge_node", "key", "delete", "--name", name, "--key-file", str(file)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("guarded")
@@ -68,7 +75,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         f'tls_key = "{files.key}"\n{LIMITS}'
     )
     with serving(folder / "twice.onnx", options=("--config", str(config)), cache=folder / "cache") as running:
-        yield Guarded(running, files, keys)
+        yield Guarded(running, files, keys, folder / "keys")
 
 
 def _metadata(key: str) -> tuple[tuple[str, str], ...]:
@@ -90,6 +97,14 @@ def test_a_key_lets_a_client_ask_over_http_and_nobody_without(guarded: Guarded) 
     status, headers, body = guarded.http("/v2/models/twice")
     assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
     assert "edge-node key create" in body["error"]
+
+
+async def test_a_running_server_takes_new_keys_and_refuses_deleted_ones(guarded: Guarded) -> None:
+    """Its process may open no file any more: it is told."""
+    guest = _key(guarded.key_file, "guest")
+    await comes_true(lambda: guarded.http("/v2/models/twice", guest)[0] == 200, "the new key to count")
+    _delete_key(guarded.key_file, "guest")
+    await comes_true(lambda: guarded.http("/v2/models/twice", guest)[0] == 401, "the deleted key to count no more")
 
 
 def test_models_are_loaded_by_who_has_the_scope_alone(guarded: Guarded) -> None:
@@ -141,7 +156,7 @@ def test_certificates_are_clients_where_there_is_an_authority_of_clients(tmp_pat
         f'tls_key = "{files.key}"\nprincipals = {{ "operator:alice" = ["admin"] }}\n'
     )
     with serving(tmp_path / "twice.onnx", options=("--config", str(config)), cache=tmp_path / "cache") as running:
-        server = Guarded(running, files, {})
+        server = Guarded(running, files, {}, tmp_path / "none")
         answer = server.stub(ours.issue("camera")).ModelInfer(request("twice"), timeout=20)
         assert answer.raw_output_contents[0] == TWICE
         with pytest.raises(grpc.RpcError) as refusal:

@@ -11,6 +11,7 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import grpc
 import msgspec
@@ -22,6 +23,7 @@ from edge_node.errors import BadInput
 from edge_node.lane.messages import Answer, Ask, Hello, Port, Tensor
 from edge_node.lane.slot import aligned, end_of
 from edge_node.sandbox.confinement import Confinement
+from edge_node.sandbox.support import support
 from edge_node.serving.client import ServingFailed, ServingProcess
 from edge_node.serving.control import Listening, ModelState, Timing
 from edge_node.serving.settings import ServingSettings
@@ -215,6 +217,28 @@ def double(ask: Ask, slot: memoryview) -> Answer:
     start = aligned(end_of(ask.tensors, 0))
     slot[start : start + len(TWICE)] = TWICE
     return Answer((Tensor("y", "FP32", (1, 4), start, len(TWICE)),))
+
+
+def status_of(pid: int | None) -> dict[str, str]:
+    """What the kernel says of a process."""
+    return dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
+@pytest.mark.skipif(bool(support().missing), reason=f"this kernel has {support().text}")
+@pytest.mark.parametrize(("sandbox", "filters"), [("require", 2), ("off", 0)])
+async def test_it_is_confined_before_it_takes_clients(
+    tmp_path: Path, sandbox: Literal["require", "off"], filters: int
+) -> None:
+    """What a confined server may not is in `test_sandbox`."""
+    serving = ServingProcess(msgspec.structs.replace(settings(tmp_path), sandbox=sandbox))
+    listening = await serving.start()
+    try:
+        status = status_of(serving.pid)
+        assert int(status["Seccomp_filters"]) >= filters
+        assert (status["NoNewPrivs"] == "1") == (sandbox == "require")
+        assert listening.sandbox == (support().text if filters else "not confined: serving.sandbox = off")
+    finally:
+        await serving.close()
 
 
 async def test_a_port_that_is_taken_is_one_line(tmp_path: Path) -> None:

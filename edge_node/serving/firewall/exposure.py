@@ -74,6 +74,7 @@ def settings_of(serving: LocalServing, lanes: str, own: Tls | None = None) -> Se
         http=serving.http,
         metrics=serving.metrics,
         request_bytes=request_mb * MIB,
+        sandbox=serving.sandbox,
         tls=tls if guarded else None,
         guarded=guarded,
         keys=serving.key_file or "",

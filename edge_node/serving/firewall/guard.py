@@ -10,13 +10,11 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import TracebackType
 
 from edge_node.serving.firewall.bucket import Rate
 from edge_node.serving.firewall.clients import Client, ClientLimits, Clients
 from edge_node.serving.firewall.holding import Holding
-from edge_node.serving.firewall.key_file import KeyFile
 from edge_node.serving.firewall.keys import Key, bearer, whose
 from edge_node.serving.inference import Caller, Kind, ServingError
 from edge_node.serving.settings import Limits, ServingSettings
@@ -57,7 +55,7 @@ class Rules:
     """What a port asks of its clients: `keys` are those that count now, `principals` the scopes of certificates."""
 
     named: bool = False
-    keys: Callable[[float], tuple[Key, ...]] = lambda _: ()
+    keys: Callable[[], tuple[Key, ...]] = lambda: ()
     principals: Mapping[str, tuple[str, ...]] | None = None
 
 
@@ -102,7 +100,7 @@ class Guard:
         if not rules.named:
             return anybody(asking.address, asking.certificate)
         text = bearer(asking.authorization)
-        key = None if text is None else whose(rules.keys(now), text)
+        key = None if text is None else whose(rules.keys(), text)
         if key is not None:
             return Caller(asking.address, f"key:{key.name}", frozenset(key.scopes))
         if text is None and asking.certificate and rules.principals is not None:
@@ -129,10 +127,13 @@ class Firewall:
         self._settings = settings
         self._clients = Clients(limits_of(settings.limits))
         self._holding = Holding()
-        file = KeyFile(Path(settings.keys)) if settings.keys else None
         principals = settings.principals if settings.tls is not None and settings.tls.clients else None
-        named = file is not None or principals is not None
-        self._rules = Rules(named, file.keys if file else lambda _: (), principals)
+        self._keys: tuple[Key, ...] = ()
+        self._rules = Rules(bool(settings.keys) or principals is not None, lambda: self._keys, principals)
+
+    def told(self, keys: tuple[Key, ...]) -> None:
+        """These keys count from now on."""
+        self._keys = keys
 
     def guard(self, way: str) -> Guard:
         """Of a port: "grpc", "http" or "metrics"."""

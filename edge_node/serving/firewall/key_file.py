@@ -46,17 +46,26 @@ def write_keys(path: Path, keys: Iterable[Key]) -> None:
 
 
 class KeyFile:
-    """Keys as the file has them now: looked at again at most every `LOOK_S` seconds."""
+    """Keys as the file had them at the last look. A file that has become unreadable leaves those of before."""
 
     def __init__(self, path: Path) -> None:
+        self.keys: tuple[Key, ...] = ()
         self._path = path
-        self._keys: tuple[Key, ...] = ()
-        self._looked = float("-inf")
+        self._seen: tuple[int, ...] = ()
 
-    def keys(self, now: float) -> tuple[Key, ...]:
-        """The keys. A file that has become unreadable leaves those that were read before."""
-        if now - self._looked >= LOOK_S:
-            self._looked = now
-            with suppress(BadInput, Refused):
-                self._keys = read_keys(self._path)
-        return self._keys
+    def look(self) -> bool:
+        """Whether the keys have changed; a file that has not is not read again."""
+        seen = self._stamp()
+        if seen == self._seen:
+            return False
+        self._seen, before = seen, self.keys
+        with suppress(BadInput, Refused):
+            self.keys = read_keys(self._path)
+        return self.keys != before
+
+    def _stamp(self) -> tuple[int, ...]:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return (0,)
+        return found.st_ino, found.st_mtime_ns, found.st_ctime_ns, found.st_size

@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_node.lane.messages import Answer, Ask, Hello
 from edge_node.serving.control import Batching, Serve
 from edge_node.serving.inference import Caller, Inference, InputTensor
-from edge_node.serving.lanes import Lanes
+from edge_node.serving.lanes import Lanes, bind_lanes
 from edge_node.serving.server import Server
 from edge_node.serving.settings import ServingSettings
 from tests.unit.serving.stub_worker import HELLO, StubWorker, echo
@@ -53,7 +53,7 @@ async def world(folder: Path, **settings: object) -> AsyncIterator[World]:
     """A server that takes workers below a folder."""
     here = World(ServingSettings(lanes=str(folder / "lanes"), **settings))  # type: ignore[arg-type] # by name
     lanes = Lanes(here.settings, here.server.region_table, here.server.models.connected)
-    lanes.listen()
+    lanes.listen(bind_lanes(here.settings))
     try:
         yield here
     finally:

@@ -17,7 +17,7 @@ from edge_node.serving.settings import Limits, ServingSettings, Tls
 
 APP, ADMIN = text_of(bytes(32)), text_of(bytes(31) + b"\1")
 KEYS = (Key("app", ("infer",), digest_of_key(APP)), Key("boss", ("admin", "infer"), digest_of_key(ADMIN)))
-ASKED = Guard(Rules(True, lambda _: KEYS, {"operator:alice": ("admin",)}))
+ASKED = Guard(Rules(True, lambda: KEYS, {"operator:alice": ("admin",)}))
 
 
 def _refused(guard: Guard, asking: Asking, scope: str) -> tuple[Kind, str]:
@@ -104,13 +104,13 @@ def test_a_deleted_key_counts_no_more_and_a_broken_file_changes_nothing(tmp_path
     path = tmp_path / "keys"
     write_keys(path, KEYS)
     file = KeyFile(path)
-    assert file.keys(0.0) == KEYS
+    assert (file.look(), file.keys) == (True, KEYS)
+    assert not file.look()
     write_keys(path, KEYS[:1])
-    assert file.keys(0.5) == KEYS
-    assert file.keys(1.5) == KEYS[:1]
+    assert (file.look(), file.keys) == (True, KEYS[:1])
     path.write_text("broken")
     path.chmod(0o600)
-    assert file.keys(3.0) == KEYS[:1]
+    assert (file.look(), file.keys) == (False, KEYS[:1])
 
 
 FILES = {"tls_cert": "c.pem", "tls_key": "k.pem"}
