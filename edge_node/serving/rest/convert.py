@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from edge_node.serving.inference import Kind, ServingError
+from edge_node.serving.rest.lists import Span, pieces
 from protos.inference.elements import joined, separate
 
 FORMATS = {
@@ -29,18 +30,15 @@ FORMATS = {
 }
 """Letters of `struct` for the numbers that JSON carries."""
 FLOATS = ("FP32", "FP64")
-PIECE = 1 << 14
-"""Characters of numbers that are read at once: as Python objects they take many times that, and nobody else has a turn
-meanwhile."""
 MOST_TEXT = 2 << 20
 """Bytes of JSON with strings, all of which are Python objects at the same time."""
 
 
-def from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgspec.Raw) -> bytes:
+def from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgspec.Raw | Span) -> bytes:
     """The bytes of an input. Raises `ServingError` where they are not what datatype and shape say."""
     expected = prod(shape)
     try:
-        content = _read(datatype, data, expected)
+        content = _read(datatype, data if isinstance(data, Span) else _whole(bytes(data)), expected)
     except (msgspec.MsgspecError, UnicodeDecodeError, struct.error, OverflowError, RecursionError, TypeError) as error:
         raise _invalid(f"unable to parse 'data' of input '{name}' as {datatype}: {_first_line(error)}") from None
     except KeyError:
@@ -52,41 +50,34 @@ def from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgspec.Ra
     return content[1]
 
 
-def _read(datatype: str, data: msgspec.Raw, expected: int) -> tuple[int, bytes]:
-    """Elements and their bytes; of more pieces than it takes to have more than was expected, the rest is not read."""
-    text = bytes(data)
+def _whole(text: bytes) -> Span:
     if not text.lstrip().startswith(b"["):
         raise TypeError("it is not an array")
+    return Span(text, 0, len(text), known=True)
+
+
+def _read(datatype: str, span: Span, expected: int) -> tuple[int, bytes]:
+    """Elements and their bytes; of more pieces than it takes to have more than was expected, the rest is not read."""
     if datatype == "BYTES":
-        return _texts(msgspec.json.decode(_short(text)))
+        return _texts(msgspec.json.decode(_short(span)))
     letter = "?" if datatype == "BOOL" else FORMATS[datatype]
-    kind = list[bool] if datatype == "BOOL" else list[float] if datatype in FLOATS else list[int]
+    kind: type[list[Any]] = list[bool] if datatype == "BOOL" else list[float] if datatype in FLOATS else list[int]
     content = bytearray()
     size = struct.calcsize(letter)
-    for values in _pieces(text, kind):
+    for flat in pieces(span):
+        if not flat.strip(b","):
+            continue  # lists in which there is nothing
+        values = msgspec.json.decode(b"[%b]" % flat, type=kind)
         content += struct.pack(f"<{len(values)}{letter}", *values)
         if len(content) > expected * size:
             break
     return len(content) // size, bytes(content)
 
 
-def _pieces(text: bytes, kind: type[list[Any]]) -> Iterator[list[Any]]:
-    """The values of lists of any nesting, some at a time. That the whole is JSON is known already."""
-    start = 0
-    while start < len(text):
-        end = len(text)
-        if end - start > PIECE and (end := text.rfind(b",", start, start + PIECE)) < 0:
-            raise TypeError("a value is too long")
-        flat = text[start:end].translate(None, b"[] \t\r\n")
-        if flat.strip(b","):  # else lists in which there is nothing
-            yield msgspec.json.decode(b"[%b]" % flat, type=kind)
-        start = end + 1
-
-
-def _short(text: bytes) -> bytes:
-    if len(text) > MOST_TEXT:
+def _short(span: Span) -> bytes:
+    if span.end - span.begin > MOST_TEXT:
         raise ServingError(Kind.TOO_LARGE, f"strings as JSON may have {MOST_TEXT} bytes: send more as binary data")
-    return text
+    return bytes(span.text[span.begin : span.end])
 
 
 def _texts(values: list[Any]) -> tuple[int, bytes]:

@@ -12,7 +12,9 @@ import msgspec
 
 from edge_node.lane.messages import Port, Sequence
 from edge_node.serving.inference import Inference, InputTensor, InRegion, RequestedOutput
-from edge_node.serving.rest.convert import from_json
+from edge_node.serving.rest.coding import too_large
+from edge_node.serving.rest.convert import MOST_TEXT, from_json
+from edge_node.serving.rest.lists import Document, without_lists
 from edge_node.serving.rest.reading import decoded, flag, invalid, size, text
 from edge_node.serving.seam import Model
 from protos.inference import rest
@@ -24,6 +26,10 @@ _NO_PARAMETERS: rest.Parameters = {}
 _REGION = "shared_memory_region"
 _CONTENTS = f"'data', 'binary_data_size' in 'parameters' or '{_REGION}' in 'parameters'"
 NS_OF_US = 1000
+LARGE = 1 << 18
+"""JSON above is read without its long lists first"""
+MOST_BESIDE = MOST_TEXT + LARGE
+"""what may be left of it then: strings, mostly"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +62,18 @@ def question(
     Raises `ServingError` where the body is not what the protocol says.
     """
     view = memoryview(body)
-    head = decoded(_HEAD, body if length is None else view[:length])
+    text = body if length is None else body[:length]
+    document = without_lists(text) if len(text) > LARGE else Document(text, [])
+    if len(document.text) > MOST_BESIDE:
+        raise too_large(len(document.text), MOST_BESIDE)
+    head = decoded(_HEAD, document.text)
     parameters = head.parameters or _NO_PARAMETERS
     outputs = head.outputs or ()
     timeout_us = size(parameters, "timeout")
     inference = Inference(
         model=model,
         version=version,
-        inputs=_inputs(model, head.inputs, view[len(body) if length is None else length :]),
+        inputs=_inputs(model, head.inputs, document, view[len(text) :]),
         outputs=tuple(map(_requested, outputs)),
         id=head.id or "",
         priority=size(parameters, "priority"),
@@ -74,12 +84,14 @@ def question(
     return inference, Forms(flag(parameters, "binary_data_output"), binary)
 
 
-def _inputs(model: str, heads: tuple[rest.InputTensor, ...], behind: memoryview) -> tuple[InputTensor, ...]:
+def _inputs(
+    model: str, heads: tuple[rest.InputTensor, ...], document: Document, behind: memoryview
+) -> tuple[InputTensor, ...]:
     """The inputs, of which the binary ones lie behind the JSON in their order, with nothing before or after."""
     tensors = []
     position = 0
     for head in heads:
-        data = _content(head, behind[position:])
+        data = _content(head, document, behind[position:])
         if isinstance(data, memoryview):
             position += len(data)
         tensors.append(InputTensor(head.name, head.datatype, head.shape, data))
@@ -88,7 +100,7 @@ def _inputs(model: str, heads: tuple[rest.InputTensor, ...], behind: memoryview)
     return tuple(tensors)
 
 
-def _content(head: rest.InputTensor, behind: memoryview) -> bytes | memoryview | InRegion:
+def _content(head: rest.InputTensor, document: Document, behind: memoryview) -> bytes | memoryview | InRegion:
     parameters = head.parameters or _NO_PARAMETERS
     binary, shared, listed = (
         "binary_data_size" in parameters,
@@ -100,7 +112,7 @@ def _content(head: rest.InputTensor, behind: memoryview) -> bytes | memoryview |
     if shared:
         return _region(parameters)
     if isinstance(head.data, msgspec.Raw):
-        return from_json(head.name, head.datatype, head.shape, head.data)
+        return from_json(head.name, head.datatype, head.shape, document.list_of(head.data) or head.data)
     wanted = size(parameters, "binary_data_size")
     if wanted > len(behind):
         raise invalid(f"input '{head.name}' has {wanted} bytes of binary data, {len(behind)} came")

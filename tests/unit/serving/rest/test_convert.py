@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_node.serving.inference import Kind, ServingError
-from edge_node.serving.rest import convert
-from edge_node.serving.rest.convert import FLOATS, FORMATS, elements, from_json, to_json
+from edge_node.serving.rest import lists
+from edge_node.serving.rest.convert import FLOATS, FORMATS, MOST_TEXT, elements, from_json, to_json
 
 WHOLE = {name: letter for name, letter in FORMATS.items() if name not in FLOATS}
 SHAPES = st.lists(st.integers(0, 4), max_size=3).map(tuple)
@@ -59,7 +59,7 @@ def test_numbers_are_read_piece_by_piece(datatype: str, values: list[int]) -> No
     if datatype == "BOOL":
         given_values = [value > 50 for value in values]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(convert, "PIECE", 8)
+        patch.setattr(lists, "PIECE", 8)
         content = read(datatype, (len(values),), given_values)
     assert content == read(datatype, (len(values),), given_values)
 
@@ -106,12 +106,12 @@ def test_rubbish_is_refused_and_nothing_else_happens(datatype: str, content: byt
 
 def test_a_number_longer_than_a_piece_is_refused() -> None:
     with pytest.raises(ServingError, match="too long"):
-        from_json("x", "FP32", (2,), msgspec.Raw(b"[0." + b"0" * convert.PIECE + b"1,1]"))
+        from_json("x", "FP32", (2,), msgspec.Raw(b"[0." + b"0" * lists.PIECE + b"1,1]"))
 
 
 def test_too_many_strings_are_refused_as_json() -> None:
     with pytest.raises(ServingError, match="binary data") as refusal:
-        from_json("x", "BYTES", (1,), msgspec.Raw(b'["' + b"a" * convert.MOST_TEXT + b'"]'))
+        from_json("x", "BYTES", (1,), msgspec.Raw(b'["' + b"a" * MOST_TEXT + b'"]'))
     assert refusal.value.kind is Kind.TOO_LARGE
 
 
