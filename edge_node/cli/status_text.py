@@ -4,13 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 from edge_node.cli.table import table
 from edge_node.supervisor.status import ClockReport, PipelineReport, StatusDocument
+from protos.evidence import ReportedShadow, merged
 from protos.reported import Proof
 
 
 def status_text(status: StatusDocument) -> str:
     """The document in sections; empty ones are left out."""
     sections = (
-        *(_head(status), _deployments(status), _plan(status), _pipelines(status), _sources(status)),
+        *(_head(status), _deployments(status), _shadows(status), _plan(status), _pipelines(status), _sources(status)),
         *(_serving(status), _ways(status)),
     )
     return "\n\n".join(section for section in sections if section)
@@ -69,6 +70,19 @@ def _proof(proof: Proof | None) -> str:
     p95 = "" if proof.p95_ms is None else f", p95 {proof.p95_ms:.1f} ms"
     agreement = "" if proof.agreement is None else f" {proof.agreement:.4g} on {proof.vectors}"
     return f"{proof.status}{agreement}{p95}"
+
+
+def _shadows(status: StatusDocument) -> str:
+    rows = [_shadow(one.name, one.shadow) for one in status.deployments if one.shadow is not None]
+    headings = ["shadow of", "rollout", "state", "compared", "agreed", "left out", "MB", "reason"]
+    return table(headings, rows, frozenset(range(3, 7))) if rows else ""
+
+
+def _shadow(deployment: str, told: ReportedShadow) -> list[str]:
+    known = merged(told.evidence)
+    agreed = f"{known.agreed / known.compared:.1%}" if known.compared else "-"
+    counts = [str(known.compared), agreed, str(told.left_out), f"{told.memory_mb:.0f}"]
+    return [deployment, told.rollout, told.state, *counts, told.reason]
 
 
 def _plan(status: StatusDocument) -> str:

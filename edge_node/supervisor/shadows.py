@@ -6,6 +6,7 @@ becomes of a shadow is decided in `shadowing`.
 """
 
 import logging
+import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,8 +23,6 @@ from edge_node.worker.messages import Worker
 from protos.egress_fields import LONGEST_LINE
 from protos.evidence import Evidence, ReportedShadow, Shadow
 
-MOST_SLICES = 64
-"""of the evidence that is told, as the egress contract has it"""
 LEAST_REPORT_S = 1.0
 
 log = logging.getLogger(__name__)
@@ -59,6 +58,7 @@ class Shadows:
         clock: monotonic seconds.
         wall_ns: the wall clock, nanoseconds since 1970.
         minute: of the day here.
+        jitter: a number 0..1, drawn anew each time: a fleet's reports spread over a quarter of their pause.
 
     `on_changed` is called when one ends by itself.
     """
@@ -68,12 +68,14 @@ class Shadows:
         clock: Callable[[], float] = time.monotonic,
         wall_ns: Callable[[], int] = time.time_ns,
         minute: Callable[[], int] = minute_of_day,
+        jitter: Callable[[], float] = random.random,
     ) -> None:
         self.on_changed: Callable[[], None] = lambda: None
         self.runs: dict[str, Run] = {}
         self._clock = clock
         self._wall_ns = wall_ns
         self._minute = minute
+        self._jitter = jitter
 
     def standing(self) -> dict[str, ShadowStanding]:
         """How each stands, for the plan and the report."""
@@ -160,7 +162,7 @@ class Shadows:
         """Put down what is to be told until the next time."""
         held_kb = None if run.worker is None or run.worker.pid is None else own_memory_kb(run.worker.pid)
         run.memory_mb = run.memory_mb if held_kb is None else round(held_kb / 1024, 1)
-        run.tell_at = self._clock() + max(run.shadow.report_s, LEAST_REPORT_S)
+        run.tell_at = self._clock() + max(run.shadow.report_s, LEAST_REPORT_S) * (1 - self._jitter() / 4)
         run.told = ReportedShadow(
             run.shadow.rollout,
             run.shadow.attempt,
@@ -185,4 +187,4 @@ async def close(run: Run) -> None:
 
 
 def _all(slices: Iterable[tuple[Evidence, ...]]) -> tuple[Evidence, ...]:
-    return tuple(chain.from_iterable(slices))[:MOST_SLICES]
+    return tuple(chain.from_iterable(slices))

@@ -32,6 +32,7 @@ from edge_node.supervisor.status import (
 from edge_node.supervisor.steps import Load, Promote, Switch, session_subject
 from edge_node.supervisor.watch import PROBATION_S
 from edge_node.worker.messages import PipelineStatus
+from protos.evidence import Evidence, ReportedShadow
 from protos.identity import NodeId
 from tests.unit.supervisor.world import FACTS, NODE, applied, deployment, desired, digest, refused, session, settled
 
@@ -174,8 +175,10 @@ def test_the_status_reads_as_text_and_survives_its_json() -> None:
     actual, _ = settled(wanted, refused(first, 2, "agreement 0 against 1"))
     steps = plan(wanted, actual, FACTS)
     state = reported(NODE, Adopted(b"", digest(7), wanted), actual, steps, at="now", refusal="")
+    shadow = ReportedShadow("r7", 0, "on", left_out=3, evidence=(Evidence(compared=200, agreed=197),))
+    deployments = tuple(msgspec.structs.replace(one, shadow=shadow) for one in state.deployments)
     document = StatusDocument(
-        NODE, "cam", "store", "1", 1, 1.0, 2048, 1, 1, "stale", state.deployments,
+        NODE, "cam", "store", "1", 1, 1.0, 2048, 1, 1, "stale", deployments,
         plan_report(steps, [Load("shelf", session(2))]), pipeline_reports(actual.pipelines, None, {}), (),
         worker_report(False, None, 0), OutboxReport("s", 3, 1, 2, 10, 4.0, {"too_old": 1}),
         LinkReport(live="connected"), BytesReport(5, {"live": 7}),
@@ -191,5 +194,6 @@ def test_the_status_reads_as_text_and_survives_its_json() -> None:
         "1 dropped (too_old)",
         "live 7",
         "stale",
+        "98.5%",
     ):
         assert part in text
