@@ -62,6 +62,7 @@ from edge_node.supervisor.results import Results
 from edge_node.supervisor.saying import Saying
 from edge_node.supervisor.showing import Showing
 from edge_node.supervisor.status import StatusDocument
+from edge_node.supervisor.trials import shifts_now
 from edge_node.supervisor.verdicts import VerdictFile
 from edge_node.telemetry import system
 from edge_node.telemetry.facts import device_facts
@@ -265,6 +266,7 @@ class Agent:
         serve = self._config.serving.enabled
         self.device.tell(index_of(self.following.desired, self.device.actual(), self.reconciler.plan, serve))
         self._contexts.look_at_clock()
+        self.device.measuring.shifts = shifts_now(self.following.desired, system.minute_of_day())
         self.meter.look()
         self.saying.report()
 

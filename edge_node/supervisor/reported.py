@@ -1,6 +1,7 @@
 """What the node reports of itself: from desired, actual and plan to `Reported`, with proof. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal
 
 from edge_node.engine.proof import VariantProof
@@ -8,20 +9,29 @@ from edge_node.engine.select import Choice, NoChoice
 from edge_node.rungs import SessionStatus
 from edge_node.store.trust import Adopted
 from edge_node.supervisor.actual import Actual, Session
-from edge_node.supervisor.intent import chosen_session
+from edge_node.supervisor.intent import chosen_session, sent_back
 from edge_node.supervisor.offering import serving_of
 from edge_node.supervisor.shadow_reported import shadow_reported
 from edge_node.supervisor.steps import Step, Wait
 from protos.desired import DesiredDeployment
 from protos.egress_fields import LONGEST_LINE
+from protos.evidence import ReportedTrial
 from protos.identity import NodeId
 from protos.reported import Proof, Reported, ReportedDeployment
 
 Phase = Literal["pending", "running", "failed"]
+NO_TRIALS: Mapping[str, ReportedTrial | None] = MappingProxyType({})
 
 
 def reported(
-    node: NodeId, adopted: Adopted | None, actual: Actual, plan: Sequence[Step], *, at: str, refusal: str
+    node: NodeId,
+    adopted: Adopted | None,
+    actual: Actual,
+    plan: Sequence[Step],
+    *,
+    at: str,
+    refusal: str,
+    trials: Mapping[str, ReportedTrial | None] = NO_TRIALS,
 ) -> Reported:
     """The node's state.
 
@@ -32,6 +42,7 @@ def reported(
         plan: the newest plan: its waits are the reasons.
         at: RFC 3339 UTC.
         refusal: why the newest document was not adopted, or empty.
+        trials: how versions on trial do, by deployment.
     """
     if adopted is None:
         return Reported(node, 0, 0, None, at, refusal=refusal[:LONGEST_LINE])
@@ -42,12 +53,14 @@ def reported(
         revision=desired.revision,
         desired_digest=adopted.digest,
         at=at,
-        deployments=tuple(_deployment(target, actual, plan) for target in desired.deployments),
+        deployments=tuple(_deployment(target, actual, plan, trials.get(target.name)) for target in desired.deployments),
         refusal=refusal[:LONGEST_LINE],
     )
 
 
-def _deployment(target: DesiredDeployment, actual: Actual, plan: Sequence[Step]) -> ReportedDeployment:
+def _deployment(
+    target: DesiredDeployment, actual: Actual, plan: Sequence[Step], trial: ReportedTrial | None
+) -> ReportedDeployment:
     proof = _proof_of(target, actual)
     phase, reason = phase_of(target, actual, plan)
     standing = _standing(target, actual)
@@ -69,6 +82,7 @@ def _deployment(target: DesiredDeployment, actual: Actual, plan: Sequence[Step])
         proof=_proof(target, actual),
         serving_version=max(serving or offered, default=None),
         offered_version=max(offered, default=None),
+        trial=trial,
         shadow=shadow_reported(target, actual, plan),
     )
 
@@ -79,7 +93,7 @@ def phase_of(target: DesiredDeployment, actual: Actual, plan: Sequence[Step]) ->
     waits = [step for step in steps if isinstance(step, Wait)]
     failures = [wait.reason for wait in waits if wait.failed]
     reasons = failures or [wait.reason for wait in waits]
-    if _runs(target, actual) and not _fails(target, actual):
+    if _runs(target, actual) and not _fails(target, actual) and not sent_back(target, actual):
         standing = _standing(target, actual)
         return "running", "; ".join(filter(None, (standing.fell if standing else "", *reasons)))
     if failures:

@@ -2,6 +2,7 @@
 gate's to decide.
 """
 
+import random
 import time
 from collections.abc import Callable
 
@@ -10,11 +11,15 @@ import msgspec
 from edge_node import __version__
 from edge_node.outbox.events import rfc3339
 from edge_node.outbox.queue import Outbox
+from edge_node.supervisor.actual import Actual
 from edge_node.supervisor.belonging import Belonging
 from edge_node.supervisor.device import Device
+from edge_node.supervisor.fitted import fitted
 from edge_node.supervisor.following import Following
 from edge_node.supervisor.reconciler import Reconciler
 from edge_node.supervisor.reported import reported
+from edge_node.supervisor.trials import Telling, trial_reported
+from protos.evidence import ReportedTrial
 from protos.identity import NodeId
 from protos.metrics import Metrics
 from protos.reported import Facts, Hello, Progress, Reported
@@ -36,6 +41,7 @@ class Saying:
         self._reconciler = reconciler
         self._outbox = outbox
         self._progressed_at = 0.0
+        self._telling = Telling(time.monotonic, random.random)
 
     def facts_json(self) -> str:
         """The facts, as enrollment and registration tell them."""
@@ -48,7 +54,7 @@ class Saying:
             node=self._node(),
             connection=connection,
             agent_version=__version__,
-            facts=self.facts,
+            facts=msgspec.structs.replace(self.facts, disk_free_mb=self._device.bundles.blobs.free_bytes() // 2**20),
             desired_digest=None if adopted is None else adopted.digest,
             epoch=0 if desired is None else desired.epoch,
             revision=0 if desired is None else desired.revision,
@@ -58,15 +64,17 @@ class Saying:
 
     def reported(self) -> Reported:
         """The node's state as its coordinator hears it."""
+        actual = self._device.actual()
         said = reported(
             self._node(),
             self._following.adopted,
-            self._device.actual(),
+            actual,
             self._reconciler.plan,
             at=rfc3339(time.time_ns()),
             refusal=self._following.refusal,
+            trials=self._trials(actual),
         )
-        return msgspec.structs.replace(said, trust_root=self._belonging.trust_root)
+        return fitted(msgspec.structs.replace(said, trust_root=self._belonging.trust_root))
 
     def report(self) -> None:
         """Say the reported state, where there is a connection."""
@@ -84,6 +92,16 @@ class Saying:
         if contact is not None and (done == total or now - self._progressed_at >= PROGRESS_S):
             self._progressed_at = now
             contact.progress(Progress(deployment, "fetch", done, total))
+
+    def _trials(self, actual: Actual) -> dict[str, ReportedTrial | None]:
+        """What is said of versions on trial now, by deployment."""
+        desired, measuring = self._following.desired, self._device.measuring
+        return {
+            target.name: self._telling.told(
+                target, trial_reported(target, actual, measuring.of(target.name, target.digest))
+            )
+            for target in (() if desired is None else desired.deployments)
+        }
 
     def _node(self) -> NodeId:
         return NodeId("") if self._belonging.identity is None else self._belonging.identity.node

@@ -2,6 +2,7 @@
 
 import platform
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -30,4 +31,6 @@ def device_facts(engines: Mapping[str, str], config: NodeConfig, sandbox: str = 
         egress=EgressPolicy(**msgspec.structs.asdict(config.egress)),
         sandbox=sandbox,
         live=live_way(config.live, config.egress),
+        timezone=system.timezone(),
+        disk_free_mb=(system.disk_free_bytes(Path(config.state_dir)) or 0) // 2**20,
     )

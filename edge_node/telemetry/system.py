@@ -14,6 +14,7 @@ from pathlib import Path
 
 PROC = Path("/proc")
 
+_ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{1,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
 _STA_UNSYNC = 0x40  # <linux/timex.h>: the clock is not synchronized
 _TIME_ERROR = 5  # adjtimex(2) returns this for an unsynchronized clock
 
@@ -110,6 +111,31 @@ def clock_synced() -> bool | None:
 def synchronized(state: int, status: int) -> bool:
     """What the return value and the status word of adjtimex(2) say of the clock."""
     return state != _TIME_ERROR and not status & _STA_UNSYNC
+
+
+def minute_of_day() -> int:
+    """The minute of the day in this device's own time zone, 0 to 1439."""
+    now = time.localtime()
+    return now.tm_hour * 60 + now.tm_min
+
+
+def timezone() -> str:
+    """The device's time zone, an IANA name; empty where nothing says it."""
+    try:
+        link = os.readlink("/etc/localtime")
+    except OSError:
+        link = ""
+    debian = Path("/etc/timezone")
+    return timezone_in(os.environ.get("TZ", ""), link, debian.read_text("utf-8") if debian.is_file() else "")
+
+
+def timezone_in(variable: str, link: str, debian: str) -> str:
+    """The IANA name that is said by TZ, by where /etc/localtime leads, or by /etc/timezone, in this order."""
+    for said in (variable.removeprefix(":"), link, debian.strip()):
+        name = said.partition("zoneinfo/")[2] or said
+        if _ZONE.fullmatch(name):
+            return name
+    return ""
 
 
 def disk_free_bytes(path: Path) -> int | None:

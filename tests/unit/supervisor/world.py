@@ -148,7 +148,7 @@ def _promote(actual: Actual, step: s.Promote) -> Actual:
 def _judge(actual: Actual, step: s.Judge) -> Actual:
     before = actual.verdicts.get(step.deployment)
     rest = {name: verdict for name, verdict in actual.verdicts.items() if name != step.deployment}
-    if before is not None and (step.verdict is None or step.verdict.state == "on"):
+    if before not in (None, step.verdict) and (step.verdict is None or step.verdict.state == "on"):
         actual = _forgiven(actual, before.digest)
     return replace(actual, verdicts=rest if step.verdict is None else {**rest, step.deployment: step.verdict})
 
