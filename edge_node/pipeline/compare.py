@@ -5,7 +5,7 @@ is symmetric, and an answer agrees with itself at distance 0.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,8 @@ MATCHED_IOU = 0.5
 TENSOR_TOLERANCE = 0.01
 """Tensors agree up to this share of their largest value, as mean absolute difference."""
 
+MOST_BOXES = 100
+"""of an answer that are compared, the first (COCO's evaluation takes as many)"""
 MOST_VALUES = 1024
 """of a tensor that are looked at, evenly spread: the agent has better to do"""
 
@@ -44,13 +46,7 @@ def matches(one: Outputs, other: Outputs) -> list[tuple[int, int, float]]:
 
     Greedy: the pairs that overlap most come first; of equal ones those of the lowest boxes, whichever side is first.
     """
-    overlaps = [
-        (iou(mine["box"], theirs["box"]), i, j)
-        for i, mine in enumerate(one)
-        for j, theirs in enumerate(other)
-        if mine["label"] == theirs["label"]
-    ]
-    candidates = [pair for pair in overlaps if pair[0] >= MATCHED_IOU]
+    candidates = [pair for pair in _overlaps(one, other) if pair[0] >= MATCHED_IOU]
     candidates.sort(key=lambda pair: (-pair[0], min(pair[1:]), max(pair[1:])))
     taken_one, taken_other, found = set[int](), set[int](), list[tuple[int, int, float]]()
     for overlap, i, j in candidates:
@@ -63,13 +59,24 @@ def matches(one: Outputs, other: Outputs) -> list[tuple[int, int, float]]:
 
 def iou(one: Box, other: Box) -> float:
     """Intersection over union of two boxes `[x_min, y_min, x_max, y_max]`; 1 of equal ones, also of empty ones."""
-    if list(one) == list(other):
+    if one == other:
         return 1.0
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     inner = max(width, 0.0) * max(height, 0.0)
     union = _area(one) + _area(other) - inner
     return inner / union if union > 0 else 0.0
+
+
+def _overlaps(one: Outputs, other: Outputs) -> Iterator[tuple[float, int, int]]:
+    """Of every two boxes of the same label that have a column in common: their overlap and their places."""
+    placed = [(theirs["label"], tuple(theirs["box"]), j) for j, theirs in enumerate(other)]
+    for i, mine in enumerate(one):
+        label, box = mine["label"], tuple(mine["box"])
+        left, right = box[0], box[2]
+        for known, theirs, j in placed:
+            if known == label and theirs[0] <= right and left <= theirs[2]:
+                yield iou(box, theirs), i, j
 
 
 def _classes(one: Outputs, other: Outputs) -> Comparison:
@@ -83,6 +90,7 @@ def _classes(one: Outputs, other: Outputs) -> Comparison:
 
 def _boxes(one: Outputs, other: Outputs) -> Comparison:
     """Every box has its match; the distance is 1 - the mean overlap, where a box without a match overlaps by 0."""
+    one, other = one[:MOST_BOXES], other[:MOST_BOXES]
     found = matches(one, other)
     most = len(one) + len(other) - len(found)
     distance = 1.0 - math.fsum(overlap for _, _, overlap in found) / most if most else 0.0
