@@ -130,7 +130,7 @@ class Coordinator:
         await messaging.open(running)
         places = LivePlaces(partial(relayed_place, store))
         relay = Relay(messaging.client.publish, self._topics, places.of)
-        rollouts = rollout_controller(store, self._topics, utc_now)
+        rollouts = rollout_controller(store, self._topics, utc_now, results.labels.truths)
         controller = self._controller(store, messaging, key, _each(places.forget, rollouts.wake))
         rollouts.on_issued = controller.wake
         self._connect(identities, messaging, controller)

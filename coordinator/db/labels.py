@@ -11,9 +11,10 @@ from coordinator.db.engine import answering, reading, writing
 from coordinator.db.results_query import conditions
 from coordinator.db.results_tables import labels, partition_table, row_id, streams
 from coordinator.db.upsert import upsert_all
-from coordinator.results.labels import Label, Taken, Tally, Truth, is_right
+from coordinator.results.labels import Label, Taken, Tally, is_right
 from coordinator.results.partitions import partitions
 from coordinator.results.query import Query
+from coordinator.rollouts.records import Truth
 from protos.identity import NodeId
 
 AT_ONCE = 500
@@ -60,8 +61,9 @@ class LabelRows:
         sign = "@" if by == "version" else "/"
         return tuple(Tally(sign.join(map(str, row[:-2])), int(row[-2]), int(row[-1])) for row in rows)
 
-    def truths(self, model: str, version: int, since_us: int) -> tuple[Truth, ...]:
+    def truths(self, model: str, version: int, since: datetime) -> tuple[Truth, ...]:
         """Labelled answers of a version, captured since then, by node and pipeline."""
+        since_us = int(since.timestamp() * 1e6)
         counted = (
             sa.select(labels.c.node, labels.c.pipeline, sa.func.count(), _right())
             .where(labels.c.model == model, labels.c.version == version, labels.c.time_us >= since_us)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import msgspec
 
 from coordinator.errors import BadInput
-from protos.identity import NodeId, StreamId, is_id
+from protos.identity import StreamId, is_id
 
 LONGEST_LABEL = 200
 MOST_LABELS = 10_000
@@ -33,16 +33,6 @@ class Tally:
     """Labelled answers of a group: all, and those that were right."""
 
     key: str
-    labelled: int
-    right: int
-
-
-@dataclass(frozen=True)
-class Truth:
-    """Labelled answers of one pipeline on a node."""
-
-    node: NodeId
-    pipeline: str
     labelled: int
     right: int
 

@@ -4,12 +4,12 @@ What is counted of a member is what its node says of this very attempt; so nothi
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from coordinator.rollouts.gates import Gate, Outcome, Verdict, judge, metric_of, parse_gate
 from coordinator.rollouts.metrics import EXTERNAL, Sample
-from coordinator.rollouts.records import Member, Rollout, View
+from coordinator.rollouts.records import Member, Rollout, Truth, View
 from coordinator.rollouts.spec import RolloutSpec
 from coordinator.rollouts.states import Stage
 from protos.evidence import Evidence, ReportedShadow, ReportedTrial, merged
@@ -87,15 +87,18 @@ def _verdicts(rollout: Rollout, gates: tuple[Gate, ...], parts: list[Part]) -> t
     whole = _sample(rollout, parts)
     found = [judge(gate, whole, spec.min_samples) for gate in gates]
     for name, sample, of_nodes in _slices(rollout, parts):
-        found += [judge(gate, sample, spec.min_samples, name) for gate in gates if _divides(gate, of_nodes)]
+        asked = (gate for gate in gates if _divides(gate, whole, of_nodes))
+        found += [judge(gate, replace(sample, measures={}), spec.min_samples, name) for gate in asked]
     return tuple(found)
 
 
-def _divides(gate: Gate, of_nodes: bool) -> bool:
+def _divides(gate: Gate, whole: Sample, of_nodes: bool) -> bool:
     """Whether a gate can be asked of a slice: what nodes count is not counted by pipeline, what others measured not at
     all.
     """
     metric = metric_of(gate)
+    if gate.metric == "accuracy" and not whole.labelled:
+        return False
     return metric.read is not EXTERNAL.read and (metric.counts_answers or of_nodes)
 
 
@@ -116,11 +119,13 @@ def _group(view: View, kind: str) -> str:
     return view.site if kind == "site" else view.labels.get(kind, "")
 
 
-def _only(kind: str, value: str) -> Callable[[Evidence], bool]:
-    return lambda evidence: bool(getattr(evidence, kind) == value)
+def _only(kind: str, value: str) -> Callable[[Evidence | Truth], bool]:
+    """What counts for a slice; labels know of no shift."""
+    return lambda evidence: bool(getattr(evidence, kind, None) == value)
 
 
-def _sample(rollout: Rollout, parts: list[Part], counts: Callable[[Evidence], bool] | None = None) -> Sample:
+def _sample(rollout: Rollout, parts: list[Part], counts: Callable[[Evidence | Truth], bool] | None = None) -> Sample:
+    truths = [one for part in parts for one in part.view.truths if counts is None or counts(one)]
     trials = [part.trial for part in parts if part.trial is not None]
     shadows = [part.shadow for part in parts if part.shadow is not None]
     returned = sum(part.failed or (part.trial is not None and part.trial.state == "returned") for part in parts)
@@ -132,6 +137,8 @@ def _sample(rollout: Rollout, parts: list[Part], counts: Callable[[Evidence], bo
         fell=sum(bool(trial.fell) for trial in trials),
         restarts=sum(trial.restarts for trial in trials),
         memory_mb=max([trial.memory_mb for trial in trials] + [shadow.memory_mb for shadow in shadows], default=None),
+        labelled=sum(one.labelled for one in truths),
+        right=sum(one.right for one in truths),
         measures=rollout.measures,
     )
 

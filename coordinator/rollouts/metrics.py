@@ -29,6 +29,10 @@ class Sample:
     restarts: int = 0
     memory_mb: float | None = None
     """the most of any node; None where none has said"""
+    labelled: int = 0
+    """answers that labels have arrived for"""
+    right: int = 0
+    """of those: said what their labels do"""
     measures: Mapping[str, Measure] = field(default_factory=dict)
 
 
@@ -114,6 +118,11 @@ def _fallback(sample: Sample, _: str) -> Reading:
     return _share(sample.fell, sample.nodes)
 
 
+def _accuracy(sample: Sample, name: str) -> Reading:
+    """Of labels; where none arrive here, what somebody measured elsewhere."""
+    return _share(sample.right, sample.labelled) if sample.labelled else _measured(sample, name)
+
+
 def _measured(sample: Sample, name: str) -> Reading:
     found = sample.measures.get(name)
     return Reading(None, 0) if found is None else Reading(found.value, found.samples)
@@ -140,7 +149,7 @@ METRICS: dict[str, Metric] = {
     "restarts": Metric("deaths of workers, all nodes", _restarts, counts_answers=False),
     "returned": Metric("nodes that went back or failed / nodes", _returned, counts_answers=False),
     "fallback": Metric("nodes off their chosen accelerator / nodes", _fallback, counts_answers=False),
-    "accuracy": Metric("accuracy of labelled answers", _measured, less_is_better=False),
+    "accuracy": Metric("right answers / labelled answers", _accuracy, less_is_better=False),
 }
 EXTERNAL = Metric("as measured elsewhere", _measured)
 """Of any other name: what `edgectl rollout measure` gave. Which way is better its gate says."""

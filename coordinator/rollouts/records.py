@@ -69,6 +69,16 @@ class Member:
 
 
 @dataclass(frozen=True)
+class Truth:
+    """Labelled answers of one pipeline on a node: all, and those that were right."""
+
+    node: NodeId
+    pipeline: str
+    labelled: int
+    right: int
+
+
+@dataclass(frozen=True)
 class View:
     """What is known of a member's node now, of its newest report."""
 
@@ -88,6 +98,8 @@ class View:
     shadow: ReportedShadow | None = None
     p95_ms: float | None = None
     """of its proof"""
+    truths: tuple[Truth, ...] = ()
+    """answers of the new version that were labelled since the rollout began"""
 
 
 @dataclass(frozen=True)

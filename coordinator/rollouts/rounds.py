@@ -12,11 +12,13 @@ from coordinator.fleet.desired import selected
 from coordinator.fleet.records import Applied
 from coordinator.rollouts.advance import advance
 from coordinator.rollouts.enacting import Store, Transaction, enact, fenced, record
+from coordinator.rollouts.judging import gates_of
 from coordinator.rollouts.lease import NAME, given_back, is_worth_writing, taken
 from coordinator.rollouts.queueing import held_by_others
-from coordinator.rollouts.records import Member, Rollout
+from coordinator.rollouts.records import Member, Rollout, Truth
 from coordinator.rollouts.store import Lease
 from coordinator.rollouts.viewing import SeenNodes, views_of
+from protos.deployment import model_version
 from protos.identity import NodeId
 from protos.topics import Topics
 
@@ -40,9 +42,18 @@ class Rounds:
         topics: the broker's.
         now: the clock.
         holder: who this is, among all that share the store.
+        truths: the labelled answers of a model's version since a time.
     """
 
-    def __init__(self, store: Store, topics: Topics, now: Callable[[], datetime], holder: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        topics: Topics,
+        now: Callable[[], datetime],
+        holder: str,
+        truths: Callable[[str, int, datetime], tuple[Truth, ...]] = lambda *_: (),
+    ) -> None:
+        self._truths = truths
         self._store = store
         self._topics = topics
         self._now = now
@@ -52,8 +63,10 @@ class Rounds:
     def once(self) -> Round:
         """Advance all rollouts by what is known now, where this one holds the lease or can take it."""
         with self._store.read() as tx:
-            if not tx.rollouts.active():
-                return Round()
+            active = tx.rollouts.active()
+        if not active:
+            return Round()
+        truths = {rollout.id: self._labelled(rollout) for rollout in active}
         with self._store.write() as tx:
             now, held = self._now(), tx.leases.get(NAME)
             lease = taken(held, self._holder, now)
@@ -61,7 +74,7 @@ class Rounds:
                 return Round(wake_at=held.until if held else None)
             if is_worth_writing(held, lease):
                 tx.leases.put(NAME, lease)
-            return self._advanced(tx, lease, now)
+            return self._advanced(tx, lease, now, truths)
 
     def give_back(self) -> None:
         """Act no more: whoever is next need not wait for the lease's end."""
@@ -70,14 +83,21 @@ class Rounds:
             if held is not None and held.holder == self._holder:
                 tx.leases.put(NAME, given_back(held, self._now()))
 
-    def _advanced(self, tx: Transaction, lease: Lease, now: datetime) -> Round:
+    def _labelled(self, rollout: Rollout) -> tuple[Truth, ...]:
+        """Labels are in another database, and a gate has to ask for them."""
+        if not any(gate.metric == "accuracy" for gate in gates_of(rollout.spec.gates, "service")):
+            return ()
+        return self._truths(*model_version(rollout.after.model), rollout.created_at)
+
+    def _advanced(self, tx: Transaction, lease: Lease, now: datetime, truths: Mapping[str, tuple[Truth, ...]]) -> Round:
         nodes = self._seen.read(tx)
         running = _Running(tx)
         documents: dict[NodeId, None] = {}
         wakes: list[datetime] = []
         for rollout in running.rollouts:
             members = running.members[rollout.id]
-            views = views_of(selected(_as_applied(rollout), nodes.values()), rollout.spec.deployment)
+            matched = selected(_as_applied(rollout), nodes.values())
+            views = views_of(matched, rollout.spec.deployment, truths.get(rollout.id, ()))
             decision = advance(rollout, members, views, running.others(rollout), now)
             decision = replace(decision, rollout=_written(decision.rollout, rollout, lease.fence))
             documents.update(dict.fromkeys(enact(tx, rollout, decision, nodes.values(), self._topics, now)))

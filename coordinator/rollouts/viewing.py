@@ -1,11 +1,12 @@
 """What is known of a rollout's nodes now: rows of nodes become views. Pure but for the cache of decoded rows."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Node
 from coordinator.fleet.store import Transaction
-from coordinator.rollouts.records import View
+from coordinator.rollouts.records import Truth, View
 from protos.identity import NodeId
 
 
@@ -58,6 +59,11 @@ class SeenNodes:
         return {node: known[1] for node, known in self._known.items()}
 
 
-def views_of(nodes: Iterable[Node], deployment: str) -> dict[NodeId, View]:
-    """What is known of these nodes, by their ids."""
-    return {node.id: view_of(node, deployment) for node in nodes}
+def views_of(nodes: Iterable[Node], deployment: str, truths: Iterable[Truth] = ()) -> dict[NodeId, View]:
+    """What is known of these nodes, by their ids; `truths` are labelled answers of the new version."""
+    views = {node.id: view_of(node, deployment) for node in nodes}
+    for truth in truths:
+        if truth.node in views:
+            view = views[truth.node]
+            views[truth.node] = replace(view, truths=(*view.truths, truth))
+    return views

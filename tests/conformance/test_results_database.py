@@ -368,9 +368,9 @@ def test_labels_count_right_answers_by_node_and_pipeline_and_go_with_time(databa
     second = json.loads(result(2))["data"]["outputs"][0]["label"]
     again = database.labels.put([Label(STREAM, 2, second)], "operator:o", NOW)
     assert (again.labelled, again.right) == (1, 1)
-    (truth,) = database.labels.truths(said["model"], said["version"], 0)
+    (truth,) = database.labels.truths(said["model"], said["version"], datetime.fromtimestamp(0, UTC))
     assert (truth.node, truth.pipeline, truth.labelled, truth.right) == (NODE, said["pipeline"], 2, 2)
-    assert database.labels.truths(said["model"], said["version"] + 1, 0) == ()
+    assert database.labels.truths(said["model"], said["version"] + 1, datetime.fromtimestamp(0, UTC)) == ()
     for group in GROUPS:
         assert sum(one.labelled for one in database.labels.tallies(Query(), 0, group)) == 2
     database.repository.drop_expired(NOW + timedelta(days=4))

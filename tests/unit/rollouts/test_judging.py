@@ -1,12 +1,14 @@
 """Whose evidence a gate is asked of."""
 
+from dataclasses import replace
 from typing import Any
 
 from coordinator.rollouts.gates import Outcome, Verdict
 from coordinator.rollouts.judging import needs_shadow, outcome_of, service_verdicts, shadow_verdicts
-from coordinator.rollouts.records import Measure, Rollout, View
+from coordinator.rollouts.records import Measure, Rollout, Truth, View
 from coordinator.rollouts.states import Stage
 from protos.evidence import ReportedTrial
+from protos.identity import NodeId
 from tests.unit.rollouts.examples import (
     a_member,
     a_rollout,
@@ -117,3 +119,17 @@ def test_one_verdict_that_waits_makes_all_wait_and_none_is_passed() -> None:
 def test_a_gate_that_only_a_shadow_decides_is_named() -> None:
     assert needs_shadow(a_spec(gates=("p95_ms<=5", "distance<=0.1"))) == "distance<=0.1"
     assert needs_shadow(a_spec(gates=("p95_ms<=5", "error_rate<=0.1"))) == ""
+
+
+def test_labels_that_arrive_say_where_the_new_version_is_wrong() -> None:
+    door, shelf = (
+        Truth(NodeId(f"{1:032x}"), pipeline, 100, right) for pipeline, right in (("door", 99), ("shelf", 80))
+    )
+    counts = (evidence(pipeline="door"), evidence(pipeline="shelf"))
+    node = replace(on_trial(1, evidence=counts), truths=(door, shelf))
+    found = judged(gated("accuracy>=0.85", slices=("pipeline",)), node)
+    assert [(str(verdict.outcome), verdict.value) for verdict in found.values()] == [
+        ("passed", 0.895),
+        ("passed", 0.99),
+        ("failed", 0.8),
+    ]
