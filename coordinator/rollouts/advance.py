@@ -8,7 +8,7 @@ What a person orders is `orders.py`.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from coordinator.rollouts.observing import seen
+from coordinator.rollouts.observing import NEWS, seen
 from coordinator.rollouts.records import Decision, Member, Rollout, View
 from coordinator.rollouts.reverting import reverting
 from coordinator.rollouts.running import begin, running
@@ -58,7 +58,7 @@ def _take_in(turn: Turn) -> None:
 
 def _observe(turn: Turn) -> None:
     healthy = 0
-    for member in list(turn.members.values()):
+    for member in turn.at(*NEWS):
         view = turn.views.get(member.node)
         found = None if view is None else seen(turn.rollout, member, view, turn.now)
         if found is None:

@@ -12,7 +12,8 @@ from coordinator.rollouts.metrics import EXTERNAL, Sample
 from coordinator.rollouts.records import Member, Rollout, Truth, View
 from coordinator.rollouts.spec import RolloutSpec
 from coordinator.rollouts.states import Stage
-from protos.evidence import Evidence, ReportedShadow, ReportedTrial, merged
+from coordinator.rollouts.sums import Sum
+from protos.evidence import Evidence, ReportedShadow, ReportedTrial
 from protos.identity import NodeId
 
 OF_EVIDENCE = ("pipeline", "shift")
@@ -130,8 +131,8 @@ def _sample(rollout: Rollout, parts: list[Part], counts: Callable[[Evidence | Tr
     shadows = [part.shadow for part in parts if part.shadow is not None]
     returned = sum(part.failed or (part.trial is not None and part.trial.state == "returned") for part in parts)
     return Sample(
-        evidence=merged(one for part in parts for one in part.evidence if counts is None or counts(one)),
-        reference=merged(one for part in parts for one in part.reference if counts is None or counts(one)),
+        evidence=Sum([one for part in parts for one in part.evidence if counts is None or counts(one)]),
+        reference=Sum([one for part in parts for one in part.reference if counts is None or counts(one)]),
         nodes=len(parts),
         returned=returned,
         fell=sum(bool(trial.fell) for trial in trials),

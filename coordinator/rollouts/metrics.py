@@ -9,6 +9,7 @@ from typing import Literal
 
 from coordinator.rollouts.records import Measure
 from coordinator.rollouts.stability import noise, psi
+from coordinator.rollouts.sums import Counts
 from protos.evidence import Evidence, quantile
 
 
@@ -16,9 +17,9 @@ from protos.evidence import Evidence, quantile
 class Sample:
     """What was measured of some nodes: sums of their evidence, and what nodes count beside it."""
 
-    evidence: Evidence = field(default_factory=Evidence)
+    evidence: Counts = field(default_factory=Evidence)
     """of the candidate"""
-    reference: Evidence = field(default_factory=Evidence)
+    reference: Counts = field(default_factory=Evidence)
     """of the version before"""
     nodes: int = 0
     """that have been given the version"""

@@ -10,6 +10,9 @@ from coordinator.rollouts.durations import duration
 from coordinator.rollouts.records import Member, Rollout, View
 from coordinator.rollouts.states import Stage
 
+NEWS = (Stage.ORDERED, Stage.HEALTHY, Stage.SHADOWING, Stage.ABSENT, Stage.LEFT, Stage.REVERTING)
+"""The stages that what a node says, or the time, leads out of."""
+
 Seen = tuple[Stage, str]
 """a stage, and the reason for it"""
 
