@@ -8,7 +8,6 @@ import asyncio
 import logging
 import os
 import platform
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -24,6 +23,7 @@ from edge_node.repository.effects import CameToServe, Chosen, Parts
 from edge_node.repository.host import Host
 from edge_node.repository.models import Copy, Models
 from edge_node.repository.opening import opened
+from edge_node.repository.own_folder import own_folder
 from edge_node.repository.plan import complaint
 from edge_node.repository.sizing import Asked, Device, Sizing, sizing_of
 from edge_node.repository.tuned import FILE, KeptWay, TunedWays, read_digest
@@ -83,11 +83,11 @@ class FileServer:
         check_addresses({"grpc": serving.grpc, "http": serving.http, "metrics": serving.metrics})
         opened(serving, "", Path(self._config.state_dir))
         log.info("processes that open models: %s", sandbox_text(self._config, support()))
-        with tempfile.TemporaryDirectory(prefix="nearfield-serve-", ignore_cleanup_errors=True) as folder:
-            models = Models(self._paths, Path(folder, "models"))
+        with own_folder() as folder:
+            models = Models(self._paths, folder / "models")
             await models.take_all()
             self._say_unread(models)
-            await self._serve(Host(models, self._parts(Path(folder))))
+            await self._serve(Host(models, self._parts(folder)))
 
     async def _serve(self, host: Host) -> None:
         host.effects.on_served, host.on_failed = self._telling.served, self._telling.failed

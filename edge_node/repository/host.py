@@ -28,7 +28,7 @@ from edge_node.serving.control import Listening, ModelState
 from edge_node.worker.messages import Status, Worker
 
 LOOK_S = 1.0
-"""How often it is looked whether a lane was lost of which nobody heard."""
+"""How often it is looked whether a lane was lost of which nobody heard, or a file came."""
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,7 @@ class Host:
         self._serving: Life[ServingProcess] = Life(self._start_serving)
         self._dead: list[Worker | ServingProcess] = []
         self._looked_once = False
+        self._notice_at = 0.0
         self._outdated: Status | None = None
         """the worker's status from before the last offer: it knows nothing of the newest lanes"""
         self._changed = asyncio.Event()
@@ -72,10 +73,17 @@ class Host:
         """Make everything as wanted, until cancelled."""
         while True:
             self._changed.clear()
+            await self._notice()
             await self.settle()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._sleep_s()):
                     await self._changed.wait()
+
+    async def _notice(self) -> None:
+        """Look now and then at what lies in the folders, for the index."""
+        if time.monotonic() >= self._notice_at:
+            self._notice_at = time.monotonic() + LOOK_S
+            await self.models.notice()
 
     async def settle(self) -> None:
         """Do whatever can be done now."""

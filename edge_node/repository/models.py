@@ -5,6 +5,7 @@ Every look makes a copy of what is new or has changed, which is another generati
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
@@ -12,7 +13,8 @@ from pathlib import Path
 from edge_node.errors import BadInput, NearfieldError
 from edge_node.pipeline.labels import read_labels
 from edge_node.repository.found import Found, Look, look
-from edge_node.repository.plan import Failure, Generation, Held
+from edge_node.repository.noticing import Stamp, stamp_of
+from edge_node.repository.plan import Failure, Generation, Held, noticed
 from edge_node.repository.staged import discard, stage
 
 
@@ -43,6 +45,7 @@ class Models:
         self._folder = folder
         self._numbers = count(1)
         self._taking = asyncio.Lock()
+        self._stamp: Stamp = ()
 
     async def take_all(self) -> None:
         """Look, and want all that there is to serve.
@@ -74,6 +77,25 @@ class Models:
             if not found:
                 raise seen.unread.get(name) or BadInput(f"no model {name!r} in {', '.join(map(str, self._paths))}")
             await self._want(name, found)
+
+    async def notice(self) -> None:
+        """Know which versions have come to lie in the folders, and which have gone; none is copied or wanted by it."""
+        stamp = await asyncio.to_thread(stamp_of, self._paths)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        async with self._taking:
+            with suppress(NearfieldError):  # half of something: whoever asks for it hears why
+                self._know((await self._look()).found)
+
+    def _know(self, found: Sequence[Found]) -> None:
+        for name in dict.fromkeys([*self.by_name, *(one.model for one in found)]):
+            model = self.by_name.setdefault(name, Model(Held(name)))
+            held = noticed(model.held, tuple(one.version for one in found if one.model == name))
+            if held is None:
+                del self.by_name[name]
+            else:
+                model.held = held
 
     def leave(self, name: str) -> None:
         """Want a model no more.

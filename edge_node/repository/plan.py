@@ -6,7 +6,7 @@ takes nothing away: what serves goes on.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from edge_node.serving.control import ModelState
@@ -72,6 +72,16 @@ def next_step(held: Held, now: float) -> Step | None:
     if over:
         return Step("withdraw", held.model, over[0])
     return Step("unload", held.model, unused[0]) if unused else None
+
+
+def noticed(held: Held, versions: tuple[str, ...]) -> Held | None:
+    """The model when these versions of it were seen on the disk, None where nothing is left of it.
+
+    What serves, or should, is there whatever the disk says; nothing comes to be wanted.
+    """
+    used = {one.version for one in held.wanted | held.loaded | held.offered}
+    kept = tuple(one for one in held.versions if one in used and one not in versions)
+    return replace(held, versions=(*kept, *versions)) if kept or versions else None
 
 
 def retry_at(held: Held) -> float | None:

@@ -70,6 +70,21 @@ def test_the_index_has_every_model(running: Running) -> None:
     assert running.is_ready()
 
 
+async def test_the_index_shows_a_file_that_came_and_one_that_went_without_a_load(
+    running: Running, repository: Path
+) -> None:
+    onnx_model(repository / "newcomer.onnx")
+    (repository / "numbered" / "3").mkdir()
+    onnx_model(repository / "numbered" / "3" / "model.onnx")
+    come = {("newcomer", "1"), ("numbered", "3")}
+    await comes_true(lambda: come <= running.states().keys(), "the new files in the index")
+    assert {running.states()[one] for one in come} == {"UNAVAILABLE"}
+    assert running.is_ready()
+    (repository / "newcomer.onnx").unlink()
+    shutil.rmtree(repository / "numbered" / "3")
+    await comes_true(lambda: not come & running.states().keys(), "the files to be gone from the index")
+
+
 def test_unloading_and_loading_under_load_lose_nothing(running: Running) -> None:
     with Clients(running.ready["grpc"], request("twice"), lambda answer: answer == TWICE) as clients:
         for _ in range(3):

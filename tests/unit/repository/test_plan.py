@@ -5,7 +5,18 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_node.repository.plan import Failure, Generation, Held, Step, complaint, next_step, retry_at, serves, states
+from edge_node.repository.plan import (
+    Failure,
+    Generation,
+    Held,
+    Step,
+    complaint,
+    next_step,
+    noticed,
+    retry_at,
+    serves,
+    states,
+)
 
 FIRST, SECOND = Generation("1", 1), Generation("1", 2)
 NEWER = Generation("2", 3)
@@ -116,3 +127,15 @@ def test_from_any_state_it_comes_to_rest_and_never_leaves_a_gap(
     assert wanted - failed <= held.connected
     if wanted <= held.connected:
         assert held.offered | held.loaded <= wanted
+
+
+def test_what_is_noticed_on_the_disk_is_shown_and_what_serves_stays() -> None:
+    new = noticed(Held("m"), ("1", "2"))
+    assert new is not None
+    assert [(one.version, one.state) for one in states(new)] == [("1", "UNAVAILABLE"), ("2", "UNAVAILABLE")]
+    one = Generation("1", 1)
+    serving = Held("m", ("1",), frozenset({one}), frozenset({one}), frozenset({one}), frozenset({one}))
+    gone = noticed(serving, ())
+    assert gone is not None
+    assert [(one.version, one.state) for one in states(gone)] == [("1", "READY")]
+    assert noticed(Held("m", ("1",)), ()) is None
