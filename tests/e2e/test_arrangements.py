@@ -53,7 +53,7 @@ def test_in_threads_too_a_new_version_takes_over_without_losing_or_doubling_a_fr
         world.coordinate()
         node = serving_node(world, "--isolation", "thread", source=f"{CLIP},realtime=false,fps=10")
         push_second_version(world)
-        world.run("edgectl", "deployment", "apply", str(deployment(world, "inspection@2")))
+        world.run("edgectl", "deployment", "apply", "--now", str(deployment(world, "inspection@2")))
         until(lambda: world.serving() == {"shelf": 2}, "version 2 to serve")
         last = world.status()["outbox"]["last_seq"]
         until(lambda: world.status()["outbox"]["acked"] > last + 20, "results of version 2 in the store")
@@ -77,7 +77,7 @@ def test_a_version_that_fails_on_every_frame_is_reported_with_its_error_and_reli
         until(lambda: "online" in world.run("edgectl", "node", "list"), "the node to be online")
         world.run("edgectl", "deployment", "apply", str(deployment(world, "tired@1")))
         until(lambda: world.serving() == {"shelf": 1}, "version 1 to serve")
-        world.run("edgectl", "deployment", "apply", str(deployment(world, "tired@2")))
+        world.run("edgectl", "deployment", "apply", "--now", str(deployment(world, "tired@2")))
         why = "pipeline 'shelf' fails: the stub fails from run 400 on"
         until(lambda: why in world.run("edgectl", "node", "show", "cam-3"), "the error in edgectl node show")
         until(lambda: world.serving() == {"shelf": 1}, "version 1 to relieve it")

@@ -59,7 +59,7 @@ def comes_back(world: Fleet) -> None:
 def apply(world: Fleet, version: int) -> None:
     """Deploy a version to the pipeline and to clients, who find the same file in each."""
     file = deployment(world, f"inspection@{version}", serving="{instances: 2}", variant=VARIANT)
-    world.run("edgectl", "deployment", "apply", str(file))
+    world.run("edgectl", "deployment", "apply", "--now", str(file))
 
 
 def push_second(world: Fleet) -> None:

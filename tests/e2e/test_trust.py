@@ -35,7 +35,7 @@ def another(world: Fleet, number: int) -> Path:
 
 
 def order(world: Fleet, version: int) -> None:
-    world.run("edgectl", "deployment", "apply", str(deployment(world, f"inspection@{version}")))
+    world.run("edgectl", "deployment", "apply", "--now", str(deployment(world, f"inspection@{version}")))
 
 
 def failure(world: Fleet) -> str:
