@@ -18,7 +18,6 @@ from edge_node.engine.installed import engine_versions
 from edge_node.engine.ladder import engines_text, known_rungs, ladder_of
 from edge_node.engine.select import NoChoice, choose
 from edge_node.errors import BadInput, WrongUsage
-from edge_node.repository.addresses import check_addresses
 from edge_node.repository.effects import CameToServe, Chosen, Parts
 from edge_node.repository.host import Host
 from edge_node.repository.models import Copy, Models
@@ -74,14 +73,11 @@ class FileServer:
         """Serve until `stop`.
 
         Raises:
-            WrongUsage: an address is none.
             BadInput: a path has no models, two have one name, or none can be served.
             Refused: an address that others reach without TLS or keys, or a sandbox that is required and not there.
             ServingFailed: a port is taken.
         """
-        serving = self._config.serving
-        check_addresses({"grpc": serving.grpc, "http": serving.http, "metrics": serving.metrics})
-        opened(serving, "", Path(self._config.state_dir))
+        opened(self._config.serving, "", Path(self._config.state_dir))
         log.info("processes that open models: %s", sandbox_text(self._config, support()))
         with own_folder() as folder:
             models = Models(self._paths, folder / "models")

@@ -70,11 +70,15 @@ def configured(arguments: argparse.Namespace) -> NodeConfig:
     Raises:
         BadInput, WrongUsage: what is wrong with it.
     """
+    from edge_node.repository.addresses import check_addresses
+
     options = {name: getattr(arguments, name) for name in _SERVING}
     level = arguments.log_level or (None if arguments.config else "warning")
     config = read_config(arguments.config, {"log_level": level}, lambda _: default_state_dir("serve"))
     given = {name: option for name, option in options.items() if option is not None}
-    return msgspec.structs.replace(config, serving=msgspec.structs.replace(config.serving, **given))
+    serving = msgspec.structs.replace(config.serving, **given)
+    check_addresses({"grpc": serving.grpc, "http": serving.http, "metrics": serving.metrics})
+    return msgspec.structs.replace(config, serving=serving)
 
 
 def _say_certificate(config: NodeConfig, *, as_json: bool) -> None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from edge_node.address import host_and_port
 from edge_node.config import BrokerLogin, LiveSink, NodeConfig
 from edge_node.errors import BadInput, WrongUsage
 from protos.broker_url import Broker, parse_broker_url
@@ -33,9 +34,7 @@ def coordinator_address(text: str, example: int = 7070) -> str:
     Raises:
         BadInput: not host:port.
     """
-    host, colon, port = text.rpartition(":")
-    if not (colon and host and port.isascii() and port.isdecimal() and 0 < int(port) < 65536):
-        raise BadInput(f"coordinator {text!r} is not an address: give HOST:PORT, for example 127.0.0.1:{example}")
+    host_and_port(text, "coordinator", example=f"127.0.0.1:{example}")
     return text
 
 

@@ -211,6 +211,7 @@ def _answers(running: Running, model: str) -> bool:
         (_twins, (), 1, "are both version 1 of a model 'm'"),
         (lambda folder: [onnx_model(folder / "m.onnx")], ("--http", "0.0.0.0:0"), 4, "is open to others"),
         (lambda folder: [onnx_model(folder / "m.onnx")], ("--http", "127.0.0.1:http"), 2, "HOST:PORT"),
+        (lambda folder: [onnx_model(folder / "m.onnx")], ("--http", "here"), 2, "http 'here' is not an address"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_served_is_one_line(tmp_path: Path, make, options, code, said) -> None:  # type: ignore[no-untyped-def]

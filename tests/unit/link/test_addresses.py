@@ -16,11 +16,26 @@ def test_addresses_are_host_and_port(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "localhost", ":7070", "localhost:", "localhost:0", "localhost:65536", "localhost:٣"]
+    "text",
+    [
+        "",
+        "localhost",
+        ":7070",
+        "localhost:",
+        "localhost:0",
+        "localhost:65536",
+        "localhost:٣",
+        "localhost:" + "7" * 5000,
+    ],
 )
 def test_what_is_no_address_says_what_one_looks_like(text: str) -> None:
     with pytest.raises(BadInput, match=r"is not an address: give HOST:PORT, for example 127\.0\.0\.1:7070"):
         coordinator_address(text)
+
+
+def test_an_ipv6_address_stands_in_brackets() -> None:
+    with pytest.raises(BadInput, match=r"stands in brackets: \[fe80::1\]:7070$"):
+        coordinator_address("fe80::1:7070")
 
 
 @pytest.mark.parametrize(
