@@ -297,6 +297,8 @@ class Agent:
         return Facts(
             now=time.monotonic(),
             sources=frozenset(self._config.sources),
+            quota_bytes=self._config.store.quota_mb * 2**20,
+            free_bytes=self.device.bundles.blobs.free_bytes(),
             coordinator=self.device.fetcher is not None,
             troubles=self.device.look_at_sources(),
             serve=self._config.serving.enabled,

@@ -97,6 +97,14 @@ class WorkerSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, om
     infer_s: Annotated[float, msgspec.Meta(gt=0)] = 5.0
 
 
+class StoreSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What models may take on the disk: `quota_mb` is what all of them have together before old versions go, those
+    first that were not used for the longest time. What a deployment runs or may fall back on stays, whatever it takes.
+    """
+
+    quota_mb: Annotated[int, msgspec.Meta(ge=0)] = 2048
+
+
 class ClientLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What one client may do at the ports of `[serving]`: a key, a certificate, else an address. 0: no limit.
 
@@ -159,6 +167,7 @@ class NodeConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     outbox: OutboxLimits = OutboxLimits()
     egress: EgressLimits = EgressLimits()
     worker: WorkerSettings = WorkerSettings()
+    store: StoreSettings = StoreSettings()
     serving: LocalServing = LocalServing()
     engines: EngineSettings = EngineSettings()
     threads: Annotated[int, msgspec.Meta(ge=1, le=MOST_THREADS)] = 1

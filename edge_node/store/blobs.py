@@ -19,7 +19,7 @@ class Blobs:
     """The blobs below one folder."""
 
     def __init__(self, root: Path) -> None:
-        self._root = root
+        self.root = root
         self._blobs = root / "blobs" / "sha256"
         self._staging = root / "staging"
 
@@ -27,7 +27,7 @@ class Blobs:
         """Make the folders; idempotent."""
         self._blobs.mkdir(parents=True, exist_ok=True)
         self._staging.mkdir(parents=True, exist_ok=True)
-        (self._root / "oci-layout").write_bytes(LAYOUT_FILE)
+        (self.root / "oci-layout").write_bytes(LAYOUT_FILE)
 
     def path(self, digest: Digest) -> Path:
         """Where the blob lies, or would."""
@@ -83,7 +83,7 @@ class Blobs:
 
     def free_bytes(self) -> int:
         """The space left on the disk."""
-        return shutil.disk_usage(self._root).free
+        return shutil.disk_usage(self.root).free
 
 
 def file_digest(path: Path) -> Digest:

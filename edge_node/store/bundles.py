@@ -13,6 +13,7 @@ import msgspec
 from edge_node.errors import BadInput
 from edge_node.store.blobs import Blobs
 from edge_node.store.files import read_if_there, write_durably
+from edge_node.store.surplus import Held
 from protos.digest import Digest, checked_digest, hex_of, short
 from protos.oci import MANIFEST_MEDIA_TYPE, BundleFile, Descriptor, read_manifest
 
@@ -59,6 +60,10 @@ class Bundles:
         """The files whose blobs are not here."""
         return tuple(file for file in self.files(digest) if not self.blobs.has(file.digest))
 
+    def held(self) -> dict[Digest, Held]:
+        """What each known bundle has on the disk, and when it was last verified, or else came."""
+        return {digest: self._held(digest) for digest in self.known()}
+
     def add(self, digest: Digest, manifest: bytes) -> None:
         """Store a manifest and name it in the index; idempotent.
 
@@ -102,6 +107,12 @@ class Bundles:
         shutil.rmtree(self.folder(digest), ignore_errors=True)
         for blob in (*own, digest):
             self.blobs.remove(blob)
+
+    def _held(self, digest: Digest) -> Held:
+        folder = self.folder(digest)
+        used = (folder if folder.exists() else self.blobs.path(digest)).stat().st_mtime
+        blobs = {file.digest: file.size for file in self.files(digest) if self.blobs.has(file.digest)}
+        return Held({**blobs, digest: self.blobs.path(digest).stat().st_size}, used)
 
     def _damaged(self, digest: Digest) -> dict[Digest, str]:
         """What of a bundle is not as it was, by what people call it; a changed manifest says nothing of the rest."""

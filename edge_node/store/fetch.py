@@ -1,6 +1,6 @@
 """Getting a bundle: its manifest, then all blobs that are missing, each resumed where it stopped.
 
-The limits of size are checked before the first byte of a file is asked for; no file grows beyond what the manifest says
+Whether it fits is asked before the first byte of a file is (`fits`); no file grows beyond what the manifest says
 of it, and the whole has a deadline. What moves the bytes is a `Fetcher`
 (`edge_node.link.coordinator`); what a failure means is the plan's business.
 """
@@ -15,19 +15,15 @@ from typing import Protocol
 from edge_node.errors import BadInput, Refused, Unreachable
 from edge_node.store.blobs import Blobs
 from edge_node.store.bundles import Bundles
+from edge_node.store.fits import Room, misfit, smallest_model
 from edge_node.store.release import Papers
 from protos.digest import Digest, digest_of, short
 from protos.errors import ContractError
 from protos.oci import BundleFile, read_manifest
 
-MAX_BUNDLE = 8 * 1024**3
-"""No bundle is larger, in bytes."""
-MAX_FILES = 10_000
 LEAST_BYTES_S = 4096
 """A line that is slower is not waited for; the next attempt goes on where this one stopped."""
 LONGEST_S = 24 * 3600.0
-SPARE_BYTES = 64 * 1024**2
-"""What a download leaves free on the disk: the outbox writes there too."""
 
 OnProgress = Callable[[int, int], None]
 """Bytes of the bundle that are here, and all of them."""
@@ -55,15 +51,6 @@ class Growing:
     size: int
 
 
-@dataclass(frozen=True)
-class Room:
-    """What a bundle needs and what there is, in bytes."""
-
-    total: int
-    missing: int
-    free: int
-
-
 def longest_s(missing: int) -> float:
     """Seconds after which a download of so many bytes is given up, however steadily it trickles. Pure."""
     return float(min(60 + missing / LEAST_BYTES_S, LONGEST_S))
@@ -75,6 +62,7 @@ async def fetch_bundle(
     fetcher: Fetcher,
     on_progress: OnProgress,
     limit_s: Callable[[int], float] = longest_s,
+    memory: int | None = None,
 ) -> None:
     """Bring a bundle here, or what is missing of it; a failure keeps what has come.
 
@@ -84,10 +72,11 @@ async def fetch_bundle(
         fetcher: who moves the bytes.
         on_progress: called with the bytes that are here and all of them.
         limit_s: seconds for the whole, of so many missing bytes.
+        memory: bytes that a model may take; None: nobody knows.
 
     Raises:
         BadInput: the other side sent something else than was asked for.
-        Refused: the bundle is larger than allowed, or than the space left.
+        Refused: it does not fit on this device (`fits`).
         Unreachable: the other side does not answer, or not in time.
     """
     if digest not in bundles.known():
@@ -95,7 +84,10 @@ async def fetch_bundle(
     missing = unique(bundles.missing(digest))
     total = sum(file.size for file in unique(bundles.files(digest)))
     waiting = sum(file.size - bundles.blobs.staged_bytes(file.digest) for file in missing)
-    check_room(digest, Room(total, waiting, bundles.blobs.free_bytes()), len(missing))
+    model = smallest_model(bundles.files(digest))
+    free, where = bundles.blobs.free_bytes(), str(bundles.blobs.root)
+    if (why := misfit(Room(total, waiting, free, len(missing), where, model, memory))) is not None:
+        raise Refused(f"bundle {short(digest)}: {why}")
     try:
         async with asyncio.timeout(limit_s(waiting)):
             await _fetch_files(bundles, missing, fetcher, partial(_add_up, on_progress, total))
@@ -104,19 +96,6 @@ async def fetch_bundle(
             f"bundle {short(digest)}: not here after {limit_s(waiting):.0f} s: the line is too slow; going on later"
         ) from None
     on_progress(total, total)
-
-
-def check_room(digest: Digest, room: Room, files: int) -> None:
-    """Nothing where the bundle may be fetched.
-
-    Raises:
-        Refused: it is too large, has too many files, or the disk is too full.
-    """
-    if room.total > MAX_BUNDLE or files > MAX_FILES:
-        raise Refused(f"bundle {short(digest)}: {files} files and {room.total} bytes are more than a node takes")
-    if room.missing + SPARE_BYTES > room.free:
-        need = (room.missing + SPARE_BYTES - room.free) // 1024**2 + 1
-        raise Refused(f"bundle {short(digest)}: the disk is too full: free {need} MB more")
 
 
 def unique(files: tuple[BundleFile, ...]) -> tuple[BundleFile, ...]:

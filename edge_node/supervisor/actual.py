@@ -7,6 +7,7 @@ import msgspec
 
 from edge_node.engine.select import Choice, NoChoice
 from edge_node.rungs import SessionStatus
+from edge_node.store.surplus import Held
 from edge_node.supervisor.verdict import Verdict
 from edge_node.supervisor.watch import Vitals
 from protos.deployment import Pipeline, Serving
@@ -100,6 +101,8 @@ class Actual:
 
     known: frozenset[Digest] = frozenset()
     complete: frozenset[Digest] = frozenset()
+    held: Mapping[Digest, Held] = field(default_factory=dict)
+    """what complete bundles take on the disk"""
     verified: frozenset[Digest] = frozenset()
     choices: Mapping[ChoiceKey, Choice | NoChoice] = field(default_factory=dict)
     worker: bool = False
@@ -129,6 +132,10 @@ class Facts:
     """whether an address to fetch from is known"""
     troubles: Mapping[str, str] = field(default_factory=dict)
     """what is wrong with captured sources, by name; see `sources`"""
+    quota_bytes: int = 0
+    """what all bundles may take on the disk before those go that nothing needs"""
+    free_bytes: int | None = None
+    """of the disk; None: nobody knows"""
     serve: bool | None = None
     """whether clients are served: never, always, or as the deployment says"""
     processes: bool = True

@@ -18,6 +18,7 @@ from edge_node.serving.client import ServingFailed, ServingProcess
 from edge_node.serving.control import Index, Listening
 from edge_node.store.bundles import Bundles
 from edge_node.store.fetch import Fetcher
+from edge_node.store.surplus import Held
 from edge_node.supervisor.actual import Actual, Failure, Offered, RunningPipeline, Session
 from edge_node.supervisor.backoff import failed_again
 from edge_node.supervisor.blame import blamed
@@ -83,6 +84,7 @@ class Device:
     """to be closed before another is started"""
     known: frozenset[Digest] = frozenset()
     complete: frozenset[Digest] = frozenset()
+    held: dict[Digest, Held] = field(default_factory=dict)
     verified: set[Digest] = field(default_factory=set)
     sessions: set[Session] = field(default_factory=set)
     captures: dict[str, Capture] = field(default_factory=dict)
@@ -122,7 +124,9 @@ class Device:
 
     def rescan(self) -> None:
         """Look again which bundles are on the disk."""
-        self.known, self.complete = self.bundles.known(), self.bundles.complete()
+        held = self.bundles.held()
+        self.known, self.complete = frozenset(held), self.bundles.complete()
+        self.held = {digest: one for digest, one in held.items() if digest in self.complete}
 
     def actual(self) -> Actual:
         """A snapshot."""
@@ -130,6 +134,7 @@ class Device:
         return Actual(
             known=self.known,
             complete=self.complete,
+            held=self.held,
             verified=frozenset(self.verified),
             choices=self.choices.valid(),
             worker=self.worker is not None,
@@ -204,6 +209,12 @@ class Device:
     def taken_in(self) -> int:
         """Bytes that came from sources since the start, encoded."""
         return self.taken_in_before + sum(capture.report.ingress_bytes for capture in self.captures.values())
+
+    def memory_for_models(self) -> int | None:
+        """What a model could take of memory with nothing else loaded, in bytes; None: the kernel does not say."""
+        available_kb = system.memory_available_kb()
+        status = None if self.worker is None else self.worker.status
+        return None if available_kb is None else (available_kb + (status.memory_kb if status else 0)) * 1024
 
     def fail(self, subject: str, reason: str) -> None:
         """Remember a failure, and hold its subject back for a while."""

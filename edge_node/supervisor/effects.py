@@ -41,7 +41,8 @@ async def fetch(device: Device, step: steps.Fetch) -> None:
         raise Unreachable("no coordinator to fetch the model from yet")
     try:
         await _check_release(device, step)
-        await fetch_bundle(device.bundles, step.digest, device.fetcher, partial(device.on_progress, step.deployment))
+        on_progress = partial(device.on_progress, step.deployment)
+        await fetch_bundle(device.bundles, step.digest, device.fetcher, on_progress, memory=device.memory_for_models())
     finally:
         await asyncio.to_thread(device.rescan)
 

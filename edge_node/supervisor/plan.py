@@ -9,6 +9,7 @@ switched and stopped, what nobody needs is unloaded and removed. Who answers cli
 
 from collections.abc import Iterable, Sequence
 
+from edge_node.store.surplus import surplus
 from edge_node.supervisor.actual import Actual, Facts, Session
 from edge_node.supervisor.intent import Intent, held_back, intent
 from edge_node.supervisor.offering import offering
@@ -47,7 +48,7 @@ def plan(desired: Desired | None, actual: Actual, facts: Facts) -> tuple[Step, .
         steps += shadowing(wanted.target, actual, facts)
     steps += abandoned(frozenset(target.name for target in targets), actual)
     steps += offering(intents, actual, facts)
-    steps += _clear(intents, actual)
+    steps += _clear(intents, actual, facts)
     steps += _forget(desired.deployments, actual)
     return tuple(dict.fromkeys(held_back(step, actual, facts) for step in steps))
 
@@ -121,7 +122,7 @@ def unknown_source(pipeline: Pipeline, facts: Facts) -> str:
     )
 
 
-def _clear(intents: Sequence[Intent], actual: Actual) -> list[Step]:
+def _clear(intents: Sequence[Intent], actual: Actual, facts: Facts) -> list[Step]:
     """Stop, unload and remove what nobody needs, each once nothing stands on it."""
     placed = {pipeline.name for wanted in intents if wanted.session is not None for pipeline in wanted.target.pipelines}
     stopped = [running for name, running in actual.pipelines.items() if name not in placed]
@@ -132,7 +133,7 @@ def _clear(intents: Sequence[Intent], actual: Actual) -> list[Step]:
     steps += [StopCapture("", source) for source in sorted(actual.captures - _looked_at(intents, actual))]
     if actual.worker and not actual.sessions and not any(wanted.keep for wanted in intents):
         steps.append(StopWorker(""))
-    return [*steps, *_remove(intents, actual)]
+    return [*steps, *_remove(intents, actual, facts)]
 
 
 def _looked_at(intents: Sequence[Intent], actual: Actual) -> set[str]:
@@ -141,12 +142,16 @@ def _looked_at(intents: Sequence[Intent], actual: Actual) -> set[str]:
     return {*wanted, *(running.settings.source for running in actual.pipelines.values())}
 
 
-def _remove(intents: Sequence[Intent], actual: Actual) -> list[Step]:
-    """Remove the bundles that no deployment wants, falls back on, or has loaded, beside what serves too."""
+def _remove(intents: Sequence[Intent], actual: Actual, facts: Facts) -> list[Step]:
+    """Remove bundles that no deployment wants, falls back on, or has loaded, beside what serves too: parts of them at
+    once, whole ones where they are beyond the quota.
+    """
     needed = {wanted.target.digest for wanted in intents} | {session.digest for session in actual.sessions}
     needed |= candidates([wanted.target for wanted in intents], actual)
     needed |= {actual.last_good[w.target.name].digest for w in intents if w.target.name in actual.last_good}
-    return [Remove("", digest) for digest in sorted(actual.known - needed)]
+    beyond = surplus(actual.held, needed, facts.quota_bytes, facts.free_bytes)
+    parts = sorted(actual.known - actual.held.keys() - needed)
+    return [Remove("", digest) for digest in (*parts, *beyond)]
 
 
 def _forget(deployments: Sequence[DesiredDeployment], actual: Actual) -> list[Step]:

@@ -87,7 +87,7 @@ async def test_a_bad_version_goes_back_by_itself_with_its_reason_and_is_not_trie
     assert trial is None or (said.trial is not None and said.trial.state == "returned" and reason in said.trial.reason)
     deaths = node.device.worker_deaths
     node.answers.clear()
-    await asyncio.sleep(3)
+    await asyncio.sleep(2)
     assert set(node.answers) == {1}
     assert node.device.worker_deaths == deaths <= 2, "never a restart loop"
     assert node.device.last_good["shelf"].version == 1

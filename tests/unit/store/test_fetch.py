@@ -7,7 +7,8 @@ import pytest
 
 from edge_node.errors import BadInput, Refused, Unreachable
 from edge_node.store.bundles import Bundles
-from edge_node.store.fetch import MAX_BUNDLE, SPARE_BYTES, Growing, Room, check_room, fetch_bundle
+from edge_node.store.fetch import Growing, fetch_bundle
+from edge_node.store.fits import SPARE_BYTES
 from edge_node.store.release import Papers
 from protos.digest import Digest, digest_of
 from protos.oci import BundleFile, write_manifest
@@ -104,9 +105,11 @@ async def test_a_download_that_grew_too_long_begins_anew(bundles: Bundles) -> No
     assert bundles.complete() == {DIGEST}
 
 
-def test_a_full_disk_and_a_giant_are_refused_before_a_byte_is_fetched() -> None:
-    check_room(DIGEST, Room(total=10, missing=10, free=SPARE_BYTES + 10), 1)
-    with pytest.raises(Refused, match="free 1 MB more"):
-        check_room(DIGEST, Room(total=10, missing=10, free=SPARE_BYTES), 1)
-    with pytest.raises(Refused, match="more than a node takes"):
-        check_room(DIGEST, Room(total=MAX_BUNDLE + 1, missing=0, free=10**15), 1)
+async def test_what_does_not_fit_is_refused_before_a_byte_is_fetched(
+    bundles: Bundles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundles.blobs, "free_bytes", lambda: SPARE_BYTES + 5)
+    simulated = Simulated()
+    with pytest.raises(Refused, match=r"needs 1 MB, 0 MB are free at \S+: free some"):
+        await fetch_bundle(bundles, DIGEST, simulated, lambda *_: None)
+    assert all(bundles.blobs.staged_bytes(file.digest) == 0 for file in bundles.files(DIGEST))

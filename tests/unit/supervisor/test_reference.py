@@ -18,6 +18,7 @@ from edge_node.config import (
     NodeConfig,
     OutboxLimits,
     Source,
+    StoreSettings,
     WorkerSettings,
 )
 from edge_node.membership.upkeep import IdentityReport
@@ -49,6 +50,7 @@ def rows(text: str) -> dict[str, str]:
         (OutboxLimits, section("## `[outbox]`")),
         (EgressLimits, section("## `[egress]`")),
         (WorkerSettings, section("## `[worker]`")),
+        (StoreSettings, section("## `[store]`")),
         (LocalServing, section("## `[serving]`")),
         (EngineSettings, section("## `[engines]`").partition("\n### ")[0]),
         (Rung, section("## `[engines]`").partition("\n### ")[2]),

@@ -61,7 +61,9 @@ def _verify(actual: Actual, step: s.Verify) -> Actual:
 def _remove(actual: Actual, step: s.Remove) -> Actual:
     assert step.digest not in {session.digest for session in actual.sessions}
     gone = {step.digest}
-    return replace(actual, known=actual.known - gone, complete=actual.complete - gone, verified=actual.verified - gone)
+    held = {digest: one for digest, one in actual.held.items() if digest not in gone}
+    left = replace(actual, held=held, known=actual.known - gone, complete=actual.complete - gone)
+    return replace(left, verified=actual.verified - gone)
 
 
 def _prove(actual: Actual, step: s.Prove) -> Actual:
