@@ -67,6 +67,8 @@ def _toward(target: DesiredDeployment, wanted: Shadow, actual: Actual, facts: Fa
     name = target.name
     if refusal := _refusal(target, facts):
         return FailShadow(name, wanted, refusal)
+    if not watchable(target, actual):
+        return Wait(shadow_subject(name), "waits for the current version to run")
     candidate = DesiredDeployment(name, wanted.model, wanted.version, wanted.digest, (), variant=wanted.variant)
     step = next_step(candidate, replace(actual, worker=True, sessions=frozenset()), facts)
     if isinstance(step, Load):

@@ -29,6 +29,7 @@ _TAKE_TIMEOUT_S = 0.5
 _FIRST_ANSWER_S = 1.0
 """how long a switch waits for the new session's first answer, to say how long the gap was"""
 _NANO = 1e9
+PROCESSOR = "cpu"
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Pipeline:
         self._answered_at: float | None = None
         self._gap_ms: float | None = None
         self._busy_since: dict[int, float] = {}
+        self._elsewhere_s = 0.0
         self._inferred = self._failed = self._failing = self._errors = 0
         self._error = ""
         self._newest_s = 0.0
@@ -148,7 +150,8 @@ class Pipeline:
     def _prepare(self, frame: CapturedFrame, number: int) -> _Work | None:
         """The frame, ready for a lane; None where the pipeline passes over it, or it cannot be prepared."""
         with self._lock:
-            if not self._taking.takes(_time_s(frame), frame.captured_ns, time.monotonic(), time.process_time()):
+            spent_s = time.process_time() + self._elsewhere_s
+            if not self._taking.takes(_time_s(frame), frame.captured_ns, time.monotonic(), spent_s):
                 return None
             binding = self._binding
             binding.begin()
@@ -202,6 +205,8 @@ class Pipeline:
                 begun = self._busy_since[lane] = time.perf_counter()
                 outputs = runner.infer(work.prepared)
                 inferred = time.perf_counter()
+                if runner.session.accelerator != PROCESSOR:
+                    self._elsewhere_s += inferred - begun  # a budget is of the accelerator's time, too
             results = runner.interpret(work.prepared, outputs)
         except Exception as error:  # noqa: BLE001 - one frame's failure is counted and reported, whatever it is
             self._count_failure(error, work.binding)

@@ -35,7 +35,7 @@ class CpuBudget:
 
         Args:
             now_s: the time.
-            spent_s: the processor's time that has been used so far.
+            spent_s: the processor's time that has been used so far, and an accelerator's where one works for it.
         """
         if self._seen is not None:
             earned_s = self._cores * (now_s - self._seen[0])
@@ -59,7 +59,7 @@ class Taking:
             time_s: of the frame, in the stream's own time.
             captured_ns: the wall clock at its capture.
             now_s: the time now.
-            spent_s: the processor's time that this process has used.
+            spent_s: the processor's time that this process has used, and the accelerator's that it runs on.
         """
         if not self._thinning.keeps(time_s):
             return False

@@ -201,15 +201,24 @@ def test_a_deployment_without_a_pipeline_has_nothing_to_compare() -> None:
     assert b.FailShadow("shelf", shadow(2), NEEDS_PIPELINE) in doable(desired(target), Actual())
 
 
+def test_a_candidate_waits_until_the_current_version_runs() -> None:
+    assert not [step for step in doable(desired(shadowed()), Actual()) if of_the_candidate(step, 2)]
+    told = reported(Actual())
+    assert told is not None
+    assert (told.state, told.reason) == ("pending", "waits for the current version to run")
+    actual, _ = settled(desired(shadowed()), Actual())
+    assert actual.shadows["shelf"].session == session(2)
+
+
 def test_what_is_measured_is_told_when_it_is_time() -> None:
     (wait,) = waits(desired(shadowed()), beside())
     assert (wait.deployment, wait.until) == ("shelf/shadow", FACTS.now + 30)
 
 
-def of_the_shadow(step: s.Step) -> bool:
+def of_the_candidate(step: s.Step, version: int = CANDIDATE) -> bool:
     """Whether a step is there for the candidate alone."""
     if isinstance(step, s.BundleStep):
-        return step.digest == digest(CANDIDATE)
+        return step.digest == digest(version)
     return isinstance(step, b.ShadowStep) or step.deployment.endswith("/shadow")
 
 
@@ -233,7 +242,7 @@ def test_what_serves_is_planned_as_if_there_were_no_shadow(
     ]
     stands = data.draw(st.dictionaries(st.sampled_from(["shelf", "door"]), STANDS))
     steps = plan(desired(*with_shadow), replace(actual, shadows=stands), FACTS)
-    assert [step for step in steps if not of_the_shadow(step)] == list(plan(wanted, actual, FACTS))
+    assert [step for step in steps if not of_the_candidate(step)] == list(plan(wanted, actual, FACTS))
 
 
 @given(documents, states(), st.data())
@@ -247,4 +256,6 @@ def test_with_shadows_the_plan_comes_to_rest_in_any_order(wanted: Desired, actua
             break
         actual = applied(actual, data.draw(st.sampled_from(steps)))
     assert doable(document, actual, later) == []
-    assert actual.shadows.keys() == {one.name for one in targets}
+    running = {one.deployment for one in actual.pipelines.values()}
+    without_pipelines = {one.name for one in targets if not one.pipelines}
+    assert actual.shadows.keys() == {one.name for one in targets} & (running | without_pipelines)
