@@ -1,6 +1,6 @@
 """An attacked server: its keys, an honest client with a steady pace, somebody who attacks, and its memory meanwhile."""
 
-import statistics
+import os
 import subprocess
 import sys
 import threading
@@ -33,6 +33,12 @@ class Defended:
     honest: str
     greedy: str
 
+    def processor_s(self) -> float:
+        """What the serving process has used of the processor since it began."""
+        stat = Path(f"/proc/{self.running.child('edge_node.serving')}/stat").read_text()
+        user, system = stat.rpartition(")")[2].split()[11:13]
+        return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
     def memory_kb(self) -> int:
         """The serving process's own memory."""
         status = Path(f"/proc/{self.running.child('edge_node.serving')}/status").read_text()
@@ -43,7 +49,8 @@ class Defended:
         """Somebody with the other key attacks."""
         ready = self.running.ready
         where = (ready["grpc"], ready["http"], str(self.files.ca), self.greedy)
-        attacker = subprocess.Popen([sys.executable, "-m", "tests.e2e.serving_attackers", attack, *where])
+        command = [sys.executable, "-m", "tests.e2e.serving_attackers", attack, *where]
+        attacker = subprocess.Popen(command, start_new_session=True)  # which its priority is of
         try:
             time.sleep(BEFORE_S)
             yield
@@ -84,7 +91,7 @@ class Honest:
         self.lost: list[str] = []
 
     def __enter__(self) -> Self:
-        self.p99()
+        self.times()
         return self
 
     def __exit__(
@@ -92,15 +99,15 @@ class Honest:
     ) -> None:
         self._channel.close()
 
-    def p99(self) -> float:
-        """Seconds that one in a hundred of a round's asks takes longer than."""
+    def times(self, asks: int = ASKS) -> list[float]:
+        """The seconds that each ask of a round takes."""
         times, begin = [], time.perf_counter()
-        for number in range(ASKS):
+        for number in range(asks):
             time.sleep(max(0.0, begin + number * EVERY_S - time.perf_counter()))
             asked = time.perf_counter()
             self._ask()
             times.append(time.perf_counter() - asked)
-        return statistics.quantiles(times, n=100)[98]
+        return times
 
     def _ask(self) -> None:
         try:

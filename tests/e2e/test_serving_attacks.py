@@ -24,7 +24,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Defended]:
 @pytest.mark.parametrize("attack", [attack for attack in ATTACKS if attack != "computing"])
 def test_an_honest_client_loses_nothing_beside_an_attack(server: Defended, attack: str) -> None:
     with Honest(server) as honest, Peak(server) as peak, server.attacked(attack):
-        honest.p99()
+        honest.times()
     assert honest.lost == []
     assert peak.growth_kb <= MEMORY_KB
 
