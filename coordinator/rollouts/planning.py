@@ -24,6 +24,9 @@ from protos.reported import Facts, ReportedDeployment
 MEMORY_STEP_MB = 512
 """Equal devices report memory that differs by what their firmware took."""
 
+EVERYWHERE = frozenset({"stub"})
+"""Engines that no node names: they need no runtime."""
+
 Hardware = tuple[str, int, int]
 
 
@@ -140,7 +143,8 @@ def _planned(
 
 def _variant(rollout: Rollout, facts: Facts, manifest: Manifest, proofs: list[Proven]) -> tuple[str, str]:
     """The variant that the node will most likely choose, and its engine: what its equals have chosen comes first."""
-    able = [one for one in manifest.variants if not facts.engines or one.engine in facts.engines]
+    known = facts.engines.keys() | EVERYWHERE
+    able = [one for one in manifest.variants if not facts.engines or one.engine in known]
     wanted = [one for one in able if rollout.after.variant in (None, one.file)]
     chosen = Counter((one.variant, one.engine) for one in proofs if one.variant in {one.file for one in wanted})
     if chosen:
