@@ -41,7 +41,7 @@ def fewer_slices(slices: Slices, most: int) -> Slices:
     """At most so many slices, those with the most frames; the others are one, under a name with their number."""
     if len(slices) <= most:
         return slices
-    ranked = sorted(slices, key=lambda one: one.samples + one.errors, reverse=True)
+    ranked = sorted(slices, key=lambda one: (_slices_in(one) == 1, one.samples + one.errors), reverse=True)
     rest = ranked[most - 1 :]
     return (*ranked[: most - 1], merged(rest, f"({sum(map(_slices_in, rest))} more)"))
 

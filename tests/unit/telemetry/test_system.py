@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import pytest
+
 from edge_node.config import EgressLimits, NodeConfig, Source
 from edge_node.telemetry import system
 from edge_node.telemetry.facts import device_facts
@@ -55,3 +57,24 @@ def test_facts_have_the_engines_and_sources_that_are_handed_in() -> None:
     assert facts.egress == EgressPolicy(live=False)
     assert facts.live == "off"
     assert facts.agent_version
+
+
+@pytest.mark.parametrize(
+    ("variable", "link", "debian", "name"),
+    [
+        ("", "/usr/share/zoneinfo/Europe/Zurich", "", "Europe/Zurich"),
+        ("", "../usr/share/zoneinfo/Etc/UTC", "Asia/Tokyo\n", "Etc/UTC"),
+        (":America/Argentina/Buenos_Aires", "/usr/share/zoneinfo/Etc/UTC", "", "America/Argentina/Buenos_Aires"),
+        ("", "", "Asia/Tokyo\n", "Asia/Tokyo"),
+        ("CET-1CEST,M3.5.0,M10.5.0/3", "/usr/share/zoneinfo/Europe/Paris", "", "Europe/Paris"),
+        ("", "/etc/somewhere", "", ""),
+        ("", "", "", ""),
+    ],
+)
+def test_the_time_zone_is_the_one_that_the_device_says(variable: str, link: str, debian: str, name: str) -> None:
+    assert system.timezone_in(variable, link, debian) == name
+
+
+def test_this_device_has_a_minute_of_the_day() -> None:
+    assert 0 <= system.minute_of_day() < 24 * 60
+    assert isinstance(system.timezone(), str)
