@@ -8,11 +8,9 @@ from datetime import datetime
 from coordinator.link.addresses import machine_name
 from coordinator.rollouts.controller import RolloutController
 from coordinator.rollouts.enacting import Store
-from coordinator.rollouts.records import Truth
+from coordinator.rollouts.labelled import Truths
 from coordinator.rollouts.rounds import Rounds
 from protos.topics import Topics
-
-Truths = Callable[[str, int, datetime], tuple[Truth, ...]]
 
 
 def rollout_controller(store: Store, topics: Topics, now: Callable[[], datetime], truths: Truths) -> RolloutController:

@@ -118,7 +118,7 @@ def services(served: Served, audit: AuditLog) -> list[Service]:
     store, facts, publishing = served.store, served.facts, served.publishing
     nodes = NodeService(store, served.topics, served.now, served.on_changed)
     parts = (store, served.topics, served.now, served.on_changed, publishing.manifest_of)
-    deployments, rollouts = DeploymentService(*parts), Rollouts(*parts)
+    deployments, rollouts = DeploymentService(*parts), Rollouts(*parts, served.results.labels.truths)
     changes = DeploymentChanges(deployments, rollouts, store, served.topics, served.now)
     revoke = served.identities.revocations.add
     node_api = NodeApi(nodes, facts, served.now, revoke, publishing.trust_roots, served.commands)

@@ -12,13 +12,12 @@ from coordinator.fleet.desired import selected
 from coordinator.fleet.records import Applied
 from coordinator.rollouts.advance import advance
 from coordinator.rollouts.enacting import Store, Transaction, enact, fenced, record
-from coordinator.rollouts.judging import gates_of
+from coordinator.rollouts.labelled import Truths, no_truths, truths_of
 from coordinator.rollouts.lease import NAME, given_back, is_worth_writing, taken
 from coordinator.rollouts.queueing import held_by_others
 from coordinator.rollouts.records import Member, Rollout, Truth
 from coordinator.rollouts.store import Lease
 from coordinator.rollouts.viewing import SeenNodes, views_of
-from protos.deployment import model_version
 from protos.identity import NodeId
 from protos.topics import Topics
 
@@ -51,7 +50,7 @@ class Rounds:
         topics: Topics,
         now: Callable[[], datetime],
         holder: str,
-        truths: Callable[[str, int, datetime], tuple[Truth, ...]] = lambda *_: (),
+        truths: Truths = no_truths,
     ) -> None:
         self._truths = truths
         self._store = store
@@ -66,7 +65,7 @@ class Rounds:
             active = tx.rollouts.active()
         if not active:
             return Round()
-        truths = {rollout.id: self._labelled(rollout) for rollout in active}
+        truths = {rollout.id: truths_of(rollout, self._truths) for rollout in active}
         with self._store.write() as tx:
             now, held = self._now(), tx.leases.get(NAME)
             lease = taken(held, self._holder, now)
@@ -82,12 +81,6 @@ class Rounds:
             held = tx.leases.get(NAME)
             if held is not None and held.holder == self._holder:
                 tx.leases.put(NAME, given_back(held, self._now()))
-
-    def _labelled(self, rollout: Rollout) -> tuple[Truth, ...]:
-        """Labels are in another database, and a gate has to ask for them."""
-        if not any(gate.metric == "accuracy" for gate in gates_of(rollout.spec.gates, "service")):
-            return ()
-        return self._truths(*model_version(rollout.after.model), rollout.created_at)
 
     def _advanced(self, tx: Transaction, lease: Lease, now: datetime, truths: Mapping[str, tuple[Truth, ...]]) -> Round:
         nodes = self._seen.read(tx)

@@ -10,11 +10,12 @@ from coordinator.fleet.admitted import admitted_nodes
 from coordinator.fleet.fitting import check_egress, check_variant
 from coordinator.rollouts.creating import Draft, after_of, created, drafted
 from coordinator.rollouts.enacting import Store, Transaction, enact
+from coordinator.rollouts.labelled import Truths, no_truths, truths_of
 from coordinator.rollouts.measuring import measured
 from coordinator.rollouts.orders import order
 from coordinator.rollouts.planning import Plan, planned
 from coordinator.rollouts.records import Decision, Measure, Rollout
-from coordinator.rollouts.showing import RolloutDetails, first_members, waves_of
+from coordinator.rollouts.showing import RolloutDetails, first_members, named, waves_of
 from coordinator.rollouts.spec import RolloutSpec
 from coordinator.rollouts.states import Order, State
 from coordinator.rollouts.viewing import SeenNodes, views_of
@@ -34,6 +35,7 @@ class RolloutService:
         now: the clock.
         on_changed: called with nodes whose documents changed, or none, when a rollout may have something to do.
         manifest_of: the `model.toml` of a model's version that may be deployed.
+        truths: the labelled answers of a model's version since a time.
     """
 
     def __init__(
@@ -43,7 +45,9 @@ class RolloutService:
         now: Callable[[], datetime],
         on_changed: Callable[[Collection[NodeId]], None],
         manifest_of: Callable[[str, int], Manifest],
+        truths: Truths = no_truths,
     ) -> None:
+        self._truths = truths
         self._store = store
         self._topics = topics
         self._now = now
@@ -152,13 +156,14 @@ class RolloutService:
         with self._lock:
             nodes = self._seen.read(tx)
         members = [member for member in tx.rollouts.members(rollout.id) if member.node in nodes]
-        views = views_of((nodes[member.node] for member in members), rollout.spec.deployment)
-        told = tx.rollouts.events(rollout.id)
+        truths = truths_of(rollout, self._truths)
+        views = views_of((nodes[member.node] for member in members), rollout.spec.deployment, truths)
+        told = [named(event, nodes) for event in tx.rollouts.events(rollout.id)]
         return RolloutDetails(
             rollout,
             waves_of(rollout, members, views),
             tuple((member, nodes[member.node]) for member in first_members(members, limit)),
-            told[-events:] if events else told,
+            tuple(told[-events:] if events else told),
             len(told),
         )
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coordinator.fleet.records import Node
 from coordinator.rollouts.gates import Verdict
@@ -64,6 +64,12 @@ def first_members(members: Iterable[Member], limit: int) -> list[Member]:
     """So many members, those that matter most first; 0: all."""
     ordered = sorted(members, key=lambda member: (FIRST.index(member.stage), member.wave, member.node))
     return ordered[: limit or None]
+
+
+def named(event: Event, nodes: Mapping[NodeId, Node]) -> Event:
+    """The event with the node that it is about called as people call it."""
+    node = nodes.get(NodeId(str(event.detail.get("node", ""))))
+    return event if node is None else replace(event, text=event.text.replace(node.id, node.full_name))
 
 
 def _wave(rollout: Rollout, members: list[Member], views: Mapping[NodeId, View]) -> Wave:
