@@ -122,7 +122,7 @@ def minute_of_day() -> int:
 def timezone() -> str:
     """The device's time zone, an IANA name; empty where nothing says it."""
     try:
-        link = os.readlink("/etc/localtime")
+        link = str(Path("/etc/localtime").readlink())
     except OSError:
         link = ""
     debian = Path("/etc/timezone")
