@@ -52,7 +52,11 @@ class NodeRows:
 
     def put(self, node: Node) -> None:
         """Store a node, new or known."""
-        upsert_all(self._connection, nodes, (_row(node),), counting=nodes.c.changes)
+        self.put_all((node,))
+
+    def put_all(self, some: Iterable[Node]) -> None:
+        """Store several nodes, new or known."""
+        upsert_all(self._connection, nodes, [_row(node) for node in some], counting=nodes.c.changes)
 
     def remove(self, node: NodeId) -> None:
         """Delete a node and its desired document."""

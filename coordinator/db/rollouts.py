@@ -67,6 +67,12 @@ class RolloutRows:
         found = self._connection.execute(query.order_by(rollout_members.c.wave, rollout_members.c.node))
         return tuple(_member(row) for row in found)
 
+    def tally(self, rollout: str) -> Mapping[tuple[int, Stage], int]:
+        """How many members are in which wave and stage: much less to read than the members."""
+        columns = rollout_members.c.wave, rollout_members.c.stage
+        query = sa.select(*columns, sa.func.count()).where(rollout_members.c.rollout == rollout).group_by(*columns)
+        return {(int(wave), Stage(stage)): int(count) for wave, stage, count in self._connection.execute(query)}
+
     def memberships(self, nodes: Iterable[NodeId]) -> Mapping[NodeId, tuple[tuple[str, Member], ...]]:
         """The members that these nodes are in rollouts that have not ended, with the rollout's id."""
         found: dict[NodeId, tuple[tuple[str, Member], ...]] = {}
