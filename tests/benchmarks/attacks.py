@@ -63,6 +63,7 @@ def _beside(server: Defended, attack: str) -> Figure:
             beside.round(server, honest)
     note = (
         f"p99 {beside.p99 * 1e3:.1f} ms, alone {alone.p99 * 1e3:.1f}; server {beside.cores:.2f} of a core, "
-        f"alone {alone.cores:.2f}; {peak.growth_kb / 1024:.0f} MB more; {len(honest.lost)} of the honest client's lost"
+        f"alone {alone.cores:.2f}; {peak.growth_kb / 1024:.0f} MB more; "
+        f"{len(honest.lost)} of the honest client's lost{honest.lost[:1] or ''}"
     )
     return Figure(NAME, f"honest p99 beside {attack} ÷ alone", round(beside.p99 / alone.p99, 2), "", "<= 2", note)

@@ -100,13 +100,14 @@ class Honest:
         self._channel.close()
 
     def times(self, asks: int = ASKS) -> list[float]:
-        """The seconds that each ask of a round takes."""
-        times, begin = [], time.perf_counter()
-        for number in range(asks):
-            time.sleep(max(0.0, begin + number * EVERY_S - time.perf_counter()))
+        """The seconds that each ask of a round takes. What is late is not caught up: that would be too much at once."""
+        times, due = [], time.perf_counter()
+        for _ in range(asks):
+            time.sleep(max(0.0, due - time.perf_counter()))
             asked = time.perf_counter()
             self._ask()
             times.append(time.perf_counter() - asked)
+            due = asked + EVERY_S
         return times
 
     def _ask(self) -> None:

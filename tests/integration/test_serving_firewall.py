@@ -1,6 +1,7 @@
 """The inference firewall on real ports: keys, certificates, TLS, limits and refusals, over gRPC and HTTP."""
 
 import json
+import socket
 import ssl
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from tests.conformance.tiny_models import onnx_model
 from tests.integration.serving_world import TWICE, Running, refused, request, serving, stub_on
 from tests.waiting import comes_true
 
+MIB = 2**20
 LIMITS = "[serving.limits]\nrequests_per_s = 0.1\nburst = 40\n"
 
 
@@ -173,3 +175,21 @@ def test_a_port_that_others_reach_is_refused_without_tls_and_keys(tmp_path: Path
     assert code == 4
     assert "key_file" in said
     assert said.count("\n") == 1
+
+
+def test_who_sends_too_much_hears_it_though_the_rest_is_thrown_away(guarded: Guarded) -> None:
+    with socket.create_connection(_address(guarded.running.ready["http"]), 20) as plain:
+        trusted = ssl.create_default_context(cafile=str(guarded.files.ca))
+        with trusted.wrap_socket(plain, server_hostname="127.0.0.1") as connection:
+            connection.sendall(_head(guarded.keys["boss"], 9 * MIB) + bytes(9 * MIB))
+            assert connection.recv(4096).startswith(b"HTTP/1.1 413 ")
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    return host, int(port)
+
+
+def _head(key: str, length: int) -> bytes:
+    named = ("Host: x", f"Authorization: Bearer {key}", f"Content-Length: {length}")
+    return "\r\n".join(("POST /v2/models/twice/infer HTTP/1.1", *named, "\r\n")).encode()
