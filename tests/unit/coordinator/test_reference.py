@@ -8,10 +8,11 @@ import pytest
 import typer
 
 from coordinator.__main__ import LISTS, OPTIONS
-from coordinator.cli import documents, program
+from coordinator.cli import documents, program, rollout_documents
 from coordinator.cli.result_rows import COLUMNS, INTEGER, REAL, TEXT, TIME, TRUTH
 from coordinator.config import CoordinatorConfig
 from protos.deployment import Deployment, Egress, Live, Pipeline
+from protos.fleet.v1 import rollout_pb2
 from protos.fleet.v1.deployment_pb2 import ApplyDeploymentReply, DeploymentNode
 from protos.fleet.v1.deployment_pb2 import Deployment as WireDeployment
 from protos.fleet.v1.model_pb2 import BundleFile, ModelVersion
@@ -21,6 +22,12 @@ from tests.conftest import ROOT
 
 REFERENCE = ROOT / "docs" / "reference"
 CREATED = ApplyDeploymentReply.OUTCOME_CREATED
+A_ROLLOUT = rollout_pb2.Rollout(
+    spec_json="{}",
+    waves=[rollout_pb2.RolloutWave(gates=[rollout_pb2.RolloutGate()])],
+    members=[rollout_pb2.RolloutMember()],
+    events=[rollout_pb2.RolloutEvent(detail_json="{}")],
+)
 
 
 def section(page: str, title: str) -> str:
@@ -72,6 +79,8 @@ def test_every_option_of_edge_coordinator_is_documented() -> None:
         ("node", documents.node_document(Node(facts_json="{}"))),
         ("deployment", documents.deployment_document(WireDeployment(spec_json="{}", nodes=[DeploymentNode()]))),
         ("application", documents.application_document("", False, ApplyDeploymentReply(outcome=CREATED))),
+        ("rollout", rollout_documents.rollout_document_of(A_ROLLOUT)),
+        ("plan", rollout_documents.plan_document(rollout_pb2.PlanRolloutReply(nodes=[rollout_pb2.PlannedNode()]))),
     ],
 )
 def test_every_key_of_a_json_document_is_documented(title: str, document: documents.Document) -> None:
