@@ -170,5 +170,9 @@ _MEMBER = (
 )
 
 
+_STAGES = {str(stage): stage for stage in Stage}
+"""A look-up is several times as fast as `Stage(…)`: all members are read in every round."""
+
+
 def _member(row: sa.Row[*tuple[Any, ...]]) -> Member:
-    return Member(row.node, row.wave, Stage(row.stage), row.since, row.reason, row.attempt)
+    return Member(row.node, row.wave, _STAGES[row.stage], row.since, row.reason, row.attempt)

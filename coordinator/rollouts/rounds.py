@@ -17,7 +17,7 @@ from coordinator.rollouts.lease import NAME, given_back, is_worth_writing, taken
 from coordinator.rollouts.queueing import held_by_others
 from coordinator.rollouts.records import Member, Rollout, Truth
 from coordinator.rollouts.store import Lease
-from coordinator.rollouts.viewing import SeenNodes, views_of
+from coordinator.rollouts.viewing import SeenNodes, SeenViews
 from protos.identity import NodeId
 from protos.topics import Topics
 
@@ -58,6 +58,7 @@ class Rounds:
         self._now = now
         self._holder = holder
         self._seen = SeenNodes()
+        self._views: dict[str, SeenViews] = {}
 
     def once(self) -> Round:
         """Advance all rollouts by what is known now, where this one holds the lease or can take it."""
@@ -85,12 +86,14 @@ class Rounds:
     def _advanced(self, tx: Transaction, lease: Lease, now: datetime, truths: Mapping[str, tuple[Truth, ...]]) -> Round:
         nodes = self._seen.read(tx)
         running = _Running(tx)
+        known = self._views
+        self._views = {one.id: known.get(one.id) or SeenViews(one.spec.deployment) for one in running.rollouts}
         documents: dict[NodeId, None] = {}
         wakes: list[datetime] = []
         for rollout in running.rollouts:
             members = running.members[rollout.id]
             matched = selected(_as_applied(rollout), nodes.values())
-            views = views_of(matched, rollout.spec.deployment, truths.get(rollout.id, ()))
+            views = self._views[rollout.id].of(matched, truths.get(rollout.id, ()))
             decision = advance(rollout, members, views, running.others(rollout), now)
             decision = replace(decision, rollout=_written(decision.rollout, rollout, lease.fence))
             documents.update(dict.fromkeys(enact(tx, rollout, decision, nodes.values(), self._topics, now)))

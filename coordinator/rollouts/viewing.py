@@ -59,9 +59,29 @@ class SeenNodes:
         return {node: known[1] for node, known in self._known.items()}
 
 
+class SeenViews:
+    """Views of nodes for one deployment, made once for every change of theirs: a fleet is looked at often."""
+
+    def __init__(self, deployment: str) -> None:
+        self._deployment = deployment
+        self._known: dict[NodeId, tuple[Node, View]] = {}
+
+    def of(self, nodes: Iterable[Node], truths: Iterable[Truth] = ()) -> dict[NodeId, View]:
+        """What is known of these nodes; as `views_of`."""
+        known = self._known
+        self._known = {}
+        for node in nodes:
+            made = known.get(node.id)
+            self._known[node.id] = made if made and made[0] is node else (node, view_of(node, self._deployment))
+        return _labelled({node: view for node, (_, view) in self._known.items()}, truths)
+
+
 def views_of(nodes: Iterable[Node], deployment: str, truths: Iterable[Truth] = ()) -> dict[NodeId, View]:
     """What is known of these nodes, by their ids; `truths` are labelled answers of the new version."""
-    views = {node.id: view_of(node, deployment) for node in nodes}
+    return _labelled({node.id: view_of(node, deployment) for node in nodes}, truths)
+
+
+def _labelled(views: dict[NodeId, View], truths: Iterable[Truth]) -> dict[NodeId, View]:
     for truth in truths:
         if truth.node in views:
             view = views[truth.node]
