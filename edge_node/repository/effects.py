@@ -141,6 +141,8 @@ class Effects:
             batching=sizing.batching,
             labelled="" if copy.found.config.labelled is None else copy.found.config.labelled.output,
             labels=copy.labels,
+            states=copy.states,
+            sequence_idle_s=copy.found.config.sequence_idle_s,
         )
         known = generation in before.offered
         await offer(processes.serving, processes.worker, processes.lanes, offering, known=known)

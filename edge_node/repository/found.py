@@ -36,6 +36,8 @@ class Found:
     bundle: bool = False
     labels: Path | None = None
     """a file with a line per class, where the model's configuration names one"""
+    states: Path | None = None
+    """the folder with the files of initial states, where there may be one"""
     config: TritonConfig = field(default_factory=TritonConfig)
 
     @property
@@ -148,7 +150,8 @@ def _raw(name: str, version: str, path: Path, model: Path | None = None, config:
     weights = [weight.relative_to(path.resolve().parent).as_posix() for weight in weights_of(path)]
     config = config or TritonConfig()
     labels = None if model is None or config.labelled is None else model / config.labelled.file
-    return _stamped(Found(name, version, path, (path.name, *weights), (), labels=labels, config=config))
+    states = None if model is None else model / "initial_state"
+    return _stamped(Found(name, version, path, (path.name, *weights), (), labels=labels, states=states, config=config))
 
 
 def _bundle(folder: Path, version: str, name: str | None) -> Found:

@@ -16,6 +16,8 @@ from edge_node.repository.found import Found, Look, look
 from edge_node.repository.noticing import Stamp, stamp_of
 from edge_node.repository.plan import Failure, Generation, Held, noticed
 from edge_node.repository.staged import discard, stage
+from edge_node.repository.states import read_states
+from edge_node.worker.messages import LaneState
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Copy:
     folder: Path
     path: Path
     labels: tuple[str, ...] = ()
+    states: tuple[LaneState, ...] = ()
 
 
 @dataclass
@@ -139,4 +142,5 @@ class Models:
         folder = self._folder / str(generation.number)
         path = await asyncio.to_thread(stage, found, folder)
         labels = () if found.labels is None else await asyncio.to_thread(read_labels, found.labels)
-        return generation, Copy(found, folder, path, labels)
+        states = await asyncio.to_thread(read_states, found) if found.config.states else ()
+        return generation, Copy(found, folder, path, labels, states)

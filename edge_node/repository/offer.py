@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from edge_node.serving.client import ServingFailed, ServingProcess
 from edge_node.serving.control import Batching
-from edge_node.worker.messages import LaneOptions, Worker
+from edge_node.worker.messages import LaneOptions, LaneState, Worker
 
 SUFFIX_PLATFORMS = {".onnx": "onnxruntime_onnx", ".tflite": "litert_tflite"}
 """What metadata calls the kind of a model file; Triton's names where it has one."""
@@ -30,6 +30,10 @@ class Offering:
     labelled: str = ""
     labels: tuple[str, ...] = ()
     """of the output `labelled`, where no bundle says it"""
+    states: tuple[LaneState, ...] = ()
+    """where no bundle says them"""
+    sequence_idle_s: float = 0.0
+    """0: as long as without a word"""
 
 
 def platform_of(file: str) -> str:
@@ -40,7 +44,13 @@ def platform_of(file: str) -> str:
 def lane_options(wanted: Offering) -> LaneOptions:
     """How the session's worker is to answer."""
     most = wanted.batching.max_batch or LaneOptions().max_batch
-    return LaneOptions(max_batch=most, labelled=wanted.labelled, labels=wanted.labels)
+    return LaneOptions(
+        max_batch=most,
+        labelled=wanted.labelled,
+        labels=wanted.labels,
+        states=wanted.states,
+        sequence_idle_s=wanted.sequence_idle_s or LaneOptions().sequence_idle_s,
+    )
 
 
 async def offer(serving: ServingProcess, worker: Worker, lanes: str, wanted: Offering, *, known: bool = False) -> None:

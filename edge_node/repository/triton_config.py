@@ -25,14 +25,30 @@ class Labelled:
 
 
 @dataclass(frozen=True)
+class Implicit:
+    """An input that is the output of the step before, and how it begins.
+
+    `shape` is without the axis of batches, open axes are 1; `file` lies in `initial_state` of the model's folder, and
+    without one it begins with zeros.
+    """
+
+    input: str
+    output: str
+    shape: tuple[int, ...]
+    file: str = ""
+
+
+@dataclass(frozen=True)
 class TritonConfig:
-    """`versions` None: the newest `latest`; empty: all of them. `instances` 0: it does not say."""
+    """`versions` None: the newest `latest`; empty: all of them. `instances`, `sequence_idle_s` 0: it does not say."""
 
     batching: Batching = field(default_factory=Batching)
     instances: int = 0
     latest: int = 1
     versions: tuple[int, ...] | None = None
     labelled: Labelled | None = None
+    states: tuple[Implicit, ...] = ()
+    sequence_idle_s: float = 0.0
 
     def chosen(self, there: Sequence[int]) -> tuple[int, ...]:
         """The versions that serve, of those that there are, rising."""
@@ -65,6 +81,25 @@ def parse_config(text: str, where: str) -> TritonConfig:
         latest=max(1, policy.latest.num_versions),
         versions=listed if named else None,
         labelled=next((Labelled(one.name, one.label_filename) for one in config.output if one.label_filename), None),
+        states=_states(config, where),
+        sequence_idle_s=config.sequence_batching.max_sequence_idle_microseconds / 1e6,
+    )
+
+
+def _states(config: "ModelConfig", where: str) -> tuple[Implicit, ...]:
+    states = config.sequence_batching.state
+    unsure = next((one for one in states if len(one.initial_state) > 1), None)
+    if unsure is not None:
+        raise BadInput(f"{where}: state {unsure.input_name!r} has more than one initial_state: leave one")
+    first = [next(iter(one.initial_state), None) for one in states]
+    return tuple(
+        Implicit(
+            one.input_name,
+            one.output_name,
+            tuple(max(1, axis) for axis in (one.dims if begin is None else begin.dims)),
+            "" if begin is None else begin.data_file,
+        )
+        for one, begin in zip(states, first, strict=True)
     )
 
 

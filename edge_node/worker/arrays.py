@@ -68,7 +68,8 @@ def _texts(content: memoryview, tensor: Tensor) -> Array:
     try:
         texts = [str(one, "utf-8") for one in separate(content)]
     except UnicodeDecodeError:
-        raise BadInput(f"the input {tensor.name!r} has BYTES that are no UTF-8 text") from None
+        place = next(at for at, one in enumerate(separate(content)) if not _is_text(one))
+        raise BadInput(f"the input {tensor.name!r} has BYTES that are no UTF-8 text: element {place}") from None
     except ValueError:
         raise BadInput(f"the input {tensor.name!r} has BYTES that end within an element") from None
     if len(texts) != prod(tensor.shape):
@@ -76,3 +77,11 @@ def _texts(content: memoryview, tensor: Tensor) -> Array:
     array = np.empty(len(texts), object)
     array[:] = texts
     return array.reshape(tensor.shape)
+
+
+def _is_text(content: memoryview) -> bool:
+    try:
+        str(content, "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

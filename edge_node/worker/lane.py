@@ -36,7 +36,7 @@ class Lane:
         self._options = options
         declared = () if loaded.manifest is None else loaded.manifest.padded
         self._padded = padded_axes((*native.inputs, *native.outputs), (*options.padded, *declared))
-        self._ends = ends_of(native.inputs, native.outputs, loaded.manifest)
+        self._ends = ends_of(native.inputs, native.outputs, loaded.manifest, options.states)
         self._end: WorkerEnd | None = None
         self._answering: list[Answering] = []
         self._threads: list[threading.Thread] = []

@@ -118,6 +118,18 @@ class Stop(msgspec.Struct, frozen=True, tag=True):
     pipeline: str
 
 
+class LaneState(msgspec.Struct, frozen=True):
+    """An input of a model file by itself that is the output of the step before.
+
+    `shape` is without the axis of batches; `initial` are the bytes that a sequence begins with, empty: zeros.
+    """
+
+    input: str
+    output: str
+    shape: tuple[int, ...]
+    initial: bytes = b""
+
+
 class LaneOptions(msgspec.Struct, frozen=True):
     """How a session answers on its lane.
 
@@ -136,6 +148,8 @@ class LaneOptions(msgspec.Struct, frozen=True):
     labelled: str = ""
     """the output whose classes are named by `labels`, where no bundle says it"""
     labels: tuple[str, ...] = ()
+    states: tuple[LaneState, ...] = ()
+    """where no bundle says them"""
 
 
 class OpenLane(msgspec.Struct, frozen=True, tag=True):

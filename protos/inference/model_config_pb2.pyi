@@ -320,6 +320,34 @@ class ModelSequenceBatching(google.protobuf.message.Message):
         def ClearField(self, field_name: typing.Literal["max_queue_delay_microseconds", b"max_queue_delay_microseconds", "minimum_slot_utilization", b"minimum_slot_utilization"]) -> None: ...
 
     @typing.final
+    class InitialState(google.protobuf.message.Message):
+        DESCRIPTOR: google.protobuf.descriptor.Descriptor
+
+        DATA_TYPE_FIELD_NUMBER: builtins.int
+        DIMS_FIELD_NUMBER: builtins.int
+        ZERO_DATA_FIELD_NUMBER: builtins.int
+        DATA_FILE_FIELD_NUMBER: builtins.int
+        NAME_FIELD_NUMBER: builtins.int
+        data_type: Global___DataType.ValueType
+        zero_data: builtins.bool
+        data_file: builtins.str
+        name: builtins.str
+        @property
+        def dims(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+        def __init__(
+            self,
+            *,
+            data_type: Global___DataType.ValueType = ...,
+            dims: collections.abc.Iterable[builtins.int] | None = ...,
+            zero_data: builtins.bool = ...,
+            data_file: builtins.str = ...,
+            name: builtins.str = ...,
+        ) -> None: ...
+        def HasField(self, field_name: typing.Literal["data_file", b"data_file", "state_data", b"state_data", "zero_data", b"zero_data"]) -> builtins.bool: ...
+        def ClearField(self, field_name: typing.Literal["data_file", b"data_file", "data_type", b"data_type", "dims", b"dims", "name", b"name", "state_data", b"state_data", "zero_data", b"zero_data"]) -> None: ...
+        def WhichOneof(self, oneof_group: typing.Literal["state_data", b"state_data"]) -> typing.Literal["zero_data", "data_file"] | None: ...
+
+    @typing.final
     class State(google.protobuf.message.Message):
         DESCRIPTOR: google.protobuf.descriptor.Descriptor
 
@@ -327,11 +355,14 @@ class ModelSequenceBatching(google.protobuf.message.Message):
         OUTPUT_NAME_FIELD_NUMBER: builtins.int
         DATA_TYPE_FIELD_NUMBER: builtins.int
         DIMS_FIELD_NUMBER: builtins.int
+        INITIAL_STATE_FIELD_NUMBER: builtins.int
         input_name: builtins.str
         output_name: builtins.str
         data_type: Global___DataType.ValueType
         @property
         def dims(self) -> google.protobuf.internal.containers.RepeatedScalarFieldContainer[builtins.int]: ...
+        @property
+        def initial_state(self) -> google.protobuf.internal.containers.RepeatedCompositeFieldContainer[Global___ModelSequenceBatching.InitialState]: ...
         def __init__(
             self,
             *,
@@ -339,8 +370,9 @@ class ModelSequenceBatching(google.protobuf.message.Message):
             output_name: builtins.str = ...,
             data_type: Global___DataType.ValueType = ...,
             dims: collections.abc.Iterable[builtins.int] | None = ...,
+            initial_state: collections.abc.Iterable[Global___ModelSequenceBatching.InitialState] | None = ...,
         ) -> None: ...
-        def ClearField(self, field_name: typing.Literal["data_type", b"data_type", "dims", b"dims", "input_name", b"input_name", "output_name", b"output_name"]) -> None: ...
+        def ClearField(self, field_name: typing.Literal["data_type", b"data_type", "dims", b"dims", "initial_state", b"initial_state", "input_name", b"input_name", "output_name", b"output_name"]) -> None: ...
 
     MAX_SEQUENCE_IDLE_MICROSECONDS_FIELD_NUMBER: builtins.int
     DIRECT_FIELD_NUMBER: builtins.int

@@ -139,7 +139,7 @@ async def test_texts_go_in_and_come_out(world: World, lanes: Lanes) -> None:
     _, outputs = await lane.ask({"x": np.array([["", "Grüße", "x" * 1000]], object)})
     assert outputs["y"].tolist() == [["", "Grüße", "x" * 1000]]
     answer, _ = await lane.ask({"x": np.array([[b"\xff\xfe"]], object)})
-    assert (answer.failure, answer.reason) == ("invalid", "the input 'x' has BYTES that are no UTF-8 text")
+    assert (answer.failure, answer.reason) == ("invalid", "the input 'x' has BYTES that are no UTF-8 text: element 0")
 
 
 async def test_asks_of_different_lengths_go_together_where_an_axis_is_padded(world: World, lanes: Lanes) -> None:

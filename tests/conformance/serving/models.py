@@ -1,7 +1,7 @@
 """A model repository for clients written for Triton, made of ONNX files of a few hundred bytes.
 
 simple: sums and differences of 16 integers, batched. simple_string: the same with
-their digits as texts. simple_identity: texts. simple_sequence: sums along a sequence.
+their digits as texts. simple_identity: texts. simple_sequence, implicit_sequence: sums along a sequence.
 dynamic: any two axes. every_type: one input and output of each datatype. classes: scores of eight labelled classes.
 """
 
@@ -52,6 +52,17 @@ from = "AFTER"
 name = "OUTPUT"
 decode = "tensor"
 """
+IMPLICIT = """
+name: "implicit_sequence"
+max_batch_size: 8
+sequence_batching {
+  max_sequence_idle_microseconds: 30000000
+  state [{
+    input_name: "BEFORE" output_name: "AFTER" data_type: TYPE_INT32 dims: [ -1 ]
+    initial_state: { data_type: TYPE_INT32 dims: [ 1 ] data_file: "hundred" name: "begin" }
+  }]
+}
+"""
 Shape = Sequence[int | str]
 End = tuple[str, str, Shape]
 """Name, datatype and shape of an input or output."""
@@ -68,6 +79,7 @@ def repository(folder: Path) -> Path:
     _every_type(folder / "every_type" / "1")
     _classes(folder / "classes")
     _accumulator(folder / "simple_sequence")
+    _implicit(folder / "implicit_sequence")
     return folder
 
 
@@ -120,6 +132,16 @@ def _accumulator(folder: Path) -> None:
     nodes: list[Node] = [("Add", ["INPUT", "BEFORE"], ["OUTPUT"]), ("Identity", ["OUTPUT"], ["AFTER"])]
     _write(folder, nodes, _ends(["INPUT", "BEFORE"], "INT32", [1, 1]), _ends(["OUTPUT", "AFTER"], "INT32", [1, 1]))
     (folder / "model.toml").write_text(ACCUMULATOR)
+
+
+def _implicit(folder: Path) -> None:
+    """The same with Triton's own words for its state, which begins with a hundred."""
+    nodes: list[Node] = [("Add", ["INPUT", "BEFORE"], ["OUTPUT"]), ("Identity", ["OUTPUT"], ["AFTER"])]
+    taken, given = _ends(["INPUT", "BEFORE"], "INT32", ["n", 1]), _ends(["OUTPUT", "AFTER"], "INT32", ["n", 1])
+    _write(folder / "1", nodes, taken, given)
+    (folder / "config.pbtxt").write_text(IMPLICIT)
+    (folder / "initial_state").mkdir()
+    (folder / "initial_state" / "hundred").write_bytes((100).to_bytes(4, "little"))
 
 
 def _write(folder: Path, nodes: Sequence[Node | NodeProto], inputs: Sequence[End], outputs: Sequence[End]) -> None:

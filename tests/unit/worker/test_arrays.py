@@ -69,3 +69,9 @@ def test_what_is_out_of_the_declared_range_is_refused(array: np.ndarray, low: in
         else:
             with pytest.raises(BadInput, match=r"below|above"):
                 check_values(array, port, finite=False)
+
+
+def test_the_element_that_is_no_text_is_named() -> None:
+    content = b"".join(len(one).to_bytes(4, "little") + one for one in (b"\xc3\xa4", b"", b"\xff\xfe", b"\xff"))
+    with pytest.raises(BadInput, match=r"^the input 'x' has BYTES that are no UTF-8 text: element 2$"):
+        view(memoryview(content), Tensor("x", "BYTES", (4,), 0, len(content)))

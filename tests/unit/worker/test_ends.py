@@ -7,6 +7,7 @@ from edge_node.engine.base import TensorSpec
 from edge_node.errors import BadInput
 from edge_node.lane.messages import Port
 from edge_node.worker.ends import ends_of, example
+from edge_node.worker.messages import LaneState
 from protos.bundle import Input, Manifest, Output, Task
 
 INPUTS = (
@@ -70,3 +71,28 @@ def test_an_example_fits_every_port() -> None:
 def test_a_manifest_that_does_not_fit_is_refused() -> None:
     with pytest.raises(BadInput, match="no output 'other' in the model"):
         ends_of(INPUTS, OUTPUTS, _manifest(Input(name="state", kind="state", source="other")))
+
+
+def test_the_states_of_a_file_by_itself_are_the_worker_s_and_begin_as_they_say() -> None:
+    hundred = np.full((2, 3, 4), 100, np.float32)
+    ends = ends_of(INPUTS, OUTPUTS, None, [LaneState("state", "stateN", (2, 3, 4), hundred.tobytes())])
+    assert (list(ends.inputs), list(ends.outputs)) == (["x", "sr"], ["y"])
+    np.testing.assert_array_equal(ends.zeros["state"], hundred)
+    begun = ends_of(INPUTS, OUTPUTS, None, [LaneState("state", "stateN", (2, 1, 4))]).zeros["state"]
+    assert begun.shape == (2, 1, 4)
+    assert not begun.any()
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        (LaneState("gone", "stateN", (2, 1, 4)), "there is no input 'gone' for a state: the inputs are x, state, sr"),
+        (LaneState("state", "gone", (2, 1, 4)), "gone"),
+        (LaneState("state", "stateN", (3, 1, 4)), r"the state 'state' has the shape \[3, 1, 4\]"),
+        (LaneState("state", "stateN", (1, 2, 1, 4)), r"the state 'state' has the shape \[1, 2, 1, 4\]"),
+        (LaneState("state", "stateN", (2, 1, 4), b"1234"), "the initial state of 'state' has 4 bytes, not 32"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_one_line(state: LaneState, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        ends_of(INPUTS, OUTPUTS, None, [state])

@@ -20,12 +20,12 @@ def step(value: int) -> list[Any]:
     return [data]
 
 
-def call_by_call(sequence: int | str, sign: int) -> list[int]:
+def call_by_call(sequence: int | str, sign: int, model: str = "simple_sequence") -> list[int]:
     """The outputs of a sequence."""
     found = []
     for count, value in enumerate(VALUES, 1):
         result = client.infer(
-            "simple_sequence",
+            model,
             step(sign * value),
             sequence_id=sequence,
             sequence_start=count == 1,
@@ -56,6 +56,9 @@ def send(sequence: int | str, sign: int) -> None:
 sums = [sum(VALUES[: count + 1]) for count in range(len(VALUES))]
 assert call_by_call(1000, 1) == sums
 assert call_by_call("text", -1) == [-one for one in sums]
+assert call_by_call(7, 1, "implicit_sequence") == [100 + one for one in sums]
+metadata = client.get_model_metadata("implicit_sequence", as_json=True)
+assert [[one["name"] for one in metadata[side]] for side in ("inputs", "outputs")] == [["INPUT"], ["OUTPUT"]]
 client.start_stream(callback=partial(callback, completed))
 send(1001, 1)
 send("stream", -1)
