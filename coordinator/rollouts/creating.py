@@ -1,6 +1,6 @@
 """A new rollout: what it moves from and to, its nodes, and whether it may begin; inside the caller's transaction."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 import msgspec
@@ -10,24 +10,16 @@ from coordinator.fleet.admitted import admitted_nodes
 from coordinator.fleet.applying import check_no_clash, wanted_of, with_applied
 from coordinator.fleet.desired import selected
 from coordinator.fleet.documents import changes, checked
-from coordinator.fleet.records import Applied, Node
+from coordinator.fleet.records import Applied
+from coordinator.rollouts.draft import Draft
 from coordinator.rollouts.enacting import Transaction
 from coordinator.rollouts.orders import order
-from coordinator.rollouts.records import Decision, Event, Member, Rollout
+from coordinator.rollouts.records import Decision, Event, Rollout
 from coordinator.rollouts.rounds import others_of
 from coordinator.rollouts.spec import RolloutSpec
 from coordinator.rollouts.states import Order, State
 from coordinator.rollouts.waves import enrolled
 from protos.deployment import Deployment
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A rollout that is written down, with its members and the deployment's nodes."""
-
-    rollout: Rollout
-    members: tuple[Member, ...]
-    nodes: tuple[Node, ...]
 
 
 def after_of(tx: Transaction, spec: RolloutSpec) -> Deployment:

@@ -13,7 +13,7 @@ from statistics import median
 from coordinator.fleet.explain import warnings_for
 from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Node
-from coordinator.rollouts.creating import Draft
+from coordinator.rollouts.draft import Draft
 from coordinator.rollouts.records import Member, Rollout
 from coordinator.rollouts.windows import opening
 from protos.bundle import Manifest

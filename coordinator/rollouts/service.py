@@ -8,7 +8,8 @@ from coordinator.audit.acting import about
 from coordinator.errors import NotFound, Refused
 from coordinator.fleet.admitted import admitted_nodes
 from coordinator.fleet.fitting import check_egress, check_variant
-from coordinator.rollouts.creating import Draft, after_of, created, drafted
+from coordinator.rollouts.creating import after_of, created, drafted
+from coordinator.rollouts.draft import Draft
 from coordinator.rollouts.enacting import Store, Transaction, enact
 from coordinator.rollouts.labelled import Truths, no_truths, truths_of
 from coordinator.rollouts.measuring import measured
