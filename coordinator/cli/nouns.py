@@ -6,7 +6,7 @@ from importlib import import_module
 import typer
 
 NOUNS = ("model", "deployment", "rollout", "node", "credential", "broker", "key", "trust", "results", "audit")
-VERBS = ("status", "demo")
+VERBS = ("status", "demo", "sim")
 ALL = (*NOUNS, *VERBS)
 
 
