@@ -24,6 +24,10 @@ LINGER_S = 1.0
 PIECE_BYTES = 1 << 14
 MOST_AHEAD = 64
 """requests that a client of another machine may send before the first is answered"""
+TURN_S = 0.002
+"""where others ask, large bodies take turns: in this time one connection may bring `READ_BYTES`"""
+LARGE_BYTES = 1 << 16
+"""that come at once"""
 DISCARD_EVERY_S = 0.01
 """where others ask, for `READ_BYTES` at most: reading what is thrown away is work that an attacker has us do"""
 MOST_DISCARDING = 8
@@ -66,7 +70,9 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """Note when a request begins to come."""
         if self.discarding:
-            self._discard_slowly()
+            self._wait(DISCARD_EVERY_S)
+        elif not self.listener.trusts and len(data) >= LARGE_BYTES:
+            self._wait(self.listener.turn())
         if self.doing.phase is Phase.IDLE:
             self.doing = Doing(Phase.HEADER, self._loop.time(), self.doing.unsent_since)
         if self.listener.trusts or len(data) <= PIECE_BYTES:
@@ -87,12 +93,13 @@ class Connection(web.RequestHandler):
         """What else comes with this request is not read."""
         self._lingering_time = 0.0
 
-    def _discard_slowly(self) -> None:
+    def _wait(self, seconds: float) -> None:
+        """Read no more for so long."""
         if self.transport is not None:
             self.transport.pause_reading()
-            self._loop.call_later(DISCARD_EVERY_S, self._discard_more)
+            self._loop.call_later(seconds, self._read_on)
 
-    def _discard_more(self) -> None:
+    def _read_on(self) -> None:
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -150,6 +157,7 @@ class Listener(web.Server):
         self._answers = respond
         self._settings = settings
         self._limits = Limits(settings.header_s, settings.write_s)
+        self._next_turn = 0.0
         self._port: asyncio.Server | Door | None = None
         self._looking: asyncio.TimerHandle | None = None
 
@@ -188,6 +196,12 @@ class Listener(web.Server):
             self._close_one(own, newest)
         elif len(connections) > self._settings.connections:
             self._close_one(connections, newest)
+
+    def turn(self) -> float:
+        """The seconds until a connection with a large body may go on: those who come after it, later."""
+        now = asyncio.get_running_loop().time()
+        self._next_turn = max(self._next_turn, now) + TURN_S
+        return self._next_turn - now
 
     def overdue(self) -> None:
         """A connection took too long."""

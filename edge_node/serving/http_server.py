@@ -3,7 +3,8 @@
 import asyncio
 import sys
 from collections.abc import Coroutine
-from time import monotonic_ns
+from functools import partial
+from time import monotonic_ns, sleep
 
 from aiohttp import web
 
@@ -17,6 +18,7 @@ from edge_node.serving.rest.answer import answer
 from edge_node.serving.rest.coding import compressed, decompressed, too_large, wanted_coding
 from edge_node.serving.rest.errors import AS_JSON, refused
 from edge_node.serving.rest.incoming import Bodies, Body, Share, body_of
+from edge_node.serving.rest.lists import Pause, no_pause
 from edge_node.serving.rest.operations import HANDLERS, Ask
 from edge_node.serving.rest.question import Forms, json_length, question, raw_question
 from edge_node.serving.rest.routes import Names, route
@@ -28,6 +30,8 @@ AS_BINARY = {"Content-Type": "application/octet-stream", "Server": SERVER}
 LARGE_JSON = 1 << 18
 """From here on, JSON is read beside the event loop, and one at a time; so are compressed bodies."""
 LARGE_ANSWER = 1 << 16
+PAUSE_S = 0.0005
+"""between two pieces of a body that is read there, where others than this machine ask"""
 SWITCH_S = 0.0005
 """after which a thread that reads a large body lets the event loop go on. Python's own 5 ms would be waited for several
 times in each request of everybody else."""
@@ -36,12 +40,13 @@ times in each request of everybody else."""
 class Rest:
     """Answers requests over HTTP."""
 
-    def __init__(self, serving: Serving, settings: ServingSettings, guard: Guard) -> None:
+    def __init__(self, serving: Serving, settings: ServingSettings, guard: Guard, pause: Pause = no_pause) -> None:
         self._serving = serving
         self._settings = settings
         self._guard = guard
         self._bodies = Bodies(settings.bodies_bytes)
         self._heavy = asyncio.Semaphore(1)
+        self._pause = pause
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request: refusals are answers too."""
@@ -95,7 +100,7 @@ class Rest:
         if coding == "identity":
             return body
         async with self._heavy:
-            content = await asyncio.to_thread(decompressed, body, coding, cap)
+            content = await asyncio.to_thread(decompressed, body, coding, cap, self._pause)
         share.grow(len(content))
         return content
 
@@ -110,7 +115,7 @@ class Rest:
         if json < LARGE_JSON:
             return question(model, version, body, length, monotonic_ns())
         async with self._heavy:
-            return await asyncio.to_thread(question, model, version, body, length, monotonic_ns())
+            return await asyncio.to_thread(question, model, version, body, length, monotonic_ns(), self._pause)
 
 
 async def _compressed(content: bytes, coding: str) -> bytes:
@@ -127,7 +132,7 @@ async def start_http(serving: Serving, settings: ServingSettings, guard: Guard |
         BadInput: TLS's files cannot be used.
     """
     sys.setswitchinterval(SWITCH_S)
-    rest = Rest(serving, settings, guard or Guard())
     guarded = settings.tls is not None and "http" in settings.guarded
+    rest = Rest(serving, settings, guard or Guard(), partial(sleep, PAUSE_S) if guarded else no_pause)
     tls = context_of(settings.tls, "http/1.1") if guarded and settings.tls else None
     return await listen(rest.respond, settings.http, settings, tls, serving.refused)

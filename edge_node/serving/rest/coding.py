@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 
 from edge_node.serving.inference import Kind, ServingError
+from edge_node.serving.rest.lists import Pause, no_pause
 
 CODINGS = {"gzip": 31, "deflate": 15}
 """What tritonclient compresses with, and zlib's number for it; `deflate` is zlib's own format (RFC 9110, 8.4.1.2)."""
@@ -26,7 +27,7 @@ def too_large(size: int, cap: int) -> ServingError:
     return ServingError(Kind.TOO_LARGE, f"the request has {size} bytes or more, {cap} are taken")
 
 
-def decompressed(body: bytes | bytearray, coding: str, cap: int) -> bytearray:
+def decompressed(body: bytes | bytearray, coding: str, cap: int, pause: Pause = no_pause) -> bytearray:
     """The content of a body. Raises `ServingError` for codings that are not known, rubbish, and for bombs."""
     window = CODINGS.get(coding)
     if window is None:
@@ -37,6 +38,7 @@ def decompressed(body: bytes | bytearray, coding: str, cap: int) -> bytearray:
             content += piece
             if len(content) > cap:
                 raise too_large(len(content), cap)
+            pause()
     except zlib.error:
         raise ServingError(Kind.INVALID, f"the request is not {coding}, as its Content-Encoding says") from None
     except EOFError:

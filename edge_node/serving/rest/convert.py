@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from edge_node.serving.inference import Kind, ServingError
-from edge_node.serving.rest.lists import Span, pieces
+from edge_node.serving.rest.lists import Pause, Span, no_pause, pieces
 from protos.inference.elements import joined, separate
 
 FORMATS = {
@@ -34,11 +34,13 @@ MOST_TEXT = 2 << 20
 """Bytes of JSON with strings, all of which are Python objects at the same time."""
 
 
-def from_json(name: str, datatype: str, shape: tuple[int, ...], data: msgspec.Raw | Span) -> bytes:
+def from_json(
+    name: str, datatype: str, shape: tuple[int, ...], data: msgspec.Raw | Span, pause: Pause = no_pause
+) -> bytes:
     """The bytes of an input. Raises `ServingError` where they are not what datatype and shape say."""
     expected = prod(shape)
     try:
-        content = _read(datatype, data if isinstance(data, Span) else _whole(bytes(data)), expected)
+        content = _read(datatype, data if isinstance(data, Span) else _whole(bytes(data)), expected, pause)
     except (msgspec.MsgspecError, UnicodeDecodeError, struct.error, OverflowError, RecursionError, TypeError) as error:
         raise _invalid(f"unable to parse 'data' of input '{name}' as {datatype}: {_first_line(error)}") from None
     except KeyError:
@@ -56,7 +58,7 @@ def _whole(text: bytes) -> Span:
     return Span(text, 0, len(text), known=True)
 
 
-def _read(datatype: str, span: Span, expected: int) -> tuple[int, bytes]:
+def _read(datatype: str, span: Span, expected: int, pause: Pause) -> tuple[int, bytes]:
     """Elements and their bytes; of more pieces than it takes to have more than was expected, the rest is not read."""
     if datatype == "BYTES":
         return _texts(msgspec.json.decode(_short(span)))
@@ -71,6 +73,7 @@ def _read(datatype: str, span: Span, expected: int) -> tuple[int, bytes]:
         content += struct.pack(f"<{len(values)}{letter}", *values)
         if len(content) > expected * size:
             break
+        pause()
     return len(content) // size, bytes(content)
 
 

@@ -5,18 +5,24 @@ two million numbers. Of a list that was taken out nothing has been read: that it
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import msgspec
 
 PIECE = 1 << 14
 """Characters of numbers that are read at once: as Python objects they take many times that."""
+Pause = Callable[[], object]
+"""Is called between two pieces: whoever reads beside others lets them go on."""
 _KEY = b'"data"'
 _COLON = re.compile(rb"[ \t\r\n]{0,64}:[ \t\r\n]{0,64}(?=\[)")
 _PLACE = re.compile(rb'\{"taken out":(\d{1,9})\}')
 _SPACE = b" \t\r\n"
 _READER = msgspec.json.Decoder(msgspec.Raw)
+
+
+def no_pause() -> None:
+    """Read on."""
 
 
 class Span(NamedTuple):

@@ -14,7 +14,7 @@ from edge_node.lane.messages import Port, Sequence
 from edge_node.serving.inference import Inference, InputTensor, InRegion, RequestedOutput
 from edge_node.serving.rest.coding import too_large
 from edge_node.serving.rest.convert import MOST_TEXT, from_json
-from edge_node.serving.rest.lists import Document, without_lists
+from edge_node.serving.rest.lists import Document, Pause, no_pause, without_lists
 from edge_node.serving.rest.reading import decoded, flag, invalid, size, text
 from edge_node.serving.seam import Model
 from protos.inference import rest
@@ -55,7 +55,7 @@ def json_length(header: str | None, body: bytes | bytearray) -> int | None:
 
 
 def question(
-    model: str, version: str, body: bytes | bytearray, length: int | None, now_ns: int
+    model: str, version: str, body: bytes | bytearray, length: int | None, now_ns: int, pause: Pause = no_pause
 ) -> tuple[Inference, Forms]:
     """The inference that a body asks for, and the forms of its outputs. `now_ns` is of CLOCK_MONOTONIC.
 
@@ -73,7 +73,7 @@ def question(
     inference = Inference(
         model=model,
         version=version,
-        inputs=_inputs(model, head.inputs, document, view[len(text) :]),
+        inputs=_inputs(model, head.inputs, document, view[len(text) :], pause),
         outputs=tuple(map(_requested, outputs)),
         id=head.id or "",
         priority=size(parameters, "priority"),
@@ -85,13 +85,13 @@ def question(
 
 
 def _inputs(
-    model: str, heads: tuple[rest.InputTensor, ...], document: Document, behind: memoryview
+    model: str, heads: tuple[rest.InputTensor, ...], document: Document, behind: memoryview, pause: Pause
 ) -> tuple[InputTensor, ...]:
     """The inputs, of which the binary ones lie behind the JSON in their order, with nothing before or after."""
     tensors = []
     position = 0
     for head in heads:
-        data = _content(head, document, behind[position:])
+        data = _content(head, document, behind[position:], pause)
         if isinstance(data, memoryview):
             position += len(data)
         tensors.append(InputTensor(head.name, head.datatype, head.shape, data))
@@ -100,7 +100,9 @@ def _inputs(
     return tuple(tensors)
 
 
-def _content(head: rest.InputTensor, document: Document, behind: memoryview) -> bytes | memoryview | InRegion:
+def _content(
+    head: rest.InputTensor, document: Document, behind: memoryview, pause: Pause
+) -> bytes | memoryview | InRegion:
     parameters = head.parameters or _NO_PARAMETERS
     binary, shared, listed = (
         "binary_data_size" in parameters,
@@ -112,7 +114,7 @@ def _content(head: rest.InputTensor, document: Document, behind: memoryview) -> 
     if shared:
         return _region(parameters)
     if isinstance(head.data, msgspec.Raw):
-        return from_json(head.name, head.datatype, head.shape, document.list_of(head.data) or head.data)
+        return from_json(head.name, head.datatype, head.shape, document.list_of(head.data) or head.data, pause)
     wanted = size(parameters, "binary_data_size")
     if wanted > len(behind):
         raise invalid(f"input '{head.name}' has {wanted} bytes of binary data, {len(behind)} came")
