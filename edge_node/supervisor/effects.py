@@ -108,7 +108,7 @@ async def load(device: Device, step: steps.Load) -> None:
         choice = _choice(device, session)
         device.loaded[session.key] = Loaded(session, choice.proof.engine, choice.proof.accelerator, str(manifest.task))
         rungs = ladder_of(choice.ladder, known_rungs(device.engines))
-        way = _way(device, session)
+        way = way_of(device, session)
         log.info("session %s: %s", session.key, way.text)
         took_ms = await _worker(device).load(
             session.key, folder, way.variant, way.threads, way.instances, rungs, choice.loads_ms
@@ -198,7 +198,7 @@ async def offer(device: Device, step: steps.Offer) -> None:
             serving,
             _worker(device),
             device.listening.lanes,
-            offering_of(session, _way(device, session)),
+            offering_of(session, way_of(device, session)),
             known=known is not None,
         )
         what: Literal["swap", "cold_start"] = "swap" if relieves else "cold_start"
@@ -229,7 +229,7 @@ def offering_of(session: Session, way: Way) -> Offering:
     return Offering(session.model, str(session.version), session.key, platform_of(session.variant), batching)
 
 
-def _way(device: Device, session: Session) -> Way:
+def way_of(device: Device, session: Session) -> Way:
     """As the deployment says it, or where it says nothing as was tuned here for this variant."""
     wanted = session.serving or Serving(instances=1)
     said = Way(session.variant, "", device.threads, wanted.instances, wanted.max_batch)
