@@ -24,6 +24,8 @@ from protos.evidence import Evidence, merged, quantile
 
 Slice = tuple[str, str]
 """A pipeline and a shift; `CLIENTS` for clients of the node."""
+Standing = Mapping[str, frozenset[tuple[str, Digest]]]
+"""Which deployments' versions stand on each session, by its key."""
 CLIENTS = ""
 FINE = COARSE = 60
 """How many of the worker's sizes are kept of its last minute, and of its last hour, about."""
@@ -123,6 +125,11 @@ class Measuring:
         for key in [key for key in self._versions if key[0] == deployment and key[1] != serving]:
             del self._versions[key]
 
+    def drop(self, deployment: str) -> None:
+        """A deployment is gone."""
+        self._serving.pop(deployment, None)
+        self.forget(deployment)
+
     def answered(self, deployment: str, digest: Digest, seen: Observation) -> None:
         """Count an answer, where its version serves: late ones of the version before are not in its reference."""
         if self._serving.get(deployment) == digest:
@@ -142,22 +149,17 @@ class Measuring:
         for version in self._versions.values():
             version.begins()
 
-    def look(self, status: Status | None, sessions: Mapping[str, frozenset[tuple[str, Digest]]]) -> None:
+    def look(self, status: Status | None, sessions: Standing) -> None:
         """Take in what the worker has said since the last look.
 
         Args:
             status: its newest word.
-            sessions: which deployments' versions stand on each session, by its key.
+            sessions: what stands on each session.
         """
         if status is None or status is self._newest:
             return
         self._newest = status
-        for pipeline in status.pipelines:
-            key = pipeline.name, pipeline.session
-            more = _more(pipeline.errors, self._failed.get(key, 0))
-            self._failed[key] = pipeline.errors
-            for deployment, digest in sessions.get(pipeline.session, ()):
-                self._count_failures(deployment, digest, pipeline.name, more)
+        self._look_at_pipelines(status, sessions)
         self._look_at_clients(status, sessions)
         for deployment, digest in self._serving.items():
             self._versions[deployment, digest].holds(status.memory_kb / 1024, self._clock())
@@ -173,13 +175,22 @@ class Measuring:
             return None
         return Measured(known.since, known.restarts, round(known.memory_mb, 1), known.evidence(), known.reference)
 
-    def _look_at_clients(self, status: Status, sessions: Mapping[str, frozenset[tuple[str, Digest]]]) -> None:
-        for lane in status.lanes:
-            failed, latency = self._clients.get(lane.session, (0, {}))
-            self._clients[lane.session] = lane.failed, lane.latency
-            for deployment, digest in sessions.get(lane.session, ()):
-                self._count_failures(deployment, digest, CLIENTS, _more(lane.failed, failed))
-                self._count_clients(deployment, digest, latency, lane.latency)
+    def _look_at_pipelines(self, status: Status, sessions: Standing) -> None:
+        before = self._failed
+        self._failed = {(one.name, one.session): one.errors for one in status.pipelines}
+        for (pipeline, session), errors in self._failed.items():
+            more = _more(errors, before.get((pipeline, session), 0))
+            for deployment, digest in sessions.get(session, ()):
+                self._count_failures(deployment, digest, pipeline, more)
+
+    def _look_at_clients(self, status: Status, sessions: Standing) -> None:
+        before = self._clients
+        self._clients = {one.session: (one.errors, one.latency) for one in status.lanes}
+        for session, (errors, latency) in self._clients.items():
+            errors_before, latency_before = before.get(session, (0, {}))
+            for deployment, digest in sessions.get(session, ()):
+                self._count_failures(deployment, digest, CLIENTS, _more(errors, errors_before))
+                self._count_clients(deployment, digest, latency_before, latency)
 
     def _count_failures(self, deployment: str, digest: Digest, pipeline: str, more: int) -> None:
         if more and self._serving.get(deployment) == digest:

@@ -49,7 +49,7 @@ class Answering:
         check: bool,
     ) -> None:
         """`padded` names the axes of tensors that may be padded; `check`: values of inputs are looked at."""
-        self.answered = self.failed = 0
+        self.answered = self.failed = self.errors = 0
         self.latency: dict[int, int] = {}
         """answers by the bucket of what they took here"""
         self.error = ""
@@ -168,6 +168,7 @@ class Answering:
     def _fail(self, lane: WorkerEnd, slot: memoryview, failure: Failure, reason: str) -> None:
         self.failed += 1
         if failure == "failed":
+            self.errors += 1
             self.error = reason
         write(slot, lane.head_bytes, Answer((), failure, reason[:REASON_CHARACTERS]))
 

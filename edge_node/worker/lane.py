@@ -73,6 +73,7 @@ class Lane:
             failed=sum(one.failed for one in self._answering),
             busy_ms=busy_s * 1e3,
             error=next((one.error for one in self._answering if one.error), ""),
+            errors=sum(one.errors for one in self._answering),
             latency=summed(dict(one.latency) for one in self._answering),
         )
 

@@ -224,6 +224,8 @@ class LaneStatus(msgspec.Struct, frozen=True):
     busy_ms: float = 0.0
     error: str = ""
     """the newest failure of the engine, one line"""
+    errors: int = 0
+    """of the failed ones those that are the model's fault, not the asker's"""
     latency: dict[int, int] = {}
     """answers by how long they took, in buckets of `protos.evidence`"""
 

@@ -73,7 +73,7 @@ def test_failures_are_counted_once_however_often_they_are_said_and_from_0_by_ano
 def test_answers_to_clients_are_a_slice_without_a_pipeline() -> None:
     made = measuring()
     for answered, failed in ((3, 0), (5, 1)):
-        lane = LaneStatus(KEY, True, answered, failed, latency={bucket_of(4.0): answered})
+        lane = LaneStatus(KEY, True, answered, failed=99, errors=failed, latency={bucket_of(4.0): answered})
         made.look(status(lane=lane), STANDING)
     fresh = LaneStatus(KEY, True, 1, 0, latency={bucket_of(9.0): 1})
     made.look(status(lane=fresh), STANDING)
@@ -128,3 +128,6 @@ def test_another_attempt_begins_anew_also_where_the_version_serves_already() -> 
     made.forget("shelf")
     assert made.of("shelf", OLD) is None
     assert made.of("shelf", NEW) is not None
+    made.drop("shelf")
+    assert made.vitals() == {}
+    assert made.of("shelf", NEW) is None
