@@ -111,10 +111,10 @@ def _print_application(document: Document) -> None:
     outcome, nodes = document["outcome"], document["nodes"]
     if outcome == "rollout":
         _print_rollout(document)
-        return
-    verb = f"would be {outcome}" if document["dry_run"] and outcome != "unchanged" else outcome
-    changing = f"; {_count(nodes)} concerned: {', '.join(nodes)}" if nodes else ""
-    print(f"deployment {document['name']}: {verb}{changing}")
+    else:
+        verb = f"would be {outcome}" if document["dry_run"] and outcome != "unchanged" else outcome
+        changing = f"; {_count(nodes)} concerned: {', '.join(nodes)}" if nodes else ""
+        print(f"deployment {document['name']}: {verb}{changing}")
     for warning in document["warnings"]:
         typer.echo(f"warning: {warning}", err=True)
 

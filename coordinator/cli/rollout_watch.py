@@ -27,9 +27,13 @@ WAITS_FOR_NOBODY = "failed"
 
 
 def watch(stub: RolloutServiceStub, reference: str, *, quiet: bool = False) -> Rollout:
-    """Show the rollout until it ends, or has failed and waits for a person; as it is then. `quiet`: show nothing."""
+    """Show the rollout until it ends, or has failed and waits for a person; as it is then. `quiet`: show nothing, and
+    all of it at the end.
+    """
     if quiet:
-        return _followed(stub, GetRolloutRequest(rollout=reference), lambda _rollout, _note: None)
+        ended = _followed(stub, GetRolloutRequest(rollout=reference, members=1, events=1), lambda _rollout, _note: None)
+        whole: Rollout = call(stub.GetRollout, GetRolloutRequest(rollout=ended.id))
+        return whole
     if sys.stdout.isatty():
         return _live(stub, reference)
     return _lines(stub, reference)

@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 
+from coordinator.audit.acting import about
 from coordinator.errors import NearfieldError
 from coordinator.fleet.admitted import admitted_nodes
 from coordinator.fleet.deployments import Application, DeploymentService, Outcome, Permits
 from coordinator.fleet.desired import selected
-from coordinator.fleet.explain import diff_of
+from coordinator.fleet.explain import diff_of, warnings_for
 from coordinator.fleet.records import Applied, Node
 from coordinator.rollouts.creating import active_of, drafted, under_way
 from coordinator.rollouts.durations import duration
@@ -71,20 +72,32 @@ class DeploymentChanges:
         return self._deployments.delete(name, permits=permits)
 
     def _moved(self, spec: Deployment, by: str, *, dry_run: bool) -> Application:
+        strategy = default_strategy(spec)
         with self._store.read() as tx:
-            rollout, applied = active_of(tx, spec.name), tx.deployments.get(spec.name)
-            strategy = default_strategy(spec)
+            rollout, applied, nodes = active_of(tx, spec.name), tx.deployments.get(spec.name), admitted_nodes(tx)
             if rollout is None and dry_run:
                 drafted(tx, strategy, spec, by, self._now())
-        if rollout is None and not dry_run:
+        if rollout is not None:
+            about(spec.name, rollout=rollout.id)
+        elif not dry_run:
             rollout = self._rollouts.create(strategy, by, after=spec).rollout
-        return _application(spec, applied, rollout, strategy)
+        matched = () if applied is None else selected(applied, nodes)
+        return Application(
+            outcome=Outcome.ROLLOUT,
+            diff=diff_of(applied.spec if applied else None, spec),
+            nodes=(),
+            matched=tuple(node.full_name for node in matched),
+            warnings=warnings_for(spec, matched),
+            rollout="" if rollout is None else rollout.id,
+            strategy=strategy_text(strategy if rollout is None else rollout.spec),
+        )
 
     def _giving_up(self, by: str, *, dry_run: bool) -> Permits:
         def permits(tx: Transaction, before: Applied | None) -> tuple[NodeId, ...]:
             rollout = None if before is None or dry_run else active_of(tx, before.spec.name)
             if rollout is None:
                 return ()
+            about(rollout.spec.deployment, aborted=rollout.id)
             now = self._now()
             return enact(tx, rollout, given_up(rollout, by, now), admitted_nodes(tx), self._topics, now)
 
@@ -149,17 +162,3 @@ def _only_where_nobody_moves(name: str) -> Permits:
 def _serves(node: Node, deployment: str) -> bool:
     entries = node.reported.deployments if node.reported else ()
     return any(one.name == deployment and one.serving_version is not None for one in entries)
-
-
-def _application(
-    spec: Deployment, applied: Applied | None, rollout: Rollout | None, strategy: RolloutSpec
-) -> Application:
-    return Application(
-        outcome=Outcome.ROLLOUT,
-        diff=diff_of(applied.spec if applied else None, spec),
-        nodes=(),
-        matched=(),
-        warnings=(),
-        rollout="" if rollout is None else rollout.id,
-        strategy=strategy_text(strategy if rollout is None else rollout.spec),
-    )

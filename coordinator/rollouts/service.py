@@ -79,7 +79,7 @@ class RolloutService:
             draft = drafted(tx, spec, wanted, by, self._now())
             decision = created(tx, draft, by, self._now(), start=start, queue=queue)
             _store_new(tx, decision)
-            about(draft.rollout.id, after=spec.to)
+            about(draft.rollout.id if after is None else spec.deployment, rollout=draft.rollout.id, after=spec.to)
             details = self._details(tx, decision.rollout, 0, 0)
         self._on_changed(())
         return details

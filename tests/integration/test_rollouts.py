@@ -164,7 +164,8 @@ async def test_a_gate_that_fails_stops_it_and_a_person_decides(
         assert "next: edgectl rollout resume|abort|revert shelf-1" in watched
         assert "promote, resume" in await w.ctl("rollout", "show", "shelf")
         await w.ctl("rollout", "abort", "shelf")
-        await w.becomes("aborted")
+        watched = json.loads(await w.ctl("rollout", "watch", "shelf", "--json", code=1))
+        assert (watched["state"], len(watched["members"])) == ("aborted", 3)
         await w.all_run(1)
 
 
@@ -223,7 +224,10 @@ async def test_another_version_is_applied_by_a_rollout_and_now_without_one(
         await w.all_run(3)
         assert (await w.rollout())["state"] == "aborted"
         assert "admin:tester changed the deployment with --now" in (await w.rollout())["reason"]
-        assert "deployment.apply_now" in await w.ctl("audit", "list")
+        acts = json.loads(await w.ctl("audit", "list", "--action", "deployment", "--json"))
+        told = {act["action"]: act for act in acts if act["detail"]["outcome"] == "done"}
+        assert told["deployment.apply_now"]["detail"]["aborted"] == "shelf-1"
+        assert "rollout" in told["deployment.apply"]["detail"]
 
 
 async def test_a_change_without_another_version_is_made_at_once(
