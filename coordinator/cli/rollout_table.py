@@ -102,9 +102,9 @@ def events_table(events: Iterable[Document]) -> Table:
 
 
 def _bar(wave: Document) -> Text:
-    """The stages of a wave as blocks."""
-    total, text = max(1, wave["nodes"]), Text()
+    """The stages of a wave as blocks, always as wide."""
+    total, text, seen = max(1, wave["nodes"]), Text(), 0
     for stage in STAGES:
-        width = round(BAR * wave["stages"].get(stage, 0) / total)
-        text.append(BLOCKS.get(stage, "·") * width, STYLES.get(stage, "bright_black"))
+        seen += wave["stages"].get(stage, 0)
+        text.append(BLOCKS.get(stage, "·") * (round(BAR * seen / total) - len(text)), STYLES.get(stage, "bright_black"))
     return text

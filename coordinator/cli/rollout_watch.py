@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 
 import grpc
+from rich.console import Console
 from rich.live import Live
 
 from coordinator.cli.client import call
 from coordinator.cli.documents import Document
-from coordinator.cli.output import clock_text, console
+from coordinator.cli.output import clock_text
 from coordinator.cli.rollout_documents import rollout_document_of
 from coordinator.cli.rollout_table import picture
 from protos.fleet.v1.rollout_pb2 import GetRolloutRequest, Rollout
@@ -45,7 +46,7 @@ def is_over(rollout: Rollout) -> bool:
 
 
 def _live(stub: RolloutServiceStub, reference: str) -> Rollout:
-    with Live(console=console(), auto_refresh=False, screen=False) as live:
+    with Live(console=Console(highlight=False), auto_refresh=False) as live:  # long lines fold: it counts them
 
         def show(rollout: Rollout | None, note: str) -> None:
             if rollout is not None:
