@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.fleet import Fleet, bundle, deployment, fleet, until
+from tests.e2e.fleet import CLIP, INSPECTION, Child, Fleet, bundle, deployment, fleet, serving_node, until
 
 pytestmark = [pytest.mark.needs("mosquitto", "mosquitto_sub"), pytest.mark.timeout(240)]
 
@@ -16,15 +16,23 @@ FRAMES, FRAMES_PER_S = 280, 20
 """of cockatoo.mp4"""
 
 
-def deployed(world: Fleet, data: Path, source: str, *options: str) -> None:
-    """A coordinator and a node that serves version 1."""
+@pytest.fixture(scope="module")
+def mobilenet(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Path:
+    """A bundle of the real model."""
+    folder = tmp_path_factory.mktemp("bundle")
+    bundle(Fleet(folder), data, "mobilenet")
+    return folder / "mobilenet"
+
+
+def deployed(world: Fleet, mobilenet: Path, source: str) -> Child:
+    """A coordinator and a node that serves version 1; the node."""
     world.coordinate()
-    bundle(world, data, "mobilenet")
-    world.run("edgectl", "model", "push", "mobilenet")
-    world.node(source, *options)
+    world.run("edgectl", "model", "push", str(mobilenet))
+    node = world.node(source)
     until(lambda: "online" in world.run("edgectl", "node", "list"), "the node to be online")
     world.run("edgectl", "deployment", "apply", str(deployment(world, "mobilenet-v2@1")))
     until(lambda: world.serving() == {"shelf": 1}, "version 1 to serve")
+    return node
 
 
 def stored(world: Fleet) -> list[dict[str, object]]:
@@ -33,15 +41,20 @@ def stored(world: Fleet) -> list[dict[str, object]]:
     return [json.loads(line)["data"] for line in text.splitlines() if line.startswith("{")]
 
 
-def test_a_new_version_takes_over_without_losing_or_doubling_a_frame(tmp_path: Path, data: Path) -> None:
+def test_a_new_version_takes_over_without_losing_or_doubling_a_frame(
+    tmp_path: Path, data: Path, mobilenet: Path
+) -> None:
     """Every frame of a film that plays round and round is answered once, by the old version and then by the new."""
     with fleet(tmp_path) as world:
-        deployed(world, data, f"shelf={data / 'video' / 'cockatoo.mp4'},realtime=false,loop=true")
         bundle(world, data, "second", "--top-k", "5")
+        film = f"shelf={data / 'video' / 'cockatoo.mp4'},realtime=false,loop=true"
+        node = deployed(world, mobilenet, film)
         world.run("edgectl", "model", "push", "second")
-        world.run("edgectl", "deployment", "apply", str(deployment(world, "mobilenet-v2@2")))
+        world.run("edgectl", "deployment", "apply", "--now", str(deployment(world, "mobilenet-v2@2")))
         until(lambda: world.serving() == {"shelf": 2}, "version 2 to serve")
-        until(lambda: any(result["version"] == 2 for result in stored(world)), "a result of version 2 in the store")
+        last = world.status()["outbox"]["last_seq"]
+        until(lambda: world.status()["outbox"]["acked"] > last, "results of version 2 in the store")
+        node.stop()
         results = sorted(stored(world), key=lambda result: int(str(result["seq"])))
     frames = [round(float(str(result["stream_time_s"])) * FRAMES_PER_S) for result in results]
     assert [(after - before) % FRAMES for before, after in itertools.pairwise(frames)] == [1] * (len(frames) - 1)
@@ -49,24 +62,24 @@ def test_a_new_version_takes_over_without_losing_or_doubling_a_frame(tmp_path: P
     assert [version for version, _ in itertools.groupby(versions)] == [1, 2]
 
 
-def test_a_node_restarted_without_coordinator_and_broker_runs_what_it_had(tmp_path: Path, data: Path) -> None:
+def test_a_node_restarted_without_coordinator_and_broker_runs_what_it_had(tmp_path: Path) -> None:
     with fleet(tmp_path) as world:
-        source = f"shelf={data / 'video' / 'cockatoo.mp4'},loop=true"
-        deployed(world, data, source)
-        coordinator, node = world.children
+        coordinator = world.coordinate()
+        node = serving_node(world)
         until(lambda: world.status()["outbox"]["acked"] > 0, "a first acknowledgement")
         node.stop()
         coordinator.stop()
-        world.node(source)
+        world.node(CLIP)
         until(lambda: world.serving() == {"shelf": 1}, "version 1 to serve again")
         first = world.status()["outbox"]["waiting"]
         until(lambda: world.status()["outbox"]["waiting"] > first + 10, "the outbox to grow")
         assert not world.status()["link"]["connected"]
 
 
-def test_a_worker_that_is_killed_comes_back_with_its_pipelines(tmp_path: Path, data: Path) -> None:
+def test_a_worker_that_is_killed_comes_back_with_its_pipelines(tmp_path: Path) -> None:
     with fleet(tmp_path) as world:
-        deployed(world, data, f"shelf={data / 'video' / 'cockatoo.mp4'},loop=true")
+        world.coordinate()
+        serving_node(world)
         agent = world.status()["pid"]
         os.kill(worker_of(agent), signal.SIGKILL)
         until(lambda: world.status()["worker"]["deaths"] == 1, "the death to be counted")
@@ -84,14 +97,14 @@ def worker_of(agent: int) -> int:
 
 
 def test_a_version_that_disagrees_is_refused_with_numbers_and_the_running_one_goes_on(
-    tmp_path: Path, data: Path
+    tmp_path: Path, data: Path, mobilenet: Path
 ) -> None:
     with fleet(tmp_path) as world:
-        deployed(world, data, f"shelf={data / 'video' / 'cockatoo.mp4'},loop=true")
+        deployed(world, mobilenet, f"shelf={data / 'video' / 'cockatoo.mp4'},loop=true")
         bundle(world, data, "other", "--top-k", "2")
         spoil_golden(tmp_path / "other" / "golden" / "000.npz")
         world.run("edgectl", "model", "push", "other")
-        world.run("edgectl", "deployment", "apply", str(deployment(world, "mobilenet-v2@2")))
+        world.run("edgectl", "deployment", "apply", "--now", str(deployment(world, "mobilenet-v2@2")))
         refused = until(lambda: failed(world), "version 2 to be refused")
         assert "agreement 0 against 1" in refused["reason"]
         assert refused["serving_version"] == 1
@@ -116,14 +129,13 @@ def spoil_golden(path: Path) -> None:
     np.savez(path, **spoiled)
 
 
-def test_an_unknown_source_and_a_missing_video_are_reported_with_what_to_do(tmp_path: Path, data: Path) -> None:
+def test_an_unknown_source_and_a_missing_video_are_reported_with_what_to_do(tmp_path: Path) -> None:
     with fleet(tmp_path) as world:
         world.coordinate()
-        bundle(world, data, "mobilenet")
-        world.run("edgectl", "model", "push", "mobilenet")
+        world.run("edgectl", "model", "push", str(INSPECTION))
         world.node("shelf=/nowhere/film.mp4")
         until(lambda: "online" in world.run("edgectl", "node", "list"), "the node to be online")
-        file = deployment(world, "mobilenet-v2@1")
+        file = deployment(world, "inspection@1")
         world.run("edgectl", "deployment", "apply", str(file))
         assert "/nowhere/film.mp4" in until(lambda: reason(world, "film.mp4"), "the missing film to be reported")
         file.write_text(file.read_text(encoding="utf-8").replace("source: shelf", "source: door"), encoding="utf-8")
@@ -149,9 +161,10 @@ def test_a_second_agent_on_the_same_state_is_refused_in_one_line(tmp_path: Path)
         assert first.stop() == 0
 
 
-def test_in_one_process_the_same_parts_run_as_threads(tmp_path: Path, data: Path) -> None:
+def test_in_one_process_the_same_parts_run_as_threads(tmp_path: Path) -> None:
     with fleet(tmp_path) as world:
-        deployed(world, data, f"shelf={data / 'video' / 'cockatoo.mp4'},loop=true", "--isolation", "thread")
+        world.coordinate()
+        serving_node(world, "--isolation", "thread")
         agent = world.status()["pid"]
         assert Path(f"/proc/{agent}/task/{agent}/children").read_text(encoding="ascii").split() == []
         until(lambda: world.status()["outbox"]["acked"] > 5, "results in the store")
