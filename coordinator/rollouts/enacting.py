@@ -1,6 +1,6 @@
 """Puts a decision into the database, with all that follows from it, inside the caller's transaction."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime
@@ -12,12 +12,14 @@ from coordinator.fleet.records import Applied, Node
 from coordinator.fleet.store import Releases
 from coordinator.fleet.store import Transaction as FleetTransaction
 from coordinator.registry.records import Version
-from coordinator.rollouts.records import Decision, Rollout
+from coordinator.rollouts.records import Decision, Member, Rollout
 from coordinator.rollouts.states import ENDED, State
 from coordinator.rollouts.store import Leases, Rollouts
 from protos.identity import NodeId
 from protos.topics import Topics
 
+Members = Mapping[NodeId, Member]
+NOBODY: Members = {}
 CONTROLLER = "coordinator"
 """Who acts in the audit log, where no person does."""
 
@@ -46,7 +48,13 @@ class Transaction(FleetTransaction, Protocol):
 
 
 def enact(
-    tx: Transaction, before: Rollout, decision: Decision, nodes: Iterable[Node], topics: Topics, now: datetime
+    tx: Transaction,
+    before: Rollout,
+    decision: Decision,
+    nodes: Iterable[Node],
+    topics: Topics,
+    now: datetime,
+    members: Members = NOBODY,
 ) -> tuple[NodeId, ...]:
     """Store what was decided, and issue the documents that change with it; whose documents those are.
 
@@ -57,6 +65,7 @@ def enact(
         nodes: all nodes that are not revoked.
         topics: the broker's.
         now: the time.
+        members: the members as they were.
     """
     rollout = decision.rollout
     if rollout != before:
@@ -65,10 +74,15 @@ def enact(
     tx.rollouts.add_events(rollout.id, decision.events)
     if rollout.state is State.COMPLETED and before.state is not State.COMPLETED:
         _apply(tx, rollout, now)
-    concerned = {member.node for member in decision.members}
+    concerned = {member.node for member in decision.members if _is_moved(members.get(member.node), member)}
     over = rollout.state in ENDED and before.state not in ENDED
     changing = tuple(node for node in nodes if over or node.id in concerned)
     return issue(tx, changes(tx, changing, tx.deployments.all(), now), topics)
+
+
+def _is_moved(before: Member | None, member: Member) -> bool:
+    """Whether more changed of a member than the reason for which it waits: documents know nothing of that."""
+    return before is None or (before.stage, before.attempt) != (member.stage, member.attempt)
 
 
 def record(tx: Transaction, before: Rollout, decision: Decision, now: datetime) -> None:

@@ -96,7 +96,8 @@ class Rounds:
             views = self._views[rollout.id].of(matched, truths.get(rollout.id, ()))
             decision = advance(rollout, members, views, running.others(rollout), now)
             decision = replace(decision, rollout=_written(decision.rollout, rollout, lease.fence))
-            documents.update(dict.fromkeys(enact(tx, rollout, decision, nodes.values(), self._topics, now)))
+            issued = enact(tx, rollout, decision, nodes.values(), self._topics, now, members)
+            documents.update(dict.fromkeys(issued))
             record(tx, rollout, decision, now)
             if decision.rollout.state is not rollout.state:
                 wakes.append(now)  # another one may have waited for that
