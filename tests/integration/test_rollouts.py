@@ -312,3 +312,22 @@ async def test_two_rollouts_of_the_same_nodes_follow_one_another(
             node.report()
         await w.becomes("completed", "shelf")
         await w.becomes("completed", "door")
+
+
+async def test_a_draft_begins_when_it_is_started_and_ends_with_its_deployment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async with world(tmp_path, capsys) as w:
+        said = await w.ctl("rollout", "create", "shelf", "--to", "m@2", "--draft", *QUICK)
+        assert "next: edgectl rollout start shelf-1" in said
+        assert "is draft: pause is not possible; it allows abort, start" in await w.ctl(
+            "rollout", "pause", "shelf", code=4
+        )
+        await w.ctl("rollout", "start", "shelf")
+        await w.becomes("completed")
+        await w.ctl("rollout", "create", "shelf", "--to", "m@3", "--draft", *QUICK)
+        assert "m@3 already" not in await w.ctl("deployment", "delete", "shelf", code=4)
+        assert "deployment shelf is deleted; 3 nodes" in await w.ctl("deployment", "delete", "shelf", "--now")
+        await until(lambda: all(node.document and not node.document.deployments for node in w.nodes.values()))
+        assert (await w.rollout("shelf-2"))["state"] == "aborted"
+        assert "no rollout 'door'" in await w.ctl("rollout", "show", "door", code=1)
