@@ -18,6 +18,8 @@ from protos.fleet.v1.deployment_pb2 import (
     ListDeploymentsRequest,
 )
 from protos.fleet.v1.deployment_pb2_grpc import DeploymentServiceStub
+from protos.fleet.v1.rollout_pb2 import ListRolloutsRequest
+from protos.fleet.v1.rollout_pb2_grpc import RolloutServiceStub
 
 app = typer.Typer(help="Deployments: which nodes run which model version.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -62,6 +64,7 @@ def show_deployment(name: str, as_json: AsJson = False) -> None:
     """One deployment, and how far each of its nodes has come."""
     with connect() as channel:
         document = deployment_document(call(_stub(channel).GetDeployment, GetDeploymentRequest(name=name)))
+        moved = "" if as_json else _moved(channel, name)
     if as_json:
         print_json(document)
         return
@@ -74,6 +77,7 @@ def show_deployment(name: str, as_json: AsJson = False) -> None:
             ("selector", spec["selector"] or "every node"),
             ("pipelines", pipelines or "none"),
             ("serving", _serving(spec.get("serving"))),
+            *((("rollout", moved),) if moved else ()),
             ("updated", document["updated_at"]),
         )
     )
@@ -104,6 +108,14 @@ def delete_deployment(
 
 def _stub(channel: object) -> DeploymentServiceStub:
     return DeploymentServiceStub(channel)  # type: ignore[no-untyped-call]
+
+
+def _moved(channel: object, name: str) -> str:
+    """The rollout that moves a deployment, in one line; empty where none does."""
+    stub = RolloutServiceStub(channel)  # type: ignore[no-untyped-call]
+    rollouts = call(stub.ListRollouts, ListRolloutsRequest(deployment=name)).rollouts
+    active = (f"{one.id} to {one.after}: {one.state}" for one in rollouts if not one.ended)
+    return next(active, "")
 
 
 def _print_application(document: Document) -> None:

@@ -181,6 +181,7 @@ async def test_nobody_starts_while_it_is_paused(tmp_path: Path, capsys: pytest.C
             node.report()
         await asyncio.sleep(1.0)
         assert list(w.versions().values()).count(2) == 1
+        assert "shelf-1 to m@2: paused" in await w.ctl("deployment", "show", "shelf")
         await w.ctl("rollout", "resume", "shelf")
         await w.becomes("completed")
         await w.all_run(2)
