@@ -80,11 +80,15 @@ class ShadowStanding:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong with one subject, how often in a row, and when it may be tried again (`Facts.now`)."""
+    """What went wrong with one subject, how often in a row, and when it may be tried again (`Facts.now`).
+
+    `refused`: this node does not do it, as it stands; time alone does not help.
+    """
 
     reason: str
     attempts: int
     retry_at: float
+    refused: bool = False
 
 
 @dataclass(frozen=True)

@@ -216,9 +216,9 @@ class Device:
         status = None if self.worker is None else self.worker.status
         return None if available_kb is None else (available_kb + (status.memory_kb if status else 0)) * 1024
 
-    def fail(self, subject: str, reason: str) -> None:
+    def fail(self, subject: str, reason: str, *, refused: bool = False) -> None:
         """Remember a failure, and hold its subject back for a while."""
-        self.failures[subject] = failed_again(self.failures.get(subject), reason, self.clock())
+        self.failures[subject] = failed_again(self.failures.get(subject), reason, self.clock(), refused=refused)
 
     def hold_back_failing(self) -> None:
         """Remember what answers no frame as one remembers a failed step, unless it is held back already."""

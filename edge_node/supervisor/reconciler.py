@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 
-from edge_node.errors import NearfieldError
+from edge_node.errors import NearfieldError, Refused
 from edge_node.supervisor.actual import Facts
 from edge_node.supervisor.device import Device
 from edge_node.supervisor.effects import EFFECTS
@@ -98,7 +98,7 @@ class Reconciler:
         try:
             await EFFECTS[type(step)](self._device, step)
         except (NearfieldError, ContractError, OSError) as error:
-            self._device.fail(step.subjects[0], str(error))
+            self._device.fail(step.subjects[0], str(error), refused=isinstance(error, Refused))
             log.warning("%s: %s", step, error)
         except Exception as error:  # one step's defect must not stop the node: it is logged whole and reported
             self._device.fail(step.subjects[0], f"internal error: {error!r}")

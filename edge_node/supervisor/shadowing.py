@@ -73,13 +73,19 @@ def _toward(target: DesiredDeployment, wanted: Shadow, actual: Actual, facts: Fa
     step = next_step(candidate, replace(actual, worker=True, sessions=frozenset()), facts)
     if isinstance(step, Load):
         return BeginShadow(name, wanted, step.session)
-    tried = step if step is None else held_back(step, actual, facts)
-    if isinstance(tried, Wait) and tried.failed and (isinstance(step, Prove) or tried is step):
+    assert step is not None, "without a worker's sessions there is always something to load"
+    tried = held_back(step, actual, facts)
+    if not isinstance(tried, Wait):
+        return tried
+    if tried.failed and (tried is step or _is_final(step, actual)):
         return FailShadow(name, wanted, tried.reason)
-    if isinstance(tried, Wait):
-        return Wait(shadow_subject(name), tried.reason, tried.until)
-    assert tried is not None, "without a worker's sessions there is always something to load"
-    return tried
+    return Wait(shadow_subject(name), tried.reason, tried.until)
+
+
+def _is_final(step: Step, actual: Actual) -> bool:
+    """Whether a step that failed says something of the candidate: its proof did, or the node refuses it."""
+    failure = actual.failures.get(step.subjects[0])
+    return isinstance(step, Prove) or (failure is not None and failure.refused)
 
 
 def _refusal(target: DesiredDeployment, facts: Facts) -> str:

@@ -174,6 +174,12 @@ def test_a_candidate_that_cannot_be_fetched_yet_is_waited_for() -> None:
     assert (told.state, told.reason) == ("pending", "the coordinator is away")
 
 
+def test_a_candidate_that_this_node_refuses_has_failed() -> None:
+    failure = Failure("needs 900 MB, 12 MB are free", 1, FACTS.now + 9, refused=True)
+    full = replace(running(), failures={s.bundle_subject(digest(2)): failure})
+    assert doable(desired(shadowed()), full) == [b.FailShadow("shelf", shadow(2), "needs 900 MB, 12 MB are free")]
+
+
 def test_a_candidate_that_failed_is_closed_and_stays_failed() -> None:
     actual = beside()
     ended = replace(actual.shadows["shelf"], failed="killed by SIGSEGV", follows=())
