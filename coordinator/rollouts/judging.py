@@ -87,33 +87,44 @@ def _verdicts(rollout: Rollout, gates: tuple[Gate, ...], parts: list[Part]) -> t
     spec = rollout.spec
     whole = _sample(rollout, parts)
     found = [judge(gate, whole, spec.min_samples) for gate in gates]
-    for name, sample, of_nodes in _slices(rollout, parts):
-        asked = (gate for gate in gates if _divides(gate, whole, of_nodes))
-        found += [judge(gate, replace(sample, measures={}), spec.min_samples, name) for gate in asked]
+    for one in _slices(rollout, parts):
+        asked = (gate for gate in gates if _divides(gate, whole, one))
+        found += [judge(gate, replace(one.sample, measures={}), spec.min_samples, one.name) for gate in asked]
     return tuple(found)
 
 
-def _divides(gate: Gate, whole: Sample, of_nodes: bool) -> bool:
+def _divides(gate: Gate, whole: Sample, one: "_Slice") -> bool:
     """Whether a gate can be asked of a slice: what nodes count is not counted by pipeline, what others measured not at
-    all.
+    all; and where every node has failed no answers will come.
     """
     metric = metric_of(gate)
-    if gate.metric == "accuracy" and not whole.labelled:
+    if metric.read is EXTERNAL.read or (gate.metric == "accuracy" and not whole.labelled):
         return False
-    return metric.read is not EXTERNAL.read and (metric.counts_answers or of_nodes)
+    return one.answers if metric.counts_answers else one.of_nodes
 
 
-def _slices(rollout: Rollout, parts: list[Part]) -> Iterable[tuple[str, Sample, bool]]:
+@dataclass(frozen=True)
+class _Slice:
+    name: str
+    sample: Sample
+    of_nodes: bool
+    """else of the evidence of all of them"""
+    answers: bool = True
+    """whether any can be expected"""
+
+
+def _slices(rollout: Rollout, parts: list[Part]) -> Iterable[_Slice]:
     for kind in rollout.spec.slices:
         if kind in OF_EVIDENCE:
             for value in sorted({getattr(one, kind) for part in parts for one in part.evidence}):
-                yield f"{kind}={value}", _sample(rollout, parts, _only(kind, value)), False
+                yield _Slice(f"{kind}={value}", _sample(rollout, parts, _only(kind, value)), of_nodes=False)
         else:
             groups: dict[str, list[Part]] = {}
             for part in parts:
                 groups.setdefault(_group(part.view, kind), []).append(part)
             for value in sorted(groups):
-                yield f"{kind}={value}", _sample(rollout, groups[value]), True
+                answers = any(not part.failed for part in groups[value])
+                yield _Slice(f"{kind}={value}", _sample(rollout, groups[value]), of_nodes=True, answers=answers)
 
 
 def _group(view: View, kind: str) -> str:

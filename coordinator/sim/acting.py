@@ -57,14 +57,11 @@ class Coordinators:
 
     def act(self) -> tuple[tuple[NodeId, ...], datetime | None]:
         """Everybody's round, in any order: whose documents changed, and when time alone will change something."""
-        documents: dict[NodeId, None] = {}
-        wakes: list[datetime] = []
-        for place in self._random.sample(range(len(self._living)), len(self._living)):
-            found = self._round(place)
-            documents.update(dict.fromkeys(found.nodes))
-            if found.wake_at is not None:
-                wakes.append(found.wake_at)
-        return tuple(documents), min(wakes, default=None)
+        order = self._random.sample(range(len(self._living)), len(self._living))
+        found = [self._round(place) for place in order]
+        documents = dict.fromkeys(node for one in found for node in one.nodes)
+        acted = [one for one in found if one.watches] or found  # who waits for the lease waits as long as another acts
+        return tuple(documents), min((one.wake_at for one in acted if one.wake_at is not None), default=None)
 
     def _round(self, place: int) -> Round:
         self.rounds += 1

@@ -74,13 +74,19 @@ class _Simulation:
         began, busy = time.perf_counter(), time.process_time()
         rollout = self._rollouts.create(self._setting.spec, "simulator").rollout
         self._world.trouble()
-        while (at := self._next_at()) is not None:
+        tally: Tally = {}
+        while not self._is_over(rollout, tally) and (at := self._next_at()) is not None:
             rollout, tally = self._step(at, rollout.id)
             show(rollout, tally, (self._now() - BEGINS).total_seconds())
         return self._outcome(rollout, time.perf_counter() - began, time.process_time() - busy)
 
     def _now(self) -> datetime:
         return self._agenda.now
+
+    def _is_over(self, rollout: Rollout, tally: Tally) -> bool:
+        """Whether only a person could change something: nothing is in flight, and nothing under way."""
+        rests = rollout.state in (*ENDED, State.FAILED)
+        return rests and self._agenda.next_at is None and not any(stage is Stage.ORDERED for _, stage in tally)
 
     def _next_at(self) -> datetime | None:
         """The end of the next step; None when nothing will happen, or the time is over."""

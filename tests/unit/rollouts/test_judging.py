@@ -133,3 +133,15 @@ def test_labels_that_arrive_say_where_the_new_version_is_wrong() -> None:
         ("passed", 0.99),
         ("failed", 0.8),
     ]
+
+
+def test_a_site_where_every_node_failed_keeps_no_gate_waiting_for_answers() -> None:
+    members = [a_member(1, Stage.FAILED), a_member(2, Stage.HEALTHY)]
+    views = views_of(a_view(1, site="dark"), on_trial(2, evidence=(evidence(),)))
+    found = service_verdicts(gated("p95_ms<=50", "returned<=0.5", slices=("site",)), members, views)
+    outcomes = {(verdict.gate, verdict.slice): str(verdict.outcome) for verdict in found if verdict.slice}
+    assert outcomes == {
+        ("p95_ms<=50", "site=store-1"): "passed",
+        ("returned<=0.5", "site=store-1"): "passed",
+        ("returned<=0.5", "site=dark"): "failed",
+    }
