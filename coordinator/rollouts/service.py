@@ -27,6 +27,10 @@ from protos.oci import BundleFile
 from protos.topics import Topics
 
 
+BRIEF = 30, 60
+"""Members and newest events of a rollout that was just changed: `show` has all."""
+
+
 class RolloutService:
     """Every method may be called from any thread.
 
@@ -80,7 +84,7 @@ class RolloutService:
             decision = created(tx, draft, by, self._now(), start=start, queue=queue)
             _store_new(tx, decision)
             about(draft.rollout.id if after is None else spec.deployment, rollout=draft.rollout.id, after=spec.to)
-            details = self._details(tx, decision.rollout, 0, 0)
+            details = self._details(tx, decision.rollout, *BRIEF)
         self._on_changed(())
         return details
 
@@ -151,7 +155,7 @@ class RolloutService:
         self, tx: Transaction, rollout: Rollout, decision: Decision, now: datetime
     ) -> tuple[tuple[NodeId, ...], RolloutDetails]:
         changed = enact(tx, rollout, decision, admitted_nodes(tx), self._topics, now)
-        return changed, self._details(tx, decision.rollout, 0, 0)
+        return changed, self._details(tx, decision.rollout, *BRIEF)
 
     def _details(self, tx: Transaction, rollout: Rollout, limit: int, events: int) -> RolloutDetails:
         with self._lock:
