@@ -26,6 +26,10 @@ class Rung(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_default
         return f"{self.engine}/{self.accelerator}"
 
 
+ALSO: tuple[Literal["openvino"], ...] = ("openvino",)
+"""Engines that run the files of others, where the configuration says so."""
+
+
 class EngineSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What models may run on beside the processor with the engine of their format, where golden vectors agree.
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from edge_node.config import NodeConfig
 from edge_node.engine.installed import engine_versions
-from edge_node.engine.ladder import engines_text, known_rungs, ladder_of
+from edge_node.engine.ladder import engines_text, known_rungs, ladder_of, led_by
 from edge_node.engine.select import NoChoice, choose
 from edge_node.errors import BadInput, WrongUsage
 from edge_node.repository.effects import CameToServe, Chosen, Parts
@@ -26,7 +26,7 @@ from edge_node.repository.own_folder import own_folder
 from edge_node.repository.plan import complaint
 from edge_node.repository.sizing import Asked, Device, Sizing, sizing_of
 from edge_node.repository.tuned import FILE, KeptWay, TunedWays, read_digest
-from edge_node.rungs import EngineSettings
+from edge_node.rungs import ALSO, EngineSettings
 from edge_node.sandbox.support import support
 from edge_node.serving.client import ServingProcess
 from edge_node.serving.control import Listening
@@ -132,7 +132,8 @@ class FileServer:
 
         @cache
         def tuned(copy: Copy) -> KeptWay | None:
-            return ways.of(read_digest(copy.found.folder, copy.found.files)) if ways else None
+            kept = ways.of(read_digest(copy.found.folder, copy.found.files)) if ways else None
+            return kept if kept is None or kept.way.engine not in set(ALSO) - set(engines.also) else None
 
         def sizing(copy: Copy) -> Sizing:
             return sizing_of(copy.found, self._asked, self._device, tuned(copy))
@@ -184,7 +185,8 @@ class Proving:
             choices.keep(key, choice)
         if isinstance(choice, NoChoice):
             raise BadInput(choice.reason)
-        return Chosen(choice.proof.file, ladder_of(choice.ladder, known_rungs(self._engines)), choice.loads_ms)
+        names = led_by(choice.ladder, self._sizing(copy).engine)
+        return Chosen(choice.proof.file, ladder_of(names, known_rungs(self._engines)), choice.loads_ms)
 
     def _opened(self) -> Choices:
         """What was chosen here before."""

@@ -15,6 +15,7 @@ from edge_node.cli.progress import Progress
 from edge_node.cli.table import table
 from edge_node.cli.trial import how_it_ended
 from edge_node.errors import BadInput, Exit, WrongUsage
+from edge_node.rungs import ALSO
 
 STARTUP_S = 120.0
 """How much longer than its measuring time a child may take."""
@@ -27,7 +28,7 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     parser.add_argument("--seconds", type=positive_number, default=3.0, metavar="N", help="of each measurement (3)")
     parser.add_argument("--threads", type=counts, metavar="N[,N]", help="of the engine (1 and as many as cores)")
     parser.add_argument("--variant", metavar="FILE", help="only this file of a bundle")
-    parser.add_argument("--engine", choices=ENGINES, help="only this engine")
+    parser.add_argument("--engine", choices=(*ENGINES, *ALSO), help="only this engine")
     parser.add_argument("--json", action="store_true", help="as a JSON document")
     tuning = parser.add_argument_group("how it is served fastest here")
     tuning.add_argument(

@@ -16,6 +16,7 @@ import msgspec
 
 from edge_node.errors import Exit, NearfieldError
 from edge_node.repository.tuning import Measured, Way
+from edge_node.rungs import Rung
 
 if TYPE_CHECKING:
     from edge_node.engine.base import Array
@@ -46,6 +47,7 @@ class Tried:
     def __init__(self, model: Path, variant: str, engine: str) -> None:
         """Nothing is loaded yet."""
         self._model, self._variant, self._engine = model, variant, engine
+        self._rung = Rung(engine)  # type: ignore[arg-type]  # the command line's are a rung's
         self._loaded: LoadedSession | None = None
 
     def candidate(self) -> Candidate:
@@ -87,7 +89,7 @@ class Tried:
 
         if not self._model.is_dir():
             return
-        proof = prove(read_bundle(self._model), variant=self._variant)[0]
+        proof = prove(read_bundle(self._model), variant=self._variant, rung=self._rung)[0]
         if proof.error:
             raise BadInput(proof.error)
         if not proof.agrees:
@@ -95,7 +97,7 @@ class Tried:
 
     def _sessions(self, way: Way) -> "LoadedSession":
         """The sessions of a way; those of another are closed before."""
-        from edge_node.worker.messages import Load
+        from edge_node.worker.messages import Ladder, Load
         from edge_node.worker.sessions import LoadedSession
 
         if self._loaded is not None:
@@ -105,7 +107,8 @@ class Tried:
             self._loaded.close()
             self._loaded = None
         variant = self._variant if self._model.is_dir() else ""
-        self._loaded = LoadedSession(Load(0, "tried", str(self._model), variant, way.threads, way.instances))
+        ladder = Ladder((self._rung,) if variant else ())
+        self._loaded = LoadedSession(Load(0, "tried", str(self._model), variant, way.threads, way.instances, ladder))
         return self._loaded
 
     def _ends(self, loaded: "LoadedSession") -> "Ends":

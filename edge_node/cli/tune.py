@@ -123,9 +123,25 @@ def _variants(arguments: argparse.Namespace, found: "Found") -> list[tuple[str, 
     """The files that are tried, each with its engine."""
     from edge_node.cli.bench import refuse_hostile, variants_of
 
-    wanted = variants_of(found.path, arguments.variant, arguments.engine)
-    refuse_hostile(found.path, wanted)
+    named = variants_of(found.path, arguments.variant, None)
+    wanted = [one for one in _on_engines(named, found) if arguments.engine in (None, one[1])]
+    if not wanted:
+        raise BadInput(f"{found.path} has no variant for {arguments.engine}")
+    refuse_hostile(found.path, named)
     return wanted
+
+
+def _on_engines(variants: Sequence[tuple[str, str]], found: "Found") -> list[tuple[str, str]]:
+    """The variants, each with its own engine and, where golden vectors can tell, with those that also run its files."""
+    from edge_node.engine.installed import installed_engines
+    from edge_node.engine.ladder import rungs_of
+    from edge_node.pipeline.bundle import read_bundle
+    from edge_node.rungs import ALSO, EngineSettings
+
+    golden = found.bundle and read_bundle(found.path).manifest.golden is not None
+    here, settings = {one.engine for one in installed_engines()}, EngineSettings(also=ALSO)
+    rungs = {(file, engine): rungs_of(file, engine, golden, settings, here) for file, engine in variants}
+    return [(file, rung.engine) for (file, _), tried in rungs.items() for rung in tried]
 
 
 def _default_of(found: "Found", children: Sequence[Child]) -> Way:
@@ -151,7 +167,9 @@ def _measured(children: Sequence[Child], default: Way, arguments: argparse.Names
     """The ways in rounds; the first round is of all, the others of those that may still be chosen."""
     ways = {way: child for child in children if not child.candidate.error for way in _ways(child, default)}
     arms = {way: Arm(way) for way in dict.fromkeys((default, *ways))}
-    ways.setdefault(default, next(child for child in children if child.variant == default.variant))
+    ways.setdefault(
+        default, next(child for child in children if (child.variant, child.engine) == (default.variant, default.engine))
+    )
     slice_s, goes_on = arguments.seconds / ROUNDS, tuple(arms)
     with Progress() as progress:
         bar = _Bar(progress, len(arms) * ROUNDS)

@@ -75,6 +75,14 @@ def ladder_of(names: Sequence[str], known: Mapping[str, Rung]) -> tuple[Rung, ..
     return tuple(rung for rung in rungs if rung is not None)
 
 
+def led_by(names: Sequence[str], engine: str) -> tuple[str, ...]:
+    """A ladder with an engine's processor first, where that is one of its rungs and the best is a processor, too."""
+    best = Rung(engine).name  # type: ignore[arg-type]  # of one that runs here
+    if best not in names or _processor(names[0]) is None:
+        return tuple(names)
+    return (best, *(name for name in names if name != best))
+
+
 def after_fall(before: Fall | None, reason: str, now: float) -> Fall:
     """The fall after one more failure: twice the wait each time, up to an hour."""
     attempts = 1 if before is None else before.attempts + 1

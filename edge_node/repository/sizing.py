@@ -48,13 +48,15 @@ class Sizing:
     """`tuned: …`, where it is"""
     variant: str = ""
     """of a bundle, that it is tuned for"""
+    engine: str = ""
+    """that it is tuned for"""
 
 
 def sizing_of(found: Found, asked: Asked, device: Device, tuned: KeptWay | None = None) -> Sizing:
     """How a model is loaded: as was asked, else as its own configuration says, else as tuned, else by the device."""
     if tuned is not None and asked == Asked(variant=asked.variant) and found.config == TritonConfig():
         way = tuned.way
-        return Sizing(way.instances, way.threads, Batching(max_batch=way.batch), tuned.text, way.variant)
+        return Sizing(way.instances, way.threads, Batching(max_batch=way.batch), tuned.text, way.variant, way.engine)
     threads = asked.threads or 1
     instances = asked.instances or found.config.instances or _fitting(found, threads, device)
     batching = found.config.batching

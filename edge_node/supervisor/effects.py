@@ -9,13 +9,14 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, Literal
 
-from edge_node.engine.ladder import known_rungs, ladder_of
+from edge_node.engine.ladder import known_rungs, ladder_of, led_by
 from edge_node.engine.select import Choice, choose
 from edge_node.errors import Refused, Unreachable, WorkerFailed
 from edge_node.repository.offer import Offering, platform_of
 from edge_node.repository.offer import offer as offered
 from edge_node.repository.tuned import files_digest
 from edge_node.repository.tuning import Way
+from edge_node.rungs import Rung
 from edge_node.serving.control import Batching, Timing
 from edge_node.store.admission import admit
 from edge_node.store.fetch import fetch_bundle
@@ -106,9 +107,10 @@ async def load(device: Device, step: steps.Load) -> None:
     if session not in device.sessions:
         manifest = await _manifest(device, session.digest)
         choice = _choice(device, session)
-        device.loaded[session.key] = Loaded(session, choice.proof.engine, choice.proof.accelerator, str(manifest.task))
-        rungs = ladder_of(choice.ladder, known_rungs(device.engines))
         way = way_of(device, session)
+        rungs = ladder_of(led_by(choice.ladder, way.engine), known_rungs(device.engines))
+        best = rungs[0] if rungs else choice.proof
+        device.loaded[session.key] = Loaded(session, best.engine, best.accelerator, str(manifest.task))
         log.info("session %s: %s", session.key, way.text)
         took_ms = await _worker(device).load(
             session.key, folder, way.variant, way.threads, way.instances, rungs, choice.loads_ms
@@ -236,7 +238,9 @@ def way_of(device: Device, session: Session) -> Way:
     if session.serving is None or not device.tuned or (wanted.instances, wanted.max_batch) != (1, 0):
         return said
     kept = device.tuned.of(files_digest({file.path: file.digest for file in device.bundles.files(session.digest)}))
-    return said if kept is None or kept.way.variant != session.variant else kept.way
+    if kept is None or kept.way.variant != session.variant:
+        return said
+    return kept.way if Rung(kept.way.engine).name in _choice(device, session).ladder else said  # type: ignore[arg-type]
 
 
 async def promote(device: Device, step: steps.Promote) -> None:
@@ -251,14 +255,19 @@ async def promote(device: Device, step: steps.Promote) -> None:
 
 
 async def judge(device: Device, step: steps.Judge) -> None:
-    """Go by the verdict at once, then keep it: a full disk must not have a bad version serve on."""
-    device.judge(step.deployment, step.verdict)
-    await asyncio.to_thread(device.verdict_file.save, dict(device.verdicts))
+    """Keep the verdict, then go by it, also where it cannot be kept: a full disk must not have a bad version serve."""
+    rest = {name: one for name, one in device.verdicts.items() if name != step.deployment}
+    after = rest if step.verdict is None else {**rest, step.deployment: step.verdict}
+    try:
+        await asyncio.to_thread(device.verdict_file.save, after)
+    finally:
+        device.judge(step.deployment, step.verdict)
 
 
 async def forget(device: Device, step: steps.Forget) -> None:
     """Forget the version."""
     device.last_good.pop(step.deployment, None)
+    device.measuring.drop(step.deployment)
     await asyncio.to_thread(device.last_good_file.save, dict(device.last_good))
 
 

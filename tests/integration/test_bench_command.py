@@ -5,14 +5,21 @@ import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from edge_node.errors import Exit
+from edge_node.pipeline.golden import Vector, vector_bytes
+from protos.inference import grpc_service_pb2 as oip
 from tests.conformance.tiny_models import onnx_model
-from tests.integration.serving_world import serving
+from tests.e2e.fleet import until
+from tests.e2e.test_ladder_falls import metrics
+from tests.integration.serving_world import Running, serving
+from tests.integration.test_compiled_forms import bundle
 from tests.unit.pipeline.stubs import scores
 from tests.unit.pipeline.test_prove import proven_bundle
 
@@ -106,3 +113,37 @@ def test_a_time_without_a_unit_is_refused_in_a_line(tmp_path: Path) -> None:
     done = bench("--tune", tmp_path, "--slo-p95", "50")
     assert done.returncode == Exit.USAGE
     assert "50ms" in done.stderr
+
+
+def test_openvino_is_tuned_where_golden_vectors_admit_it_and_serves_where_it_is_configured(tmp_path: Path) -> None:
+    tiny = bundle(tmp_path / "tiny")
+    with (tiny / "model.toml").open("a") as manifest:
+        manifest.write('[golden]\nvectors = "golden/*.npz"\nagree = "values"\ntolerance = 0.001\n')
+    (tiny / "golden").mkdir()
+    ones = np.ones((1, 4), np.float32)
+    (tiny / "golden" / "one.npz").write_bytes(vector_bytes(Vector((ones,), (2 * ones,))))
+    done = bench("--tune", tiny, "--engine", "openvino", "--seconds", "0.03", "--json", cache=tmp_path)
+    assert done.returncode == Exit.DONE, done.stderr
+    said = json.loads(done.stdout)
+    assert {arm["way"]["engine"] for arm in said["arms"]} == {"openvino"}
+    config = tmp_path / "edge-node.toml"
+    for also, engine in (('also = ["openvino"]', "openvino"), ("", "onnxruntime")):
+        config.write_text(f"[engines]\n{also}\n")
+        with serving(tiny, options=("--config", str(config)), cache=tmp_path) as running:
+            line = next(one for one in running.said if one.get("model") == "tiny")
+            assert line.get("why", "").startswith("tuned: ") == bool(also)
+            assert running.stub.ModelMetadata(oip.ModelMetadataRequest(name="tiny"), timeout=20).name == "tiny"
+            shown = partial(runs_on, running, engine)
+            until(shown, f"{engine} in the metrics")
+
+
+def test_a_raw_file_has_no_golden_vectors_and_openvino_is_not_tried(tmp_path: Path) -> None:
+    model = onnx_model(tmp_path / "m.onnx")
+    done = bench("--tune", model, "--engine", "openvino", cache=tmp_path)
+    assert done.returncode == Exit.FAILED
+    assert done.stderr == f"edge-node: {model} has no variant for openvino\n"
+
+
+def runs_on(running: Running, engine: str) -> bool:
+    """Whether the metrics say that a model runs on the processor with an engine."""
+    return f'rung="{engine}/cpu"' in metrics(running)

@@ -12,6 +12,7 @@ from edge_node.engine.ladder import (
     engines_text,
     known_rungs,
     ladder_of,
+    led_by,
     load_patience_s,
     rungs_of,
     standing,
@@ -105,3 +106,11 @@ def test_a_load_is_given_up_for_the_next_rung_after_several_times_what_it_took_w
     at: int, loads_ms: dict[str, float], instances: int, patience_s: float | None
 ) -> None:
     assert load_patience_s(("stub/npu", "stub/gpu", "stub/cpu"), at, loads_ms, instances) == patience_s
+
+
+def test_the_engine_that_was_tuned_leads_among_processors_and_passes_no_accelerator() -> None:
+    names = ("onnxruntime/cpu", "openvino/cpu")
+    assert led_by(names, "openvino") == ("openvino/cpu", "onnxruntime/cpu")
+    assert led_by(names, "litert") == led_by(names, "") == led_by(names, "onnxruntime") == names
+    assert led_by(("openvino/npu", *names), "openvino") == ("openvino/npu", *names)
+    assert led_by((), "openvino") == ()
