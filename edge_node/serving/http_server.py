@@ -20,7 +20,7 @@ from edge_node.serving.rest.errors import AS_JSON, refused
 from edge_node.serving.rest.incoming import Bodies, Body, Share, body_of
 from edge_node.serving.rest.lists import Pause, no_pause
 from edge_node.serving.rest.operations import HANDLERS, Ask
-from edge_node.serving.rest.question import Forms, json_length, question, raw_question
+from edge_node.serving.rest.question import MOST_BESIDE, Forms, json_length, question, raw_question
 from edge_node.serving.rest.routes import Names, route
 from edge_node.serving.seam import Serving
 from edge_node.serving.settings import ServingSettings
@@ -30,6 +30,8 @@ AS_BINARY = {"Content-Type": "application/octet-stream", "Server": SERVER}
 LARGE_JSON = 1 << 18
 """From here on, JSON is read beside the event loop, and one at a time; so are compressed bodies."""
 LARGE_ANSWER = 1 << 16
+BESIDE = 1 << 19
+"""bytes of JSON without its long lists, where others ask: they are read in one go, a millisecond for so many"""
 PAUSE_S = 0.0005
 """between two pieces of a body that is read there, where others than this machine ask"""
 SWITCH_S = 0.0005
@@ -47,6 +49,7 @@ class Rest:
         self._bodies = Bodies(settings.bodies_bytes)
         self._heavy = asyncio.Semaphore(1)
         self._pause = pause
+        self._beside = MOST_BESIDE if pause is no_pause else BESIDE
 
     async def respond(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer to any request: refusals are answers too."""
@@ -115,7 +118,9 @@ class Rest:
         if json < LARGE_JSON:
             return question(model, version, body, length, monotonic_ns())
         async with self._heavy:
-            return await asyncio.to_thread(question, model, version, body, length, monotonic_ns(), self._pause)
+            return await asyncio.to_thread(
+                question, model, version, body, length, monotonic_ns(), self._pause, self._beside
+            )
 
 
 async def _compressed(content: bytes, coding: str) -> bytes:

@@ -112,7 +112,7 @@ def bombs(victim: Victim) -> None:
         (b'{"inputs":' * (MIB // 4), ""),
         (numbers, ""),
         (gzip.compress(numbers), "Content-Encoding: gzip\r\n"),
-        (b'{"more":[' + b"1," * MIB + b"1]}", ""),
+        (b'{"more":[' + b"1," * (MIB // 5) + b"1]}", ""),
     )
 
     def ask(content: bytes, coding: str) -> socket.socket:

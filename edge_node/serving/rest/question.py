@@ -55,17 +55,24 @@ def json_length(header: str | None, body: bytes | bytearray) -> int | None:
 
 
 def question(
-    model: str, version: str, body: bytes | bytearray, length: int | None, now_ns: int, pause: Pause = no_pause
+    model: str,
+    version: str,
+    body: bytes | bytearray,
+    length: int | None,
+    now_ns: int,
+    pause: Pause = no_pause,
+    beside: int = MOST_BESIDE,
 ) -> tuple[Inference, Forms]:
-    """The inference that a body asks for, and the forms of its outputs. `now_ns` is of CLOCK_MONOTONIC.
+    """The inference that a body asks for, and the forms of its outputs. `now_ns` is of CLOCK_MONOTONIC;
+    `beside` is the most that there may be beside long lists.
 
     Raises `ServingError` where the body is not what the protocol says.
     """
     view = memoryview(body)
     text = body if length is None else body[:length]
     document = without_lists(text) if len(text) > LARGE else Document(text, [])
-    if len(document.text) > MOST_BESIDE:
-        raise too_large(len(document.text), MOST_BESIDE)
+    if len(document.text) > beside:
+        raise too_large(len(document.text), beside)
     head = decoded(_HEAD, document.text)
     parameters = head.parameters or _NO_PARAMETERS
     outputs = head.outputs or ()

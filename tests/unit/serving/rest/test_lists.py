@@ -101,8 +101,7 @@ def test_many_names_without_lists_take_no_longer_than_their_length() -> None:
     assert without_lists(text) == (text, [])
 
 
-def test_what_is_left_of_a_document_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(question, "MOST_BESIDE", 100)
+def test_what_is_left_of_a_document_is_bounded() -> None:
     text = json.dumps({"inputs": [TENSOR], "more": [1] * 100}).encode()
     with pytest.raises(ServingError, match="100 are taken"):
-        question.question("m", "", text, None, 0)
+        question.question("m", "", text, None, 0, beside=100)
