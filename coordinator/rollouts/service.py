@@ -26,7 +26,6 @@ from protos.identity import NodeId
 from protos.oci import BundleFile
 from protos.topics import Topics
 
-
 BRIEF = 30, 60
 """Members and newest events of a rollout that was just changed: `show` has all."""
 
