@@ -4,22 +4,25 @@ Real models, a real worker and a real capture; no coordinator is needed for any 
 """
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 
 from edge_node.config import Source
+from protos.digest import Digest
 from protos.evidence import Trial
 from tests.conformance.worker_world import stub_bundle
 from tests.integration import bad_models
+from tests.integration.killed_node import CRASHES_AT, TRIAL, killed_node
 from tests.integration.trial_world import TrialNode
 
 pytestmark = pytest.mark.timeout(120)
 
 FPS = 25.0
 Make = Callable[[Path], Path]
-TRIAL = Trial("r1", healthy_s=60.0)
 STEADY = {"delay_ms": 4.0}
 
 
@@ -28,7 +31,7 @@ def crashing_at_load(folder: Path) -> Path:
 
 
 def crashing_at_a_frame(folder: Path) -> Path:
-    return stub_bundle(folder, **STEADY, crash_from=90)
+    return stub_bundle(folder, **STEADY, crash_from=CRASHES_AT)
 
 
 def leaking(folder: Path) -> Path:
@@ -91,3 +94,31 @@ async def test_a_bad_version_goes_back_by_itself_with_its_reason_and_is_not_trie
     assert set(node.answers) == {1}
     assert node.device.worker_deaths == deaths <= 2, "never a restart loop"
     assert node.device.last_good["shelf"].version == 1
+
+
+@pytest.mark.parametrize("state", ["on", "returned"])
+async def test_a_node_that_is_killed_while_a_bad_version_is_on_trial_ends_with_the_last_good_one(
+    tmp_path: Path, state: str
+) -> None:
+    """kill -9, then a start without a coordinator: what was sent back is not tried again, what was not is found out."""
+    command = (sys.executable, "-m", "tests.integration.killed_node", str(tmp_path))
+    first = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+    assert first.stdout is not None
+    bad = ""
+    async with asyncio.timeout(60):
+        while not bad:
+            said = (await first.stdout.readline()).decode().split()
+            bad = said[1] if said[0] == state else ""
+    first.kill()
+    await first.wait()
+    again = killed_node(tmp_path)
+    again.start()
+    again.want(2, Digest(bad), trial=TRIAL)
+    try:
+        await again.until(lambda: again.state() == "returned")
+        await again.serves(1)
+        assert again.report().phase == "failed"
+        assert "SIGSEGV" in again.report().reason
+        assert again.device.worker_deaths == (0 if state == "returned" else 2)
+    finally:
+        await again.stop()
