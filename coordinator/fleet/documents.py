@@ -59,8 +59,9 @@ def issue(tx: Transaction, changed: Iterable[Change], topics: Topics) -> tuple[N
     kept: set[str] = set()
     for document in issued:
         before, current = held.get(document.node), live_topics(decode(document), topics)
-        if before is not None:
-            tx.retained.add(document.node, live_topics(decode(before), topics) - current)
+        stale = frozenset() if before is None else live_topics(decode(before), topics) - current
+        if stale:
+            tx.retained.add(document.node, stale)
         kept |= current
     tx.retained.keep(kept)
     tx.documents.put_all(issued)
