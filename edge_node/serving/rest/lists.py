@@ -12,6 +12,8 @@ import msgspec
 
 PIECE = 1 << 14
 """Characters of numbers that are read at once: as Python objects they take many times that."""
+LOOK = 1 << 18
+"""characters that are looked through at once"""
 Pause = Callable[[], object]
 """Is called between two pieces: whoever reads beside others lets them go on."""
 _KEY = b'"data"'
@@ -47,7 +49,7 @@ class Document(NamedTuple):
         return self.lists[number] if number < len(self.lists) else None
 
 
-def without_lists(text: bytes | bytearray) -> Document:
+def without_lists(text: bytes | bytearray, pause: Pause = no_pause) -> Document:
     """A document whose members `data` are taken out where they are long and there is no string in them.
 
     `"data"` in JSON is a name, or the end of a longer one (`"x\\"data"`) whose value nobody reads.
@@ -55,7 +57,7 @@ def without_lists(text: bytes | bytearray) -> Document:
     kept: list[bytes | bytearray] = []
     lists: list[Span] = []
     at = 0
-    while (found := text.find(_KEY, at)) >= 0:
+    while (found := _next_key(text, at, pause)) >= 0:
         colon = _COLON.match(text, found + len(_KEY))
         begin = end = colon.end() if colon else found + len(_KEY)
         if colon and (behind := _behind(text, begin)) - begin > PIECE:
@@ -64,6 +66,16 @@ def without_lists(text: bytes | bytearray) -> Document:
         kept += (text[at:begin], b'{"taken out":%d}' % (len(lists) - 1) if end > begin else b"")
         at = end
     return Document(b"".join((*kept, text[at:])) if lists else text, lists)
+
+
+def _next_key(text: bytes | bytearray, at: int, pause: Pause) -> int:
+    """Where the next `"data"` is, -1 where there is none."""
+    for start in range(at, len(text), LOOK):
+        found = text.find(_KEY, start, start + LOOK + len(_KEY))
+        if found >= 0:
+            return found
+        pause()
+    return -1
 
 
 def _behind(text: bytes | bytearray, begin: int) -> int:

@@ -70,7 +70,7 @@ def question(
     """
     view = memoryview(body)
     text = body if length is None else body[:length]
-    document = without_lists(text) if len(text) > LARGE else Document(text, [])
+    document = without_lists(text, pause) if len(text) > LARGE else Document(text, [])
     if len(document.text) > beside:
         raise too_large(len(document.text), beside)
     head = decoded(_HEAD, document.text)
