@@ -100,6 +100,8 @@ def judge(gate: Gate, sample: Sample, min_samples: int, named: str = "") -> Verd
     reading = metric.read(sample, gate.metric)
     needed = min_samples if metric.counts_answers else 1
     outcome = _outcome(gate, reading, needed)
+    if outcome is Outcome.FAILED and metric.counts_answers and sample.silent > sample.heard:
+        outcome = Outcome.WAITING  # the first node that answers does not speak for all
     return Verdict(str(gate), named, outcome, metric.statistic, reading.value, gate.bound, reading.samples, needed)
 
 

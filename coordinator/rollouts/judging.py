@@ -11,7 +11,7 @@ from coordinator.rollouts.gates import Gate, Outcome, Verdict, judge, metric_of,
 from coordinator.rollouts.metrics import EXTERNAL, Sample
 from coordinator.rollouts.records import Member, Rollout, Truth, View
 from coordinator.rollouts.spec import RolloutSpec
-from coordinator.rollouts.states import Stage
+from coordinator.rollouts.states import HAS_NEW, Stage
 from coordinator.rollouts.sums import Sum
 from protos.evidence import Evidence, ReportedShadow, ReportedTrial
 from protos.identity import NodeId
@@ -27,6 +27,7 @@ class Part:
 
     view: View
     failed: bool = False
+    has_new: bool = False
     trial: ReportedTrial | None = None
     shadow: ReportedShadow | None = None
 
@@ -35,6 +36,11 @@ class Part:
         """Of the candidate."""
         said = self.trial or self.shadow
         return () if said is None else said.evidence
+
+    @property
+    def has_answered(self) -> bool:
+        """Whether there is anything to count."""
+        return any(one.samples or one.errors for one in self.evidence)
 
     @property
     def reference(self) -> tuple[Evidence, ...]:
@@ -72,13 +78,13 @@ def gates_of(texts: tuple[str, ...], when: str) -> tuple[Gate, ...]:
 def _serving(rollout: Rollout, member: Member, view: View) -> Part:
     trial = view.trial
     counts = trial is not None and (trial.rollout, trial.attempt) == (rollout.id, member.attempt)
-    return Part(view, member.stage is Stage.FAILED, trial=trial if counts else None)
+    return Part(view, member.stage is Stage.FAILED, member.stage in HAS_NEW, trial=trial if counts else None)
 
 
 def _shadowing(rollout: Rollout, member: Member, view: View) -> Part:
     shadow = view.shadow
     counts = shadow is not None and (shadow.rollout, shadow.attempt) == (rollout.id, member.attempt)
-    return Part(view, shadow=shadow if counts else None)
+    return Part(view, has_new=True, shadow=shadow if counts else None)
 
 
 def _verdicts(rollout: Rollout, gates: tuple[Gate, ...], parts: list[Part]) -> tuple[Verdict, ...]:
@@ -145,6 +151,8 @@ def _sample(rollout: Rollout, parts: list[Part], counts: Callable[[Evidence | Tr
         evidence=Sum([one for part in parts for one in part.evidence if counts is None or counts(one)]),
         reference=Sum([one for part in parts for one in part.reference if counts is None or counts(one)]),
         nodes=len(parts),
+        heard=sum(part.has_new and part.has_answered for part in parts),
+        silent=sum(part.has_new and not part.has_answered for part in parts),
         returned=returned,
         fell=sum(bool(trial.fell) for trial in trials),
         restarts=sum(trial.restarts for trial in trials),

@@ -22,7 +22,11 @@ class Sample:
     reference: Counts = field(default_factory=Evidence)
     """of the version before"""
     nodes: int = 0
-    """that have been given the version"""
+    """of the wave, that are there"""
+    heard: int = 0
+    """that have the version and have told what they measured"""
+    silent: int = 0
+    """that have the version and have told nothing yet"""
     returned: int = 0
     """of those: went back by themselves, or failed"""
     fell: int = 0

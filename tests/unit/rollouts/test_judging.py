@@ -145,3 +145,12 @@ def test_a_site_where_every_node_failed_keeps_no_gate_waiting_for_answers() -> N
         ("returned<=0.5", "site=store-1"): "passed",
         ("returned<=0.5", "site=dark"): "failed",
     }
+
+
+def test_the_first_node_that_answers_does_not_speak_for_all() -> None:
+    members = [a_member(i, Stage.ORDERED) for i in (1, 2, 3)]
+    slow = {i: on_trial(i, evidence=(evidence(ms=90),)) for i in (1, 2)}
+    early = service_verdicts(gated("p95_ms<=50"), members, views_of(slow[1], on_trial(2), a_view(3)))
+    assert early[0].outcome is Outcome.WAITING
+    later_on = service_verdicts(gated("p95_ms<=50"), members, views_of(slow[1], slow[2], a_view(3)))
+    assert later_on[0].outcome is Outcome.FAILED
