@@ -30,6 +30,8 @@ CLIENTS = ""
 FINE = COARSE = 60
 """How many of the worker's sizes are kept of its last minute, and of its last hour, about."""
 MINUTE_S = 60.0
+LOOKS = 5
+"""A size that counts against a version has lasted for so many looks."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class _Version:
         if now - self.coarse_at >= MINUTE_S:
             self.coarse.append(memory_mb)
             self.coarse_at = now
+
+    def held_mb(self) -> float:
+        """What the worker holds without what it is about to give back: the version before leaves after the switch."""
+        newest = tuple(self.fine)[-LOOKS:]
+        return min(newest) if len(newest) == LOOKS else 0.0
 
     def begins(self) -> None:
         """Another worker, or another session in it: sizes before say nothing of its own."""
@@ -220,7 +227,7 @@ class Measuring:
             p95_ms=quantile(total.latency, 0.95),
             before_p50_ms=quantile(before.latency, 0.5),
             restarts=version.restarts,
-            memory_mb=version.memory_mb,
+            memory_mb=version.held_mb(),
             grown_mb=max(grown_mb(tuple(version.fine)[-12:]), grown_mb(version.fine), grown_mb(version.coarse)),
         )
 

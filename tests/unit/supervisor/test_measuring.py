@@ -1,7 +1,7 @@
 """What is measured of the versions that serve: by slice, up to the switch, and only of what serves."""
 
 from edge_node.pipeline.observation import Observation
-from edge_node.supervisor.measuring import Measuring
+from edge_node.supervisor.measuring import LOOKS, Measuring
 from edge_node.worker.messages import LaneStatus, PipelineStatus, Status
 from protos.evidence import Evidence, bucket_of
 from protos.result import LatencyMs
@@ -87,7 +87,9 @@ def test_vitals_are_of_what_serves_beside_the_version_before() -> None:
     for _ in range(10):
         made.answered("shelf", NEW, seen(infer_ms=98.0))
     made.died("shelf", NEW)
-    made.look(status(1, memory_kb=2048), STANDING)
+    for _ in range(LOOKS):
+        assert made.vitals()["shelf"].memory_mb == 0.0, "the version before may still be there"
+        made.look(status(1, memory_kb=2048), STANDING)
     vitals = made.vitals()["shelf"]
     assert (vitals.digest, vitals.samples, vitals.errors, vitals.restarts, vitals.memory_mb) == (NEW, 10, 1, 1, 2.0)
     assert vitals.p50_ms is not None
