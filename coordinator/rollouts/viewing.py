@@ -2,12 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import TypeVar
+
+import msgspec
 
 from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Node
 from coordinator.fleet.store import Transaction
+from coordinator.rollouts.plausible import one_line, plausible_shadow, plausible_trial
 from coordinator.rollouts.records import Truth, View
+from protos.evidence import ReportedShadow, ReportedTrial
 from protos.identity import NodeId
+
+Said = TypeVar("Said", ReportedTrial | None, ReportedShadow | None)
 
 
 def view_of(node: Node, deployment: str) -> View:
@@ -33,12 +40,16 @@ def view_of(node: Node, deployment: str) -> View:
         heard_at=known.heard_at,
         digest=entry.digest,
         phase=entry.phase,
-        reason=entry.reason,
+        reason=one_line(entry.reason),
         serving_version=entry.serving_version,
-        trial=entry.trial,
-        shadow=entry.shadow,
+        trial=_with_one_line(plausible_trial(entry.trial)),
+        shadow=_with_one_line(plausible_shadow(entry.shadow)),
         p95_ms=entry.proof.p95_ms if entry.proof else None,
     )
+
+
+def _with_one_line(said: Said) -> Said:
+    return said if said is None or not said.reason else msgspec.structs.replace(said, reason=one_line(said.reason))
 
 
 class SeenNodes:
