@@ -10,11 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coordinator.errors import BadInput
+from coordinator.rollouts.metrics import METRICS
 from coordinator.rollouts.spec import RolloutSpec, Window
-from coordinator.rollouts.spec_file import document_of, parse_spec, spec_of_options
+from coordinator.rollouts.spec_file import RolloutFile, document_of, parse_spec, spec_of_options
+from coordinator.rollouts.states import Stage, State
+from coordinator.sim.faults import Faults, parse_faults
+from coordinator.sim.outcome import Outcome
 
 LEAST = {"deployment": "shelf", "to": "m@2"}
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "rollouts.md"
+PAGE = (Path(__file__).parents[3] / "docs" / "reference" / "rollouts.md").read_text()
 
 
 def test_a_file_is_read() -> None:
@@ -46,6 +50,16 @@ def test_a_file_is_read() -> None:
         windows=(Window("22:00", "06:00"), Window("00:00", "24:00", ("sat", "sun"))),
         per_group={"rack": 2},
     )
+
+
+def test_the_page_has_every_key_metric_state_and_stage_and_its_examples_are_read() -> None:
+    spec, faults = (yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL))
+    assert parse_spec(spec, "the page").gates[0] == "p95_ms<=50"
+    assert parse_faults(faults, "the page").coordinators == 2
+    words = set(re.findall(r"`([a-z0-9_ ]+)`", re.sub(r"```.*?```", "", PAGE, flags=re.DOTALL)))
+    for kind in (RolloutFile, Faults, Outcome):
+        assert words >= set(kind.__struct_fields__)
+    assert words >= {*METRICS, *State, *Stage}
 
 
 def test_options_say_the_same_with_commas() -> None:
