@@ -8,13 +8,13 @@ from edge_node.worker.settings import PATIENCE, held_to, patient
 
 
 @pytest.mark.parametrize(
-    ("given", "every_workers", "held"),
+    ("given", "everyone", "held"),
     [(None, 900, 900), (None, 0, 0), (100, 900, 100), (100, 0, 100), (999, 900, 900)],
 )
 def test_a_candidate_may_hold_what_it_is_given_and_no_more_than_any_worker(
-    given: int | None, every_workers: int, held: int
+    given: int | None, everyone: int, held: int
 ) -> None:
-    confinement = Confinement(readable=("/models",), memory_mb=every_workers)
+    confinement = Confinement(readable=("/models",), memory_mb=everyone)
     assert held_to(confinement, given) == Confinement(readable=("/models",), memory_mb=held)
 
 
