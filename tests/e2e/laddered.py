@@ -12,8 +12,8 @@ ANSWER = np.array([[0.1, 0.7, 0.2, 0.0]], np.float32)
 
 
 def laddered_bundle(folder: Path) -> Path:
-    """The stub bundle with a golden vector, so that accelerators may run it; they are faster than the processor."""
-    stub_bundle(folder, delay_ms=4.0)
+    """The stub bundle with a golden vector, so that accelerators may run it: four times as fast as the processor."""
+    stub_bundle(folder, delay_ms=40.0)
     with (folder / "model.toml").open("a") as manifest:
         manifest.write('[golden]\nvectors = "golden/*.npz"\nagree = "values"\ntolerance = 0.001\n')
     (folder / "golden").mkdir()
