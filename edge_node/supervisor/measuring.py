@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from edge_node.pipeline.observation import Observation
 from edge_node.supervisor.growth import grown_mb
-from edge_node.supervisor.watch import Vitals
+from edge_node.supervisor.watch import ENOUGH, Vitals
 from edge_node.telemetry.counting import Counting
 from edge_node.worker.messages import Status
 from protos.digest import Digest
@@ -52,6 +52,7 @@ class _Version:
     since: str = ""
     restarts: int = 0
     memory_mb: float = 0.0
+    error: str = ""
     slices: dict[Slice, Counting] = field(default_factory=dict)
     reference: tuple[Evidence, ...] = ()
     fine: deque[float] = field(default_factory=lambda: deque(maxlen=FINE))
@@ -185,23 +186,25 @@ class Measuring:
     def _look_at_pipelines(self, status: Status, sessions: Standing) -> None:
         before = self._failed
         self._failed = {(one.name, one.session): one.errors for one in status.pipelines}
-        for (pipeline, session), errors in self._failed.items():
-            more = _more(errors, before.get((pipeline, session), 0))
-            for deployment, digest in sessions.get(session, ()):
-                self._count_failures(deployment, digest, pipeline, more)
+        for one in status.pipelines:
+            more = _more(one.errors, before.get((one.name, one.session), 0))
+            for deployment, digest in sessions.get(one.session, ()):
+                self._count_failures(deployment, digest, one.name, more, one.error)
 
     def _look_at_clients(self, status: Status, sessions: Standing) -> None:
         before = self._clients
         self._clients = {one.session: (one.errors, one.latency) for one in status.lanes}
-        for session, (errors, latency) in self._clients.items():
-            errors_before, latency_before = before.get(session, (0, {}))
-            for deployment, digest in sessions.get(session, ()):
-                self._count_failures(deployment, digest, CLIENTS, _more(errors, errors_before))
-                self._count_clients(deployment, digest, latency_before, latency)
+        for one in status.lanes:
+            errors, latency = before.get(one.session, (0, {}))
+            for deployment, digest in sessions.get(one.session, ()):
+                self._count_failures(deployment, digest, CLIENTS, _more(one.errors, errors), one.error)
+                self._count_clients(deployment, digest, latency, one.latency)
 
-    def _count_failures(self, deployment: str, digest: Digest, pipeline: str, more: int) -> None:
+    def _count_failures(self, deployment: str, digest: Digest, pipeline: str, more: int, error: str) -> None:
         if more and self._serving.get(deployment) == digest:
-            self._versions[deployment, digest].of(pipeline, self._shift(deployment)).failed(more)
+            version = self._versions[deployment, digest]
+            version.of(pipeline, self._shift(deployment)).failed(more)
+            version.error = error
 
     def _count_clients(
         self, deployment: str, digest: Digest, before: Mapping[int, int], now: Mapping[int, int]
@@ -225,9 +228,10 @@ class Measuring:
             errors=total.errors,
             p50_ms=quantile(total.latency, 0.5),
             p95_ms=quantile(total.latency, 0.95),
-            before_p50_ms=quantile(before.latency, 0.5),
+            before_p50_ms=quantile(before.latency, 0.5) if before.samples >= ENOUGH else None,
             restarts=version.restarts,
             memory_mb=version.held_mb(),
+            error=version.error,
             grown_mb=max(grown_mb(tuple(version.fine)[-12:]), grown_mb(version.fine), grown_mb(version.coarse)),
         )
 

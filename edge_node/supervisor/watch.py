@@ -39,8 +39,8 @@ class Terms:
 class Vitals:
     """How a version does in service here, counted since it began to serve.
 
-    `before_p50_ms` is the median of the version before it on this node, None where nothing is known. `grown_mb` is what
-    the worker's memory has grown by without end.
+    `before_p50_ms` is the median of the version before it on this node, None where too little is known. `grown_mb` is
+    what the worker's memory has grown by without end.
     """
 
     digest: Digest
@@ -52,6 +52,8 @@ class Vitals:
     restarts: int = 0
     memory_mb: float = 0.0
     grown_mb: float = 0.0
+    error: str = ""
+    """the newest of the errors, one line"""
 
 
 def terms_of(target: DesiredDeployment) -> Terms:
@@ -83,7 +85,8 @@ def _fails(terms: Terms, vitals: Vitals) -> str | None:
     frames = vitals.samples + vitals.errors
     if frames < ENOUGH or vitals.errors < LEAST_ERRORS or vitals.errors <= terms.max_error_rate * frames:
         return None
-    return f"{vitals.errors} of {frames} frames got no answer (at most {terms.max_error_rate:.3%})"
+    said = f"{vitals.errors} of {frames} frames got no answer (at most {terms.max_error_rate:.3%})"
+    return f"{said}: {vitals.error}" if vitals.error else said
 
 
 def _slow(terms: Terms, vitals: Vitals) -> str | None:
@@ -94,7 +97,7 @@ def _slow(terms: Terms, vitals: Vitals) -> str | None:
     if limit is not None:
         beyond = p95 > limit if vitals.samples >= ENOUGH else p50 > limit
         return f"p95 is {p95:.1f} ms (at most {limit:g} ms)" if beyond else None
-    if before is None or p50 <= SLOWER * before or p50 - before < SLOWER_MS:
+    if before is None or vitals.samples < ENOUGH or p50 <= SLOWER * before or p50 - before < SLOWER_MS:
         return None
     return f"it takes {p50:.1f} ms where the version before took {before:.1f} ms (at most {SLOWER:g} times)"
 

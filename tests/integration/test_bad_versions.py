@@ -62,25 +62,25 @@ async def serving_a_good_one(node: TrialNode, make: Make = bad_models.good) -> N
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "reason", "trial"),
+    ("good", "bad", "reason", "trial", "strategy"),
     [
-        (steady, crashing_at_load, "SIGSEGV", TRIAL),
-        (steady, crashing_at_a_frame, "SIGSEGV", TRIAL),
-        (bad_models.good, bad_models.endless, "it hung", TRIAL),
-        (steady, leaking, "memory grows without end", TRIAL),
-        (bad_models.good, bad_models.not_a_number, "no numbers", TRIAL),
-        (bad_models.good, bad_models.another_shape, "2 scores for 4 labels", TRIAL),
-        (bad_models.good, bad_models.another_shape, "2 scores for 4 labels", None),
-        (steady, slow, "where the version before took", TRIAL),
-        (steady, slow, "where the version before took", None),
-        (bad_models.good, bad_models.disagreeing, "agreement", TRIAL),
+        (steady, crashing_at_load, "SIGSEGV", TRIAL, "switch_when_ready"),
+        (steady, crashing_at_a_frame, "SIGSEGV", TRIAL, "switch_when_ready"),
+        (bad_models.good, bad_models.endless, "it hung", TRIAL, "switch_when_ready"),
+        (steady, leaking, "memory grows without end", TRIAL, "switch_when_ready"),
+        (bad_models.good, bad_models.not_a_number, "no numbers", TRIAL, "switch_when_ready"),
+        (bad_models.good, bad_models.another_shape, "2 scores for 4 labels", TRIAL, "switch_when_ready"),
+        (bad_models.good, bad_models.another_shape, "2 scores for 4 labels", None, "stop_first"),
+        (steady, slow, "where the version before took", TRIAL, "switch_when_ready"),
+        (steady, slow, "where the version before took", None, "switch_when_ready"),
+        (bad_models.good, bad_models.disagreeing, "agreement", TRIAL, "switch_when_ready"),
     ],
 )
 async def test_a_bad_version_goes_back_by_itself_with_its_reason_and_is_not_tried_again(
-    node: TrialNode, good: Make, bad: Make, reason: str, trial: Trial | None
+    node: TrialNode, good: Make, bad: Make, reason: str, trial: Trial | None, strategy: str
 ) -> None:
     await serving_a_good_one(node, good)
-    node.want(2, node.put(bad(node.folder / "bad"), 2), trial=trial)
+    node.want(2, node.put(bad(node.folder / "bad"), 2), trial=trial, strategy=strategy)
     await node.until(lambda: node.state() == "returned")
     await node.serves(1)
     await node.until(lambda: node.report().serving_version == 1)

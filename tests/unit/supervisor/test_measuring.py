@@ -2,6 +2,7 @@
 
 from edge_node.pipeline.observation import Observation
 from edge_node.supervisor.measuring import LOOKS, Measuring
+from edge_node.supervisor.watch import ENOUGH
 from edge_node.worker.messages import LaneStatus, PipelineStatus, Status
 from protos.evidence import Evidence, bucket_of
 from protos.result import LatencyMs
@@ -18,15 +19,16 @@ def seen(pipeline: str = "shelf", infer_ms: float = 5.0) -> Observation:
 
 
 def status(errors: int = 0, memory_kb: int = 1024, lane: LaneStatus | None = None) -> Status:
-    pipeline = PipelineStatus("shelf", KEY, 0, 0, 0, 0, errors=errors)
+    pipeline = PipelineStatus("shelf", KEY, 0, 0, 0, 0, errors=errors, error="no reason")
     return Status((pipeline,), (KEY,), memory_kb, lanes=() if lane is None else (lane,))
 
 
-def measuring() -> Measuring:
-    """Version 2 serves, after version 1 gave one answer."""
+def measuring(before: int = 1) -> Measuring:
+    """Version 2 serves, after version 1 gave a few answers."""
     made = Measuring(lambda: 100.0, lambda: "now")
     made.serves("shelf", OLD)
-    made.answered("shelf", OLD, seen())
+    for _ in range(before):
+        made.answered("shelf", OLD, seen())
     made.serves("shelf", NEW)
     return made
 
@@ -82,8 +84,12 @@ def test_answers_to_clients_are_a_slice_without_a_pipeline() -> None:
     assert clients.latency == {bucket_of(4.0): 5, bucket_of(9.0): 1}
 
 
+def test_of_a_version_before_that_gave_few_answers_too_little_is_known() -> None:
+    assert measuring(ENOUGH - 1).vitals()["shelf"].before_p50_ms is None
+
+
 def test_vitals_are_of_what_serves_beside_the_version_before() -> None:
-    made = measuring()
+    made = measuring(ENOUGH)
     for _ in range(10):
         made.answered("shelf", NEW, seen(infer_ms=98.0))
     made.died("shelf", NEW)
@@ -92,6 +98,7 @@ def test_vitals_are_of_what_serves_beside_the_version_before() -> None:
         made.look(status(1, memory_kb=2048), STANDING)
     vitals = made.vitals()["shelf"]
     assert (vitals.digest, vitals.samples, vitals.errors, vitals.restarts, vitals.memory_mb) == (NEW, 10, 1, 1, 2.0)
+    assert vitals.error == "no reason"
     assert vitals.p50_ms is not None
     assert vitals.before_p50_ms is not None
     assert abs(vitals.p50_ms - 100.0) <= 2.0

@@ -32,13 +32,14 @@ def test_a_version_that_keeps_its_terms_has_no_fault() -> None:
         (Terms(), {"restarts": 2}, "the worker died of it 2 times (at most 1)"),
         (Terms(), {"errors": 101}, "101 of 201 frames got no answer (at most 50.000%)"),
         (Terms(max_error_rate=0.001), {"errors": 3}, "3 of 103 frames got no answer (at most 0.100%)"),
+        (Terms(), {"errors": 999, "error": "NaN"}, "999 of 1099 frames got no answer (at most 50.000%): NaN"),
         (Terms(max_p95_ms=8.0), {}, "p95 is 9.0 ms (at most 8 ms)"),
         (Terms(), {"p50_ms": 21.0}, "it takes 21.0 ms where the version before took 5.0 ms (at most 4 times)"),
         (Terms(max_memory_mb=99.0), {}, "the worker holds 100 MB (at most 99 MB)"),
         (Terms(), {"grown_mb": 40.0}, "the worker's memory grows without end (40 MB more, now 100 MB)"),
     ],
 )
-def test_a_fault_is_one_line_with_its_numbers(terms: Terms, changes: dict[str, float], reason: str) -> None:
+def test_a_fault_is_one_line_with_its_numbers(terms: Terms, changes: dict[str, float | str], reason: str) -> None:
     assert fault(terms, replace(WELL, **changes)) == reason  # type: ignore[arg-type]
 
 
@@ -51,6 +52,7 @@ def test_a_fault_is_one_line_with_its_numbers(terms: Terms, changes: dict[str, f
         (Terms(max_p95_ms=8.0), {"samples": FEW - 1, "p50_ms": 99.0, "p95_ms": 99.0}),
         (Terms(max_p95_ms=1000.0), {"p50_ms": 99.0, "p95_ms": 99.0}),
         (Terms(), {"p50_ms": SLOWER * 5.0}),
+        (Terms(), {"samples": ENOUGH - 1, "p50_ms": 99.0}),
         (Terms(), {"p50_ms": 1.9, "before_p50_ms": 0.1}),
         (Terms(), {"p50_ms": 99.0, "p95_ms": 99.0, "before_p50_ms": None}),
     ],
