@@ -37,6 +37,7 @@ BENCHMARKS = (
     "durable",
     "serving",
     "attacks",
+    "rollouts",
 )
 SERVING = tuple(f"serving.{part}" for part in (*serving.PARTS, "never_cold", "mlperf"))
 """what `serving` stands for: each part takes minutes, and can be measured by itself"""
