@@ -8,7 +8,7 @@ What a person orders is `orders.py`.
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from coordinator.rollouts.observing import NEWS, seen
+from coordinator.rollouts.observing import NEWS, RECOVERS_S, cannot, seen
 from coordinator.rollouts.records import Decision, Member, Rollout, View
 from coordinator.rollouts.reverting import reverting
 from coordinator.rollouts.running import begin, running
@@ -62,6 +62,8 @@ def _observe(turn: Turn) -> None:
         view = turn.views.get(member.node)
         found = None if view is None else seen(turn.rollout, member, view, turn.now)
         if found is None:
+            if view is not None and member.stage is Stage.ORDERED and cannot(turn.rollout, member, view):
+                turn.is_over(member.since, RECOVERS_S)
             continue
         stage, reason = found
         turn.move(member, stage, reason)

@@ -10,6 +10,8 @@ from coordinator.rollouts.durations import duration
 from coordinator.rollouts.records import Member, Rollout, View
 from coordinator.rollouts.states import Stage
 
+RECOVERS_S = 60.0
+"""So long after its order a node that says it cannot run the version may still come to."""
 NEWS = (Stage.ORDERED, Stage.HEALTHY, Stage.SHADOWING, Stage.ABSENT, Stage.LEFT, Stage.REVERTING)
 """The stages that what a node says, or the time, leads out of."""
 
@@ -21,7 +23,7 @@ def seen(rollout: Rollout, member: Member, view: View, now: datetime) -> Seen | 
     """The stage that a member has come into; None where it stays in its own."""
     match member.stage:
         case Stage.ORDERED:
-            return _ordered(rollout, member, view) or _late(rollout, member, view, now)
+            return _ordered(rollout, member, view, now) or _late(rollout, member, view, now)
         case Stage.HEALTHY:
             return _returned(rollout, member, view)
         case Stage.SHADOWING:
@@ -34,13 +36,21 @@ def seen(rollout: Rollout, member: Member, view: View, now: datetime) -> Seen | 
             return None
 
 
-def _ordered(rollout: Rollout, member: Member, view: View) -> Seen | None:
+def _ordered(rollout: Rollout, member: Member, view: View, now: datetime) -> Seen | None:
     trial = view.trial
     if trial is not None and (trial.rollout, trial.attempt) == (rollout.id, member.attempt):
         return (Stage.HEALTHY, "") if trial.state == "passed" else _returned(rollout, member, view)
-    if _heard_since(member, view) and view.digest == rollout.after_digest and view.phase == "failed":
+    if cannot(rollout, member, view) and _is_over(member, min(RECOVERS_S, rollout.spec.healthy_deadline_s), now):
         return Stage.FAILED, view.reason or "the node does not say why"
     return None
+
+
+def cannot(rollout: Rollout, member: Member, view: View) -> bool:
+    """Whether an ordered node says that it cannot run the version. It may say otherwise a moment later: what it could
+    not fetch it tries again, and a camera comes back.
+    """
+    taken_up = _heard_since(member, view) and view.digest == rollout.after_digest
+    return taken_up and view.phase == "failed" and view.trial is None
 
 
 def _returned(rollout: Rollout, member: Member, view: View) -> Seen | None:
@@ -52,7 +62,7 @@ def _returned(rollout: Rollout, member: Member, view: View) -> Seen | None:
 
 def _late(rollout: Rollout, member: Member, view: View, now: datetime) -> Seen | None:
     deadline_s = rollout.spec.healthy_deadline_s
-    if member.since is None or now < member.since + timedelta(seconds=deadline_s):
+    if not _is_over(member, deadline_s, now):
         return None
     taken_up = _heard_since(member, view) and view.digest == rollout.after_digest
     if view.online or taken_up:
@@ -71,6 +81,10 @@ def _shadowing(rollout: Rollout, member: Member, view: View) -> Seen | None:
 def _went_back(rollout: Rollout, member: Member, view: View) -> bool:
     back = view.trial is None and view.digest == rollout.before_digest and view.phase != "pending"
     return back and _heard_since(member, view)
+
+
+def _is_over(member: Member, seconds: float, now: datetime) -> bool:
+    return member.since is not None and now >= member.since + timedelta(seconds=seconds)
 
 
 def _heard_since(member: Member, view: View) -> bool:

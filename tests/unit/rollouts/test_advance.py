@@ -160,11 +160,19 @@ FAILURES = {
 
 @pytest.mark.parametrize("reason", FAILURES)
 def test_a_node_that_failed_says_why_and_stops_the_rollout(reason: str) -> None:
-    decision, now = advanced(running(), (a_member(1, Stage.ORDERED), a_member(2)), FAILURES[reason], a_view(2))
+    decision, now = advanced(running(), (a_member(1, Stage.ORDERED), a_member(2)), FAILURES[reason], a_view(2), at=60)
     assert (now[node(1)].stage, now[node(1)].reason) == (Stage.FAILED, reason)
     assert now[node(2)].stage is Stage.WAITING
     assert (decision.rollout.state, decision.rollout.resumes) == (State.FAILED, State.RUNNING)
     assert decision.rollout.reason == "1 of 2 nodes failed; 0 may"
+
+
+def test_a_node_that_cannot_run_the_version_yet_has_a_minute_to_recover() -> None:
+    said = a_view(1, digest=AFTER, phase="failed", reason="the registry does not answer", heard_at=later(1))
+    decision, now = advanced(running(), (a_member(1, Stage.ORDERED),), said)
+    assert (stages(now), decision.wake_at) == ([Stage.ORDERED], later(60))
+    _, now = advanced(running(healthy_deadline_s=30.0), (a_member(1, Stage.ORDERED),), said, at=30)
+    assert reasons(now)[1] == "the registry does not answer"
 
 
 def test_what_a_node_said_before_its_order_says_nothing_of_it() -> None:
