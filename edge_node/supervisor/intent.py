@@ -62,9 +62,10 @@ def verdict_of(target: DesiredDeployment, actual: Actual) -> Verdict | None:
 
 
 def sent_back(target: DesiredDeployment, actual: Actual) -> bool:
-    """Whether the version was sent back, and is not to be tried again as it is asked for."""
-    verdict = verdict_of(target, actual)
-    return verdict is not None and verdict.state == "returned"
+    """Whether the version was sent back, and is not to be tried again as it is asked for; never the last good one."""
+    verdict, good = verdict_of(target, actual), actual.last_good.get(target.name)
+    is_good = good is not None and good.digest == target.digest
+    return verdict is not None and verdict.state == "returned" and not is_good
 
 
 def held_back(step: Step, actual: Actual, facts: Facts) -> Step:
@@ -115,7 +116,7 @@ def _going_back(target: DesiredDeployment, actual: Actual, facts: Facts) -> Inte
     """
     verdict, good = actual.verdicts[target.name], actual.last_good.get(target.name)
     why = Wait(target.name, verdict.reason, failed=True)
-    if good is None or good.digest == target.digest:
+    if good is None:
         return Intent(target, (why,), None, frozenset())
     behind, session = toward(good, actual, facts), chosen_session(good, actual)
     kept = frozenset() if session is None else frozenset({session})

@@ -26,14 +26,14 @@ SELDOM_S = 5.0
 def probation(target: DesiredDeployment, actual: Actual, facts: Facts) -> tuple[Step, ...]:
     """The steps that a version's standing asks for now."""
     known, verdict = actual.verdicts.get(target.name), verdict_of(target, actual)
+    if sent_back(target, actual):
+        return ()
     if not _is_judged(target, actual):
         return _forgotten(target, known is not None) or _pass(target, verdict, actual, facts)
     if verdict is None:
         fresh = Verdict(target.digest, attempt_of(target), "on")
         is_of_another = known is not None and known.digest != target.digest
         return (Judge(target.name, fresh),) if target.digest in actual.complete else _forgotten(target, is_of_another)
-    if sent_back(target, actual):
-        return ()
     reason = why_back(target, verdict, actual)
     if reason is not None and _falls_back(target, actual):
         return (Judge(target.name, Verdict(target.digest, verdict.attempt, "returned", reason)),)

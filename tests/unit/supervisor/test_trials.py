@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from edge_node.supervisor import steps as s
 from edge_node.supervisor.actual import Actual, Facts, Failure
+from edge_node.supervisor.intent import sent_back
 from edge_node.supervisor.measuring import Measured
 from edge_node.supervisor.plan import plan
 from edge_node.supervisor.trials import Telling, is_news, pause_s, shifts_now, trial_reported
@@ -133,16 +134,16 @@ def test_a_version_whose_golden_vectors_disagree_is_sent_back_at_once() -> None:
 def test_a_version_that_kills_its_proof_or_its_load_again_is_sent_back_and_one_that_cannot_come_is_not() -> None:
     wanted = desired(deployment(2, trial=TRIAL))
     actual = good()
-    sent_back: set[type[s.Step]] = set()
+    back_from: set[type[s.Step]] = set()
     while step := next((one for one in doable(wanted, actual) if not isinstance(one, s.Judge)), None):
         for judge in [one for one in doable(wanted, actual) if isinstance(one, s.Judge)]:
             actual = applied(actual, judge)
         twice = failed(failed(actual, step, FACTS, "SIGSEGV"), step, LATER, "SIGSEGV")
         judged = [one for one in doable(wanted, twice, LATER) if isinstance(one, s.Judge)]
         if [one for one in judged if one.verdict is not None and one.verdict.state == "returned"]:
-            sent_back.add(type(step))
+            back_from.add(type(step))
         actual = applied(actual, step)
-    assert sent_back == {s.Prove, s.Load}
+    assert back_from == {s.Prove, s.Load}
 
 
 def test_a_rising_attempt_has_it_tried_again_and_forgives_what_it_failed_of() -> None:
@@ -229,7 +230,7 @@ def test_once_sent_back_a_version_stays_so_and_is_not_gone_for_again(
 ) -> None:
     targets = [msgspec.structs.replace(one, trial=tried[at]) for at, one in enumerate(wanted.deployments)]
     wanted, actual = desired(*targets), replace(actual, verdicts=judged, vitals=doing)
-    back = {one.name for one in targets if counts(judged.get(one.name), one) and judged[one.name].state == "returned"}
+    back = {one.name for one in targets if sent_back(one, actual)}
     for _ in range(40):
         steps = doable(wanted, actual, LATER)
         for one in [target for target in targets if target.name in back]:
