@@ -3,6 +3,7 @@ new one, and what was sent back stays so. The files are real; a kill is that nob
 """
 
 import itertools
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,11 +56,30 @@ def put(device: Device, version: int) -> Digest:
     return digest
 
 
-def story(device: Device, *, strategy: str, ends: str) -> Iterator[Story]:
+@dataclass
+class Versions:
+    """A folder with both versions in its store, made once: it is copied for each kill."""
+
+    folder: Path
+    old: Digest
+    new: Digest
+
+    def device(self, name: str) -> Device:
+        """A device on a copy of the folder."""
+        return device_in(Path(shutil.copytree(self.folder, self.folder.with_name(name))))
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> Versions:
+    folder = tmp_path_factory.mktemp("versions") / "both"
+    device = device_in(folder)
+    return Versions(folder, put(device, 1), put(device, 2))
+
+
+def story(versions: Versions, *, strategy: str, ends: str) -> Iterator[Story]:
     """Version 1 serves; version 2 comes on trial, and passes and is completed, or shows a fault and goes back."""
-    old, new = put(device, 1), put(device, 2)
-    first = deployment(1, digest=old, strategy=strategy)
-    second = deployment(2, digest=new, strategy=strategy)
+    first = deployment(1, digest=versions.old, strategy=strategy)
+    second = deployment(2, digest=versions.new, strategy=strategy)
     on_trial = desired(msgspec.structs.replace(second, trial=TRIAL))
     yield Story(desired(first), FACTS)
     yield Story(on_trial, FACTS)
@@ -91,14 +111,13 @@ def serving(device: Device) -> int:
 @pytest.mark.parametrize("strategy", ["switch_when_ready", "stop_first"])
 @pytest.mark.parametrize("ends", ["fault", "completed"])
 async def test_wherever_the_agent_is_killed_the_old_version_or_the_new_one_serves_after_it(
-    tmp_path: Path, strategy: str, ends: str
+    versions: Versions, strategy: str, ends: str
 ) -> None:
     for kill_at in itertools.count(0):
-        folder = tmp_path / str(kill_at)
-        folder.mkdir()
-        device, steps_left = device_in(folder), iter(range(kill_at))
+        name = f"{strategy} {ends} {kill_at}"
+        device, steps_left = versions.device(name), iter(range(kill_at))
         told = []
-        for told_now in story(device, strategy=strategy, ends=ends):
+        for told_now in story(versions, strategy=strategy, ends=ends):
             told.append(told_now)
             if not await settle(device, told_now, steps_left):
                 break
@@ -106,7 +125,9 @@ async def test_wherever_the_agent_is_killed_the_old_version_or_the_new_one_serve
             assert kill_at > 12, "the story has many steps"
             assert serving(device) == (1 if ends == "fault" else 2)
             return
-        await check_after_the_kill(folder, told, returned="shelf" in device.verdicts and is_back(device))
+        await check_after_the_kill(
+            versions.folder.with_name(name), told, returned="shelf" in device.verdicts and is_back(device)
+        )
 
 
 def is_back(device: Device) -> bool:
@@ -130,11 +151,11 @@ async def check_after_the_kill(folder: Path, told: list[Story], *, returned: boo
 
 
 async def test_a_verdict_that_cannot_be_kept_counts_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    versions: Versions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    device = device_in(tmp_path)
-    *_, back = itertools.islice(story(device, strategy="switch_when_ready", ends="fault"), 3)
-    for told in itertools.islice(story(device, strategy="switch_when_ready", ends="fault"), 2):
+    device = versions.device("full")
+    first, on_trial, back, _ = story(versions, strategy="switch_when_ready", ends="fault")
+    for told in (first, on_trial):
         await settle(device, told, itertools.count())
     full = OSError(28, "No space left on device")
     monkeypatch.setattr(device.verdict_file, "save", lambda _: (_ for _ in ()).throw(full))
