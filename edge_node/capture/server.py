@@ -30,20 +30,22 @@ _MESSAGE_BYTES = 4096
 
 
 class _Subscriber:
-    """A connection: what it has read, whether it waits, for which pipeline, and whether it only watches that."""
+    """A connection: what it has read, whether it waits, for which pipeline, and whether it only watches that.
 
-    def __init__(self, connection: socket.socket, through: int) -> None:
+    Until it has said so, it counts for nothing: whoever connects and says nothing holds nobody up.
+    """
+
+    def __init__(self, connection: socket.socket) -> None:
         self.connection = connection
-        self.through = through
-        self.waiting = False
+        self.through = 0
+        self.begun = self.waiting = self.watching = False
         self.pipeline = ""
-        self.watching = False
 
-    def wants(self, want: Want) -> None:
-        """It said so."""
-        self.through = max(self.through, want.through)
+    def wants(self, want: Want, sequence: int) -> None:
+        """It said so; it begins with the frame that comes after `sequence`."""
+        self.through = max(self.through, want.through) if self.begun else sequence
         self.pipeline, self.watching = want.pipeline, want.watching
-        self.waiting = True
+        self.begun = self.waiting = True
 
 
 class FrameServer:
@@ -137,12 +139,14 @@ class FrameServer:
                 return
             self._closed = True
             self._changed.notify_all()
-        self._waker.send(b"x")
+        with suppress(OSError):  # the listener has seen it already
+            self._waker.send(b"x")
         self._thread.join()
         self._path.unlink(missing_ok=True)
 
     def _counting(self) -> list[_Subscriber]:
-        return [subscriber for subscriber in self._subscribers.values() if not subscriber.watching]
+        """The subscribers whose frames these are."""
+        return [one for one in self._subscribers.values() if one.begun and not one.watching]
 
     def _waiting(self) -> list[_Subscriber]:
         return [subscriber for subscriber in self._counting() if subscriber.waiting]
@@ -187,7 +191,7 @@ class FrameServer:
         connection.setblocking(False)
         selector.register(connection, selectors.EVENT_READ)
         with self._changed:
-            subscriber = _Subscriber(connection, self._sequence)
+            subscriber = _Subscriber(connection)
             self._subscribers[connection] = subscriber
             self._send(subscriber, self._state)
             if self._ring is not None:
@@ -205,7 +209,7 @@ class FrameServer:
                 del self._subscribers[subscriber.connection]
                 subscriber.connection.close()
             else:
-                subscriber.wants(want)
+                subscriber.wants(want, self._sequence)
             self._changed.notify_all()
 
     def _send_ring(self, subscriber: _Subscriber, ring: RingWriter) -> None:

@@ -1,5 +1,6 @@
 """Who watches a pipeline sees the frames that it takes, and is never waited for."""
 
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,42 @@ def test_nobody_waits_for_a_watcher_that_hangs(server: FrameServer, path: str) -
         late = watcher.next(5)
         assert late is not None
         assert not watcher.intact(late)  # the loss is its own
+
+
+def test_nobody_waits_for_whoever_connects_and_says_nothing(server: FrameServer, path: str) -> None:
+    count = 5 * SLOTS
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as mute, FrameClient(path, pipeline="shelf") as taker:
+        mute.connect(path)
+        waits(taker)
+        offering = Thread(target=offer_until_taken, args=(server, count), daemon=True)
+        offering.start()
+        assert [value_of(taker.next(5)) for _ in range(count)] == list(range(count))
+        offering.join(5)
+
+
+def test_who_comes_late_to_a_source_that_waits_begins_with_the_next_frame(path: str, tmp_path: Path) -> None:
+    count = 5 * SLOTS
+    served = FrameServer(tmp_path / "frames.sock", lossless=True)
+    served.listen()
+    with FrameClient(path, pipeline="shelf") as taker, FrameClient(path, pipeline="door") as late:
+        waits(taker)
+        offering = Thread(target=offer_until_taken, args=(served, count), daemon=True)
+        offering.start()
+        assert [value_of(taker.next(5)) for _ in range(2 * SLOTS)] == list(range(2 * SLOTS))
+        seen: list[int] = []
+        reading = Thread(target=read_until, args=(late, count - 1, seen), daemon=True)
+        reading.start()
+        assert [value_of(taker.next(5)) for _ in range(2 * SLOTS, count)] == list(range(2 * SLOTS, count))
+        reading.join(5)
+        assert seen == list(range(count - len(seen), count))
+        offering.join(5)
+    served.close()
+
+
+def read_until(client: FrameClient, last: int, seen: list[int]) -> None:
+    """Read frames up to the last one, or until none comes: on a busy machine all may be over by then."""
+    while (not seen or seen[-1] != last) and (frame := client.next(2)) is not None:
+        seen.append(value_of(frame))
 
 
 def offer_until_taken(server: FrameServer, count: int) -> None:
