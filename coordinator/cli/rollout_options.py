@@ -29,7 +29,7 @@ TEXT: dict[str, str] = {
     "shadow": "How long the new version runs beside the current one first: 10m.",
     "shadow_share": "Of the frames, 25%.",
     "min_healthy": "How long a node must serve without a fault (default 10s).",
-    "healthy_deadline": "A node that is not healthy by then has failed (default 5m).",
+    "healthy_deadline": "A node that is not healthy by then has failed (default 5m, or 4 times --min-healthy).",
     "progress_deadline": "Without a healthy node for so long the rollout fails (default 1h).",
     "shifts": "day=06:00-22:00,night=22:00-06:00.",
     "max_failures": f"Nodes that may fail: {Share} (default 0).",

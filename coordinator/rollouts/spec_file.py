@@ -46,7 +46,8 @@ class RolloutFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     shadow_share: str | float = 1.0
     shadow_cpu: float = 0.5
     min_healthy: Duration = "10s"
-    healthy_deadline: Duration = "5m"
+    healthy_deadline: Duration = ""
+    """none: `usual_deadline_s`"""
     progress_deadline: Duration = "1h"
     gates: Words = ()
     min_samples: int = 100
@@ -100,12 +101,19 @@ def document_of(spec: RolloutSpec) -> dict[str, Any]:
 
 def _document(spec: RolloutSpec) -> dict[str, Any]:
     times: dict[str, Any] = {key: duration(getattr(spec, f"{key}_s")) for key in _DURATIONS}
+    if spec.healthy_deadline_s == usual_deadline_s(spec.min_healthy_s):
+        times["healthy_deadline"] = ""
     file = RolloutFile(
         **{key: getattr(spec, key) for key in _SAME},
         **times,
         windows=tuple(window_text(window) for window in spec.windows),
     )
     return dict(msgspec.to_builtins(file))
+
+
+def usual_deadline_s(min_healthy_s: float) -> float:
+    """The healthy deadline where none is given: Nomad's 5 minutes, or four times what a node must serve."""
+    return max(300.0, 4 * min_healthy_s)
 
 
 _DURATIONS = ("shadow", "min_healthy", "healthy_deadline", "progress_deadline")
@@ -115,7 +123,9 @@ _SAME = tuple(
 
 
 def _spec(file: RolloutFile, where: str) -> RolloutSpec:
-    times: dict[str, Any] = {f"{key}_s": read_seconds(getattr(file, key), f"{where}: {key}") for key in _DURATIONS}
+    given = (key for key in _DURATIONS if key != "healthy_deadline" or file.healthy_deadline != "")
+    times: dict[str, Any] = {f"{key}_s": read_seconds(getattr(file, key), f"{where}: {key}") for key in given}
+    times.setdefault("healthy_deadline_s", usual_deadline_s(times["min_healthy_s"]))
     same: dict[str, Any] = {key: getattr(file, key) for key in _SAME}
     shares = {
         key: read_share(getattr(file, key), f"{where}: {key}") for key in ("canary", "max_parallel", "max_failures")

@@ -30,7 +30,7 @@ def test_a_file_is_read() -> None:
         max_parallel: 50
         shadow: 10m
         shadow_share: 25%
-        min_healthy: 90
+        min_healthy: 60
         gates: [p95_ms<=50, agreement >= 0.98]
         shifts: {day: "06:00-22:00"}
         windows: ["22:00-06:00", "sat,sun 00:00-24:00"]
@@ -44,7 +44,7 @@ def test_a_file_is_read() -> None:
         max_parallel="50",
         shadow_s=600,
         shadow_share=0.25,
-        min_healthy_s=90,
+        min_healthy_s=60,
         gates=("p95_ms<=50", "agreement>=0.98"),
         shifts={"day": "06:00-22:00"},
         windows=(Window("22:00", "06:00"), Window("00:00", "24:00", ("sat", "sun"))),
@@ -181,3 +181,12 @@ def test_whatever_stands_there_is_a_specification_or_one_line(document: dict[str
     except BadInput:
         return
     assert parse_spec(document_of(spec), "f") == spec
+
+
+@pytest.mark.parametrize(
+    ("given", "deadline_s"), [({}, 300), ({"min_healthy": "5m"}, 1200), ({"healthy_deadline": 30}, 30)]
+)
+def test_the_healthy_deadline_leaves_room_for_what_a_node_must_serve(given: dict[str, Any], deadline_s: int) -> None:
+    spec = parse_spec({**LEAST, **given}, "f.yaml")
+    assert spec.healthy_deadline_s == deadline_s
+    assert parse_spec(document_of(spec), "f.yaml") == spec
