@@ -10,13 +10,22 @@ from edge_node.worker.messages import Budget, PipelineRun
 SAVED_S = 2.0
 """A budget that is not used grows for so long; then a busy second is not paid for by an idle hour."""
 
-_SPREAD = 0x9E3779B97F4A7C15  # 2^64 / golden ratio: multiples of it spread evenly (Knuth, TAOCP 3, 6.4)
 _RANGE = 2**64
 
 
 def sampled(captured_ns: int, share: float) -> bool:
     """Whether a frame is in a share of all frames: the same answer for everybody who asks."""
-    return share >= 1.0 or captured_ns * _SPREAD % _RANGE < share * _RANGE
+    return share >= 1.0 or mixed(captured_ns) < share * _RANGE
+
+
+def mixed(number: int) -> int:
+    """A number of 64 bits that looks random, also of numbers at equal distances (the finalizer of SplitMix64: Steele,
+    Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014).
+    """
+    number %= _RANGE
+    number = (number ^ number >> 30) * 0xBF58476D1CE4E5B9 % _RANGE
+    number = (number ^ number >> 27) * 0x94D049BB133111EB % _RANGE
+    return number ^ number >> 31
 
 
 class CpuBudget:

@@ -27,7 +27,7 @@ def taken(taking: Taking, count: int, cost_s: float = 0.0) -> list[int]:
 @given(st.floats(0, 1), st.floats(25, 70))
 def test_a_share_of_the_frames_is_that_share_of_them(share: float, fps: float) -> None:
     frames = [START_NS + int(number / fps * 1e9) for number in range(2000)]
-    assert sum(sampled(one, share) for one in frames) / len(frames) == pytest.approx(share, abs=0.05)
+    assert sum(sampled(one, share) for one in frames) / len(frames) == pytest.approx(share, abs=0.08)
 
 
 @given(st.integers(0, 2**63), st.floats(0, 1), st.floats(0, 1))
