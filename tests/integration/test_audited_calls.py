@@ -26,6 +26,7 @@ from protos.fleet.v1 import (
     model_pb2,
     node_pb2,
     node_pb2_grpc,
+    result_pb2,
     rollout_pb2,
     trust_pb2,
 )
@@ -204,6 +205,7 @@ READS = {
     "ResultService/QueryResults",
     "ResultService/TailResults",
     "ResultService/CountResults",
+    "ResultService/GetAccuracy",
     "SystemService/GetStatus",
     "AccessService/ListJoinTokens",
     "AccessService/ListCredentials",
@@ -220,7 +222,7 @@ def test_every_method_is_either_an_act_or_only_reads() -> None:
 
 
 def test_every_act_is_a_method_that_there_is_and_names_its_subject() -> None:
-    files = (node_pb2, deployment_pb2, model_pb2, enrollment_pb2, access_pb2, trust_pb2, rollout_pb2)
+    files = (node_pb2, deployment_pb2, model_pb2, enrollment_pb2, access_pb2, trust_pb2, rollout_pb2, result_pb2)
     services = {name: service for file in files for name, service in file.DESCRIPTOR.services_by_name.items()}
     for method, (_, subject) in ACTS.items():
         service, _, name = method.partition("/")
