@@ -22,8 +22,8 @@ COLUMNS = ("id", "label")
 
 
 def label(
-    result: Annotated[str, typer.Argument(metavar="[ID", help="of the result: its event's id")] = "",
-    said: Annotated[str, typer.Argument(metavar="LABEL]", help="what it should have said")] = "",
+    result: Annotated[str, typer.Argument(metavar="ID", help="of the result: its event's id")] = "",
+    said: Annotated[str, typer.Argument(metavar="LABEL", help="what it should have said")] = "",
     file: Annotated[
         Path | None, typer.Option("--file", metavar="CSV", help="Many at once: columns id and label.")
     ] = None,

@@ -135,7 +135,7 @@ def measure_rollout(
     with connect() as channel:
         request = MeasureRolloutRequest(rollout=rollout, name=name, value=value, samples=samples)
         found = rollout_document_of(call(_stub(channel).MeasureRollout, request))
-    print_json(found) if as_json else print(f"rollout {found['id']}: {name} is {value:g} of {samples} samples")
+    print_json(found) if as_json else print(f"rollout {found['id']}: {name} is {value:g} ({samples} samples)")
 
 
 def _ordering(what: str) -> Callable[..., None]:

@@ -107,7 +107,12 @@ def _parameters() -> list[inspect.Parameter]:
     of = Annotated[str | None, typer.Argument(metavar="DEPLOYMENT", help="May stand in --file.")]
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     deployment = inspect.Parameter("deployment", kind, default=None, annotation=of)
-    file = _option("file", Path | None, None, "YAML with the keys below, - for _.")
+    file = _option(
+        "file",
+        Path | None,
+        None,
+        "YAML: the options below are its keys, with _ for -, and gates, slices, windows for what may be repeated.",
+    )
     texts = [_option(name, str, "", text) for name, text in TEXT.items()]
     lists = [_option(name, list[str] | None, None, text) for name, text in LISTS.items()]
     numbers = [_option(name, kind | None, None, text) for name, (kind, text) in NUMBERS.items()]

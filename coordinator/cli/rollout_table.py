@@ -26,6 +26,8 @@ STYLES = {
     "paused": "yellow",
 }
 BAR = 24
+STAGE = 2
+"""The column of a node's stage."""
 STAGES = ("healthy", "ordered", "reverting", "shadowing", "failed", "reverted", "absent", "waiting", "left")
 BLOCKS = {"healthy": "█", "ordered": "▓", "reverting": "▓", "shadowing": "▒", "failed": "█", "reverted": "░"}
 
@@ -82,7 +84,7 @@ def members_table(members: Iterable[Document]) -> Table:
     """A line for each node."""
     table = Table("NODE", "WAVE", "STAGE", "SINCE", "WHY", box=None, pad_edge=False, header_style="bright_black")
     for row in member_rows(members):
-        table.add_row(row[0], row[1], Text(row[2], STYLES.get(row[2], "")), *row[3:])
+        table.add_row(*(Text(cell, STYLES.get(cell, "") if at == STAGE else "") for at, cell in enumerate(row)))
     return table
 
 

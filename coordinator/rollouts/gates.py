@@ -60,7 +60,7 @@ class Verdict:
     def __str__(self) -> str:
         of = f" ({self.slice})" if self.slice else ""
         value = "nothing yet" if self.value is None else f"{self.value:.4g}"
-        return f"{self.gate}{of} {self.outcome}: {self.statistic} is {value} of {self.samples} samples"
+        return f"{self.gate}{of} {self.outcome}: {self.statistic} is {value} ({self.samples} samples)"
 
 
 def parse_gate(text: str, where: str) -> Gate:

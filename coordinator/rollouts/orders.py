@@ -59,7 +59,7 @@ def _promote(turn: Turn, by: str) -> None:
             turn.rollout = replace(turn.rollout, promoted=turn.rollout.wave)
             _go_on(turn)
         case _:
-            turn.rollout = replace(turn.rollout, promoted=turn.rollout.wave)
+            turn.rollout = replace(turn.rollout, promoted=turn.rollout.wave, reason="")
 
 
 def _pause(turn: Turn, by: str) -> None:

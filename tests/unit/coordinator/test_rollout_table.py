@@ -56,6 +56,11 @@ def test_the_picture_tells_waves_gates_who_waits_for_what_and_what_was_decided()
     assert text.rstrip().endswith("trying again")
 
 
+def test_what_nodes_say_is_shown_as_they_say_it() -> None:
+    member = {**ROLLOUT["members"][0], "reason": "wants [red] or [/]"}
+    assert "wants [red] or [/]" in shown({**ROLLOUT, "members": [member]})
+
+
 def test_what_nothing_is_known_of_is_said_to_be_so() -> None:
     assert gate_text({**GATE, "value": None, "slice": "", "verdict": "waiting"}).startswith(
         "p95_ms<=50 waiting: nothing yet"

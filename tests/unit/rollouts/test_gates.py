@@ -134,10 +134,10 @@ def test_a_verdict_says_its_numbers() -> None:
     verdict = judge(parse_gate("error_rate<=0.001", "f"), Sample(evidence(998, errors=2)), 100, "site=store-1")
     assert (verdict.value, verdict.bound, verdict.samples, verdict.needed) == (0.002, 0.001, 1000, 100)
     assert str(verdict) == (
-        "error_rate<=0.001 (site=store-1) failed: errors / (answers + errors) is 0.002 of 1000 samples"
+        "error_rate<=0.001 (site=store-1) failed: errors / (answers + errors) is 0.002 (1000 samples)"
     )
     nothing = judge(parse_gate("p95_ms<=1", "f"), Sample(), 100)
-    assert "is nothing yet of 0 samples" in str(nothing)
+    assert "is nothing yet (0 samples)" in str(nothing)
     assert nothing.outcome is Outcome.WAITING
 
 

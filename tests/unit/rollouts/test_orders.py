@@ -94,6 +94,11 @@ def test_after_a_failed_shadow_resume_begins_it_again_and_promote_goes_on_withou
     assert ordered(failed, Order.PROMOTE).rollout.state is State.RUNNING
 
 
+def test_promote_of_a_wave_that_has_passed_ends_the_reason_why_it_waits() -> None:
+    waits = replace(a_rollout(State.RUNNING), reason="wave 0 has passed; waits for promote")
+    assert ordered(waits, Order.PROMOTE).rollout.reason == ""
+
+
 def test_promote_ends_the_shadow() -> None:
     decision = ordered(a_rollout(State.SHADOWING), Order.PROMOTE, a_member(1, Stage.SHADOWING))
     assert (decision.rollout.state, decision.rollout.wave) == (State.RUNNING, 0)

@@ -53,7 +53,12 @@ def test_a_measure_counts_for_the_gate_that_asks_for_it() -> None:
     rollout = a_rollout(spec=a_spec(gates=("sales>=10",)))
     decision = measured(rollout, "sales", Measure(12.0, 3), "operator:bob", NOW)
     assert decision.rollout.measures == {"sales": Measure(12.0, 3)}
-    assert decision.events[0].text == "operator:bob: sales is 12 of 3 samples"
+    assert decision.events[0].text == "operator:bob: sales is 12 (3 samples)"
+
+
+def test_accuracy_may_be_measured_where_the_labels_are() -> None:
+    rollout = a_rollout(spec=a_spec(gates=("accuracy>=0.9",)))
+    assert measured(rollout, "accuracy", Measure(0.95, 200), "bob", NOW).rollout.measures["accuracy"].value == 0.95
 
 
 @pytest.mark.parametrize(
