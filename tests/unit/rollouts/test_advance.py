@@ -110,7 +110,8 @@ def test_each_that_waits_says_what_for() -> None:
 
 def test_a_node_starts_when_its_window_opens() -> None:
     rollout = running(windows=(Window("22:00", "06:00"),), progress_deadline_s=60.0)
-    assert advanced(rollout, (a_member(1),), a_view(1), at=7200)[0].rollout.state is State.RUNNING
+    closed, _ = advanced(rollout, (a_member(1), a_member(2)), a_view(1), a_view(2), at=7200)
+    assert (closed.rollout.state, closed.wake_at) == (State.RUNNING, later(12 * 3600))
     decision, members = advanced(rollout, (a_member(1),), a_view(1, timezone="Europe/Rome"), at=10 * 3600)
     assert stages(members) == [Stage.ORDERED]
     assert decision.rollout.progress_at == later(10 * 3600)
@@ -388,3 +389,8 @@ def test_a_shadow_that_brings_nothing_waits_and_fails_at_the_progress_deadline()
     decision, _ = advanced(shadow_rollout(), (member,), a_view(1, digest=BEFORE), at=3660)
     assert decision.rollout.state is State.FAILED
     assert decision.rollout.reason == "the shadow has brought too little within 1h of its end"
+
+
+def test_in_the_shadow_nobody_new_begins_where_everybody_has() -> None:
+    decision, _ = advanced(shadow_rollout(), (a_member(1, Stage.SHADOWING),), a_view(1, shadow=a_shadow()))
+    assert decision.events == ()

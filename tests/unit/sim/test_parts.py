@@ -1,16 +1,22 @@
 """Faults as they are written, the clock, and what is watched."""
 
 from datetime import timedelta
+from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from coordinator.errors import BadInput
 from coordinator.rollouts.states import Stage, State
 from coordinator.sim.agenda import Agenda
 from coordinator.sim.faults import Faults, Partition, parse_faults
+from coordinator.sim.node import VirtualNode
 from coordinator.sim.watching import Watch
-from tests.unit.rollouts.examples import NOW, a_rollout, a_spec, later, node
+from protos.desired import DesiredDeployment
+from protos.digest import digest_of
+from protos.evidence import Trial
+from tests.unit.rollouts.examples import AFTER, BEFORE, NOW, a_rollout, a_spec, later, node
 
 
 def test_faults_are_read() -> None:
@@ -52,6 +58,22 @@ def test_the_clock_jumps_from_one_thing_to_the_next() -> None:
     assert [name for name, _ in seen] == ["a", "b", "a2", "c"]
     assert seen[2][1] == timedelta(seconds=1.5)
     assert (agenda.now, agenda.next_at) == (later(10), later(99))
+
+
+def test_a_virtual_node_never_tries_again_what_it_has_sent_back() -> None:
+    good = DesiredDeployment("shelf", "m", 1, BEFORE, ())
+    tried = DesiredDeployment("shelf", "m", 2, AFTER, (), trial=Trial("shelf-1", 3))
+    virtual = VirtualNode(node(1), Random(1), Faults(failure_rate=1.0), good, good)
+    ((_, first),) = virtual.adopt(tried, digest_of(b"1"))
+    assert first == "serve"
+    assert [what for _, what in virtual.serve(NOW)] == ["tell", "settle"]
+    virtual.settle()
+    assert (virtual.serving, virtual.trial, virtual.reason) == (good, "returned", "the worker died at frame 7")
+    assert list(virtual.adopt(tried, digest_of(b"2"))) == [(0.0, "tell")]
+    said = virtual.said(later(1), measures=False)
+    assert (said.phase, said.serving_version, said.trial and said.trial.state) == ("failed", 1, "returned")
+    again = msgspec.structs.replace(tried, trial=Trial("shelf-1", 4))
+    assert [what for _, what in virtual.adopt(again, digest_of(b"3"))] == ["serve"]
 
 
 def test_what_does_not_hold_is_said() -> None:
