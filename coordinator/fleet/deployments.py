@@ -11,7 +11,7 @@ from coordinator.fleet.admitted import admitted_nodes
 from coordinator.fleet.applying import check_no_clash, wanted_of, with_applied
 from coordinator.fleet.desired import NONE, compile_node, overridden, selected
 from coordinator.fleet.documents import changes, checked, issue
-from coordinator.fleet.explain import diff_of, warnings_for
+from coordinator.fleet.explain import diff_of, downgrade_warning, warnings_for
 from coordinator.fleet.fitting import check_egress, check_variant, misfits
 from coordinator.fleet.progress import NodeProgress, progress_of
 from coordinator.fleet.records import Applied, Node, Override
@@ -110,12 +110,13 @@ class DeploymentService:
                 tx.deployments.put(wanted)
                 issued = (*freed, *issue(tx, changed, self._topics))
         self._on_changed(issued)
+        old = before.spec if before else None
         return Application(
             outcome=_outcome(before, spec),
-            diff=diff_of(before.spec if before else None, spec),
+            diff=diff_of(old, spec),
             nodes=tuple(change.node.full_name for change in changed),
             matched=tuple(node.full_name for node in matched),
-            warnings=(*warnings_for(spec, matched), *misfits(spec, manifest)),
+            warnings=(*warnings_for(spec, matched), *downgrade_warning(old, spec), *misfits(spec, manifest)),
         )
 
     def list(self) -> tuple[DeploymentDetails, ...]:

@@ -7,7 +7,7 @@ import msgspec
 import yaml
 
 from coordinator.fleet.records import Node
-from protos.deployment import Deployment
+from protos.deployment import Deployment, model_version
 
 
 def diff_of(before: Deployment | None, after: Deployment) -> str:
@@ -29,6 +29,20 @@ def warnings_for(spec: Deployment, matched: Iterable[Node]) -> tuple[str, ...]:
         for pipeline in spec.pipelines
         if pipeline.source not in node.facts.sources
     )
+
+
+def downgrade_warning(before: Deployment | None, after: Deployment) -> tuple[str, ...]:
+    """That nodes go back to an older version of a model only where its publisher permits it; none where it is newer."""
+    if before is None:
+        return ()
+    (model, newer), (wanted, older) = model_version(before.model), model_version(after.model)
+    if model != wanted or older >= newer:
+        return ()
+    warning = (
+        f"{after.model} is older than {before.model}: nodes refuse it where that has proven itself, unless its "
+        f"publisher permits it: edgectl model permit-downgrade {after.model} --below {newer}"
+    )
+    return (warning,)
 
 
 def _yaml_lines(spec: Deployment | None) -> list[str]:

@@ -13,7 +13,7 @@ from coordinator.errors import NearfieldError
 from coordinator.fleet.admitted import admitted_nodes
 from coordinator.fleet.deployments import Application, DeploymentService, Outcome, Permits
 from coordinator.fleet.desired import selected
-from coordinator.fleet.explain import diff_of, warnings_for
+from coordinator.fleet.explain import diff_of, downgrade_warning, warnings_for
 from coordinator.fleet.records import Applied, Node
 from coordinator.rollouts.creating import active_of, drafted, under_way
 from coordinator.rollouts.durations import duration
@@ -87,7 +87,7 @@ class DeploymentChanges:
             diff=diff_of(applied.spec if applied else None, spec),
             nodes=(),
             matched=tuple(node.full_name for node in matched),
-            warnings=warnings_for(spec, matched),
+            warnings=(*warnings_for(spec, matched), *downgrade_warning(applied.spec if applied else None, spec)),
             rollout="" if rollout is None else rollout.id,
             strategy=strategy_text(strategy if rollout is None else rollout.spec),
         )

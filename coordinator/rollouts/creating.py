@@ -94,7 +94,7 @@ def _check_is_move(before: Applied, wanted: Applied, spec: RolloutSpec) -> None:
 def _check_nobody_moves(tx: Transaction, deployment: str) -> None:
     other = active_of(tx, deployment)
     if other is not None:
-        raise under_way(other)
+        raise under_way(other, at_once=False)
 
 
 def active_of(tx: Transaction, deployment: str) -> Rollout | None:
@@ -102,11 +102,12 @@ def active_of(tx: Transaction, deployment: str) -> Rollout | None:
     return next((one for one in tx.rollouts.active() if one.spec.deployment == deployment), None)
 
 
-def under_way(rollout: Rollout) -> Refused:
-    """What to say where somebody wants to change a deployment that is being moved."""
+def under_way(rollout: Rollout, *, at_once: bool = True) -> Refused:
+    """What to say where somebody wants to change a deployment that is being moved; `at_once`: `--now` does it."""
+    ways = (f"wait for it (edgectl rollout watch {rollout.id})", f"end it (edgectl rollout abort {rollout.id})")
+    how = f"{', '.join(ways)}, or give --now" if at_once else ", or ".join(ways)
     return Refused(
-        f"deployment {rollout.spec.deployment!r} is being moved by rollout {rollout.id} ({rollout.state}): wait for it "
-        f"(edgectl rollout watch {rollout.id}), end it (edgectl rollout abort {rollout.id}), or give --now"
+        f"deployment {rollout.spec.deployment!r} is being moved by rollout {rollout.id} ({rollout.state}): {how}"
     )
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
 
-from coordinator.fleet.explain import warnings_for
+from coordinator.fleet.explain import downgrade_warning, warnings_for
 from coordinator.fleet.presence import Presence
 from coordinator.fleet.records import Node
 from coordinator.rollouts.draft import Draft
@@ -98,7 +98,9 @@ def planned(
         _planned(draft.rollout, node, waves[node.id], manifest, known[hardware(node.facts)], (new, every), now)
         for node in draft.nodes
     )
-    return Plan(draft.rollout, nodes, warnings_for(draft.rollout.after, draft.nodes))
+    before_after = draft.rollout.before, draft.rollout.after
+    warnings = (*warnings_for(draft.rollout.after, draft.nodes), *downgrade_warning(*before_after))
+    return Plan(draft.rollout, nodes, warnings)
 
 
 def hardware(facts: Facts) -> Hardware:

@@ -11,6 +11,7 @@ from coordinator.rollouts.planning import PlannedNode, planned
 from coordinator.rollouts.records import Rollout
 from coordinator.rollouts.spec import RolloutSpec, Window
 from protos.bundle import Manifest, Task, Variant
+from protos.deployment import Deployment
 from protos.digest import Digest, digest_of
 from protos.oci import BundleFile
 from protos.reported import Facts, Proof, Reported, ReportedDeployment
@@ -84,3 +85,11 @@ def test_a_window_that_is_shut_is_named_in_the_nodes_own_time() -> None:
     facts = msgspec.structs.replace(PI, timezone="Asia/Tokyo")  # 19:00 there
     assert plan_of(a_node(facts=facts), spec=a_spec(windows=(Window("22:00", "23:00"),))).window == "22:00 Asia/Tokyo"
     assert plan_of(a_node(facts=facts), spec=a_spec(windows=(Window("18:00", "23:00"),))).window == ""
+
+
+def test_a_plan_to_an_older_version_says_who_has_to_permit_it() -> None:
+    back = a_rollout(before=Deployment("shelf", "", "m@7"), after=Deployment("shelf", "", "m@2"))
+    (warning,) = planned(Draft(back, (a_member(),), (a_node(),)), MANIFEST, (), (), (), NOW).warnings
+    assert "edgectl model permit-downgrade m@2 --below 7" in warning
+    other = replace(back, after=Deployment("shelf", "", "other@2"))
+    assert planned(Draft(other, (a_member(),), (a_node(),)), MANIFEST, (), (), (), NOW).warnings == ()
