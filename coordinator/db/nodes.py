@@ -29,7 +29,7 @@ class NodeRows:
     def changes(self) -> Mapping[NodeId, int]:
         """How often every node was stored: much less to read than the nodes."""
         found = self._connection.execute(sa.select(tables.nodes.c.id, tables.nodes.c.changes))
-        return {NodeId(row.id): int(row.changes) for row in found}
+        return {NodeId(node): int(count) for node, count in found.all()}
 
     def of(self, nodes: Iterable[NodeId]) -> tuple[Node, ...]:
         """These nodes, in no order."""

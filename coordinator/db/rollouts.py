@@ -65,7 +65,7 @@ class RolloutRows:
         """Its members, by wave and node."""
         query = sa.select(*_MEMBER).where(rollout_members.c.rollout == rollout)
         found = self._connection.execute(query.order_by(rollout_members.c.wave, rollout_members.c.node))
-        return tuple([Member(node, wave, _STAGES[stage], *rest) for node, wave, stage, *rest in found])
+        return tuple([Member(node, wave, _STAGES[stage], *rest) for node, wave, stage, *rest in found.all()])
 
     def tally(self, rollout: str) -> Mapping[tuple[int, Stage], int]:
         """How many members are in which wave and stage: much less to read than the members."""

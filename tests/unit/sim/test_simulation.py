@@ -31,17 +31,19 @@ def test_a_good_version_reaches_every_node() -> None:
     assert [sum(wave.stages.values()) for wave in outcome.waves] == [2, 18, 20]
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2, 1.0])
 @pytest.mark.parametrize("auto_revert", [False, True])
 def test_of_a_bad_version_no_more_nodes_start_after_the_stop_than_were_in_flight(
     rate: float, auto_revert: bool
 ) -> None:
-    outcome = simulated(150, {"failure_rate": rate}, auto_revert=auto_revert)
+    nodes = min(sizes.times(150), 10_000)
+    outcome = simulated(nodes, {"failure_rate": rate, "late": 0.2, "crash_rate": 0.1}, auto_revert=auto_revert)
     assert outcome.stopped_at_s is not None
     assert outcome.state == ("reverted" if auto_revert else "failed")
     assert outcome.started_after_stop <= outcome.in_flight_at_stop <= outcome.cap == 5
     if auto_revert:
-        assert outcome.serving == {"m@1": 150}
+        assert outcome.serving == {"m@1": nodes}
 
 
 def test_nodes_that_are_away_get_the_newest_when_they_return() -> None:
@@ -102,7 +104,8 @@ specs = st.builds(
 )
 
 
-@settings(max_examples=12 * sizes.N)
+@pytest.mark.soak
+@settings(max_examples=sizes.times(12))
 @given(specs, faults, st.integers(1, 25), st.integers(0, 2**16))
 def test_whatever_goes_wrong_the_rules_hold_and_the_rollout_comes_to_an_end(
     spec: RolloutSpec, wrong: Faults, nodes: int, seed: int
