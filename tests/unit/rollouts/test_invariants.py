@@ -5,6 +5,7 @@ from itertools import pairwise
 from typing import Any
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -18,6 +19,7 @@ from coordinator.rollouts.records import Decision, Member, Rollout, View
 from coordinator.rollouts.spec import RolloutSpec
 from coordinator.rollouts.states import ENDED, FOLLOWS, STAGES, STARTING, Order, Stage, State
 from protos.identity import NodeId
+from tests import sizes
 from tests.unit.rollouts.examples import (
     AFTER,
     BEFORE,
@@ -196,5 +198,5 @@ def _leads_to(stage: Stage, other: Stage) -> bool:
     return stage is other or other in STAGES[stage] or any(other in STAGES[between] for between in STAGES[stage])
 
 
-Fleet.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
-TestWhateverHappens = Fleet.TestCase
+Fleet.TestCase.settings = settings(max_examples=sizes.times(150), stateful_step_count=40, deadline=None)
+TestWhateverHappens = pytest.mark.soak(Fleet.TestCase)
