@@ -10,7 +10,7 @@ from coordinator.cli.client import call, connect
 from coordinator.cli.deployment_file import read_deployment_file
 from coordinator.cli.documents import Document, application_document, deployment_document
 from coordinator.cli.options import AsJson
-from coordinator.cli.output import print_diff, print_fields, print_json, print_table
+from coordinator.cli.output import print_diff, print_fields, print_json, print_table, warn
 from protos.fleet.v1.deployment_pb2 import (
     ApplyDeploymentRequest,
     DeleteDeploymentRequest,
@@ -127,8 +127,7 @@ def _print_application(document: Document) -> None:
         verb = f"would be {outcome}" if document["dry_run"] and outcome != "unchanged" else outcome
         changing = f"; {_count(nodes)} concerned: {', '.join(nodes)}" if nodes else ""
         print(f"deployment {document['name']}: {verb}{changing}")
-    for warning in document["warnings"]:
-        typer.echo(f"warning: {warning}", err=True)
+    warn(document["warnings"])
 
 
 def _print_rollout(document: Document) -> None:

@@ -16,7 +16,7 @@ from coordinator.cli.bundle_folder import LocalBundle, check_evaluated, read_bun
 from coordinator.cli.client import LONG_CALL_S, call, connect
 from coordinator.cli.documents import version_document
 from coordinator.cli.options import AsJson
-from coordinator.cli.output import age_text, print_fields, print_json, print_table, size_text
+from coordinator.cli.output import age_text, plain, print_fields, print_json, print_table, size_text
 from coordinator.cli.publisher import Keys, publisher_keys
 from coordinator.cli.push import Moved, push, send_release, sign
 from coordinator.cli.references import exact_reference, model_reference
@@ -116,7 +116,7 @@ def show_model(reference: Reference, as_json: AsJson = False) -> None:
     )
     print()
     print_table(("FILE", "SIZE", "DIGEST"), ((f.path, size_text(f.size), f.digest) for f in version.files), "no files")
-    print(f"\n{version.model_toml.rstrip()}")
+    print(f"\n{plain(version.model_toml.rstrip())}")
 
 
 @app.command("verify")

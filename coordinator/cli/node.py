@@ -8,7 +8,7 @@ from coordinator.cli import commanding, tokens
 from coordinator.cli.client import call, connect
 from coordinator.cli.documents import Document, node_document
 from coordinator.cli.options import AsJson
-from coordinator.cli.output import age_text, print_fields, print_json, print_table, size_text
+from coordinator.cli.output import age_text, plain, print_fields, print_json, print_table, size_text
 from protos.fleet.v1.access_pb2 import ReplaceNodeRequest, RevokeNodeRequest
 from protos.fleet.v1.access_pb2_grpc import AccessServiceStub
 from protos.fleet.v1.node_pb2 import DeleteNodeRequest, GetNodeRequest, ListNodesRequest, RenameNodeRequest
@@ -61,7 +61,7 @@ def show_node(node: Reference, as_json: AsJson = False) -> None:
     )
     reported = document["reported"] or {}
     if reported.get("refusal"):
-        print(f"\nit refused the newest document: {reported['refusal']}")
+        print(f"\nit refused the newest document: {plain(reported['refusal'])}")
     print()
     rows = [_deployment_row(deployment) for deployment in reported.get("deployments", ())]
     print_table(("DEPLOYMENT", "MODEL", "PHASE", "ENGINE", "PROOF", "REASON"), rows, "it reports no deployments")

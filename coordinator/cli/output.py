@@ -26,6 +26,17 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else 200, highlight=False, soft_wrap=True)
 
 
+def plain(text: str) -> str:
+    """The text without what could steer a terminal: nodes and their devices say what they like. Lines and tabs stay."""
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else "?" for sign in text)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """A line each on standard error."""
+    for warning in warnings:
+        print(f"warning: {plain(warning)}", file=sys.stderr)
+
+
 def print_json(document: object) -> None:
     """One JSON document."""
     print(json.dumps(document, indent=2, ensure_ascii=False))
@@ -33,7 +44,7 @@ def print_json(document: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """A table, or one line where there is nothing to show."""
-    cells = [[str(cell) for cell in row] for row in rows]
+    cells = [[plain(str(cell)) for cell in row] for row in rows]
     if not cells:
         print(empty)
         return
@@ -47,7 +58,7 @@ def print_fields(fields: Iterable[tuple[str, object]]) -> None:
     """Names and values below each other."""
     table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in fields:
-        table.add_row(Text(name, style="bold"), Text(str(value), style=STYLES.get(str(value), "")))
+        table.add_row(Text(name, style="bold"), Text(plain(str(value)), style=STYLES.get(str(value), "")))
     _print_trimmed(table)
 
 

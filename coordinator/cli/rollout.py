@@ -9,7 +9,7 @@ import typer
 from coordinator.cli.client import call, connect
 from coordinator.cli.documents import Document
 from coordinator.cli.options import AsJson
-from coordinator.cli.output import age_text, clock_text, print_fields, print_json, print_table, size_text
+from coordinator.cli.output import age_text, clock_text, print_fields, print_json, print_table, size_text, warn
 from coordinator.cli.rollout_documents import plan_document, rollout_document_of
 from coordinator.cli.rollout_options import with_rollout_options
 from coordinator.cli.rollout_table import gate_text, member_rows, stages_text
@@ -77,8 +77,7 @@ def plan_rollout(document: Document, as_json: AsJson = False) -> None:
         return
     columns = ("NODE", "WAVE", "FITS", "VARIANT", "ENGINE", "P95 MS", "FETCH", "WINDOW")
     print_table(columns, (_planned(node) for node in plan["nodes"]), "no node runs that deployment")
-    for warning in plan["warnings"]:
-        typer.echo(f"warning: {warning}", err=True)
+    warn(plan["warnings"])
 
 
 @app.command("watch")

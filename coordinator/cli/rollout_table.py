@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from coordinator.cli.documents import Document
-from coordinator.cli.output import age_text, clock_text
+from coordinator.cli.output import age_text, clock_text, plain
 
 STYLES = {
     "completed": "green",
@@ -51,7 +51,7 @@ def _headline(rollout: Document) -> Text:
         f" for {age_text(rollout['since'])}",
     )
     if rollout["reason"]:
-        text.append(f": {rollout['reason']}")
+        text.append(plain(f": {rollout['reason']}"))
     return text
 
 
@@ -64,7 +64,7 @@ def waves_table(waves: Iterable[Document]) -> Table:
         name = "canary" if wave["wave"] == 0 else str(wave["wave"])
         table.add_row(name, str(wave["nodes"]), _bar(wave), Text(stages_text(wave)))
         for gate in wave["gates"]:
-            table.add_row("", "", "", Text(gate_text(gate), STYLES.get(gate["verdict"], "")))
+            table.add_row("", "", "", Text(plain(gate_text(gate)), STYLES.get(gate["verdict"], "")))
     return table
 
 
@@ -84,7 +84,7 @@ def members_table(members: Iterable[Document]) -> Table:
     """A line for each node."""
     table = Table("NODE", "WAVE", "STAGE", "SINCE", "WHY", box=None, pad_edge=False, header_style="bright_black")
     for row in member_rows(members):
-        table.add_row(*(Text(cell, STYLES.get(cell, "") if at == STAGE else "") for at, cell in enumerate(row)))
+        table.add_row(*(Text(plain(cell), STYLES.get(cell, "") if at == STAGE else "") for at, cell in enumerate(row)))
     return table
 
 
@@ -99,7 +99,7 @@ def events_table(events: Iterable[Document]) -> Table:
     """A line for each decision."""
     table = Table(box=None, pad_edge=False, show_header=False)
     for event in events:
-        table.add_row(Text(clock_text(event["at"]), "bright_black"), event["kind"], Text(event["text"]))
+        table.add_row(Text(clock_text(event["at"]), "bright_black"), event["kind"], Text(plain(event["text"])))
     return table
 
 

@@ -10,7 +10,7 @@ from rich.live import Live
 
 from coordinator.cli.client import call
 from coordinator.cli.documents import Document
-from coordinator.cli.output import clock_text
+from coordinator.cli.output import clock_text, plain
 from coordinator.cli.rollout_documents import rollout_document_of
 from coordinator.cli.rollout_table import picture
 from protos.fleet.v1.rollout_pb2 import GetRolloutRequest, Rollout
@@ -64,7 +64,7 @@ def _lines(stub: RolloutServiceStub, reference: str) -> Rollout:
             return
         new = rollout.event_count - told
         for event in list(rollout.events)[-new:] if new else ():
-            print(f"{clock_text(event.at)} {event.kind}: {event.text}", flush=True)
+            print(f"{clock_text(event.at)} {event.kind}: {plain(event.text)}", flush=True)
         told = rollout.event_count
 
     return _followed(stub, GetRolloutRequest(rollout=reference, members=1, events=AT_ONCE), show)
@@ -98,7 +98,7 @@ def _is_away(error: grpc.RpcError) -> bool:
 def outcome_line(rollout: Document) -> str:
     """How it ended, in one line."""
     why = f": {rollout['reason']}" if rollout["reason"] else ""
-    line = f"rollout {rollout['id']} is {rollout['state']}{why}"
+    line = plain(f"rollout {rollout['id']} is {rollout['state']}{why}")
     if rollout["state"] == WAITS_FOR_NOBODY:
         return f"{line}; next: edgectl rollout resume|abort|revert {rollout['id']}"
     return line

@@ -9,11 +9,11 @@ import pytest
 
 from coordinator.authority.files import make_identity
 from coordinator.cli import COORDINATOR, hoisted, main
-from coordinator.cli.credentials import OPTION
 from coordinator.cli.authoring import as_ours
+from coordinator.cli.credentials import OPTION
 from coordinator.cli.node import fact_text
 from coordinator.cli.nouns import ALL, named_by
-from coordinator.cli.output import age_text, print_fields, print_table, size_text
+from coordinator.cli.output import age_text, print_fields, print_table, size_text, warn
 from coordinator.folder import Folder
 
 NOW = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -138,6 +138,15 @@ def test_sizes_are_for_people(size: int, text: str) -> None:
 )
 def test_ages_are_for_people(moment: str, text: str) -> None:
     assert age_text(moment, NOW) == text
+
+
+def test_nothing_that_is_shown_steers_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    print_table(("NODE", "REASON"), [("cam", "\x1b]0;mine\x07")], "none")
+    print_fields([("hostname", "\x1b[2J\x9b1m\r")])
+    warn(["it has: \x1b[32m"])
+    said = "".join(capsys.readouterr())
+    assert not any(sign in said for sign in "\x1b\x9b\x07\r")
+    assert "?]0;mine?" in said
 
 
 def test_tables_have_no_blanks_at_the_end_of_a_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,6 +61,14 @@ def test_what_nodes_say_is_shown_as_they_say_it() -> None:
     assert "wants [red] or [/]" in shown({**ROLLOUT, "members": [member]})
 
 
+def test_nothing_that_a_node_says_steers_the_terminal() -> None:
+    event = {**ROLLOUT["events"][0], "text": "\x1b]0;mine\x07"}
+    member = {**ROLLOUT["members"][0], "reason": "\x1b[2J"}
+    text = shown({**ROLLOUT, "reason": "\x1b[31m", "members": [member], "events": [event]})
+    assert "\x1b" not in text
+    assert "?[2J" in text
+
+
 def test_what_nothing_is_known_of_is_said_to_be_so() -> None:
     assert gate_text({**GATE, "value": None, "slice": "", "verdict": "waiting"}).startswith(
         "p95_ms<=50 waiting: nothing yet"
