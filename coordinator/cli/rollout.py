@@ -196,7 +196,11 @@ def _wave_rows(waves: list[Document]) -> list[tuple[object, ...]]:
 
 
 def _value(value: object) -> str:
-    return ",".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, dict):
+        return ",".join(f"{key}={one}" for key, one in value.items())
+    if isinstance(value, list):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _planned(node: Document) -> tuple[object, ...]:

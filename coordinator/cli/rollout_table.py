@@ -77,7 +77,8 @@ def gate_text(gate: Document) -> str:
     """A gate with its value, its bound and its samples."""
     of = f" ({gate['slice']})" if gate["slice"] else ""
     value = "nothing yet" if gate["value"] is None else f"{gate['value']:.4g}"
-    return f"{gate['gate']}{of} {gate['verdict']}: {value}, {gate['samples']} of {gate['needed']} samples"
+    lacking = f" of {gate['needed']}" if gate["samples"] < gate["needed"] else ""
+    return f"{gate['gate']}{of} {gate['verdict']}: {value}, {gate['samples']}{lacking} samples"
 
 
 def members_table(members: Iterable[Document]) -> Table:

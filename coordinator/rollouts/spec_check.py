@@ -1,5 +1,6 @@
 """Whether the parts of a specification fit together. Pure."""
 
+import math
 from itertools import pairwise
 
 from coordinator.errors import BadInput
@@ -41,8 +42,15 @@ def _complaints(spec: RolloutSpec) -> tuple[tuple[bool, str], ...]:
         (bool(needs_shadow(spec)) and not spec.shadow_s, f"gate {needs_shadow(spec)} needs a shadow: shadow: 10m"),
         (spec.per_site < 0 or spec.max_restarts < 0, "per_site and max_restarts must not be below 0"),
         (not 0 <= (spec.max_error_rate or 0) <= 1, "max_error_rate must be within 0 and 1"),
-        (min(spec.max_p95_ms or 1, spec.max_memory_mb or 1) <= 0, "max_p95_ms and max_memory_mb must be above 0"),
+        (
+            not all(map(_is_limit, (spec.max_p95_ms, spec.max_memory_mb))),
+            "max_p95_ms and max_memory_mb must be above 0",
+        ),
     )
+
+
+def _is_limit(most: float | None) -> bool:
+    return most is None or 0 < most < math.inf
 
 
 def _falls(first: str, second: str) -> bool:

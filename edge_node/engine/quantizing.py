@@ -20,6 +20,8 @@ from edge_node.errors import BadInput, NearfieldError
 
 Method = Literal["minmax", "entropy", "percentile"]
 SCALES_PER_CHANNEL = 13
+QUANTIZED = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "QLinearMatMul", "DynamicQuantizeLinear"})
+"""Operators of models that are quantized."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def quantized(model: Path, feeds: Iterable[dict[str, Array]], how: Quantizing, f
     door.quiet()
     prepared, made = folder / "prepared.onnx", folder / "quantized.onnx"
     try:
+        _check_float(model)
         with warnings.catch_warnings(action="ignore"), redirect_stdout(StringIO()):  # it talks to itself
             quant_pre_process(str(model), str(prepared), skip_symbolic_shape=True)
             _raise_opset(prepared)
@@ -80,6 +83,14 @@ def quantized(model: Path, feeds: Iterable[dict[str, Array]], how: Quantizing, f
     except Exception as error:  # noqa: BLE001 the library's errors share no class but Exception
         raise BadInput(f"{model.name} cannot be quantized: {door.first_line(error)}") from None
     return made.read_bytes()
+
+
+def _check_float(file: Path) -> None:
+    """What is quantized already is none for the quantizer: it would name its nodes twice."""
+    import onnx
+
+    if any(node.op_type in QUANTIZED for node in onnx.load(file, load_external_data=False).graph.node):
+        raise BadInput(f"{file.name} is quantized already: quantize the float model that it was made of")
 
 
 def _raise_opset(file: Path) -> None:

@@ -50,10 +50,14 @@ def test_the_picture_tells_waves_gates_who_waits_for_what_and_what_was_decided()
     assert "rollout shelf-3  m@1 → m@2  running for " in text
     assert "canary  2" in text
     assert "3 ordered, 5 waiting" in text
-    assert "p95_ms<=50 (site=store-1) failed: 61.23, 200 of 100 samples" in text
+    assert "p95_ms<=50 (site=store-1) failed: 61.23, 200 samples" in text
     assert "s/cam-1  1     waiting  -      waits for a place" in text
     assert "10:00:00  wave  wave 1 of 2 begins" in text
     assert text.rstrip().endswith("trying again")
+
+
+def test_a_gate_that_waits_says_how_many_samples_it_needs() -> None:
+    assert gate_text({**GATE, "samples": 20, "verdict": "waiting"}).endswith("20 of 100 samples")
 
 
 def test_what_nodes_say_is_shown_as_they_say_it() -> None:

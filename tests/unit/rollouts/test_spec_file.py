@@ -117,6 +117,7 @@ def test_options_say_the_same_with_commas() -> None:
         ({"windows": ["at night"]}, "windows: 'at night' is not a window"),
         ({"max_error_rate": 5}, "max_error_rate must be within 0 and 1"),
         ({"max_p95_ms": -1}, "must be above 0"),
+        ({"max_memory_mb": float("nan")}, "must be above 0"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(changes: dict[str, Any], said: str) -> None:
