@@ -13,6 +13,7 @@ from coordinator.rollouts.records import Member, Rollout, Truth, View
 from coordinator.rollouts.spec import RolloutSpec
 from coordinator.rollouts.states import HAS_NEW, Stage
 from coordinator.rollouts.sums import Sum
+from coordinator.rollouts.weighing import weighed
 from protos.evidence import Evidence, ReportedShadow, ReportedTrial
 from protos.identity import NodeId
 
@@ -148,8 +149,8 @@ def _sample(rollout: Rollout, parts: list[Part], counts: Callable[[Evidence | Tr
     shadows = [part.shadow for part in parts if part.shadow is not None]
     returned = sum(part.failed or (part.trial is not None and part.trial.state == "returned") for part in parts)
     return Sample(
-        evidence=Sum([one for part in parts for one in part.evidence if counts is None or counts(one)]),
-        reference=Sum([one for part in parts for one in part.reference if counts is None or counts(one)]),
+        evidence=Sum(weighed(_counted(part.evidence, counts) for part in parts)),
+        reference=Sum(weighed(_counted(part.reference, counts) for part in parts)),
         nodes=len(parts),
         heard=sum(part.has_new and part.has_answered for part in parts),
         silent=sum(part.has_new and not part.has_answered for part in parts),
@@ -161,6 +162,10 @@ def _sample(rollout: Rollout, parts: list[Part], counts: Callable[[Evidence | Tr
         right=sum(one.right for one in truths),
         measures=rollout.measures,
     )
+
+
+def _counted(evidence: tuple[Evidence, ...], counts: Callable[[Evidence | Truth], bool] | None) -> tuple[Evidence, ...]:
+    return evidence if counts is None else tuple(one for one in evidence if counts(one))
 
 
 def present(members: Iterable[Member]) -> list[Member]:

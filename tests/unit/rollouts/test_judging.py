@@ -50,9 +50,9 @@ def test_what_is_said_of_another_rollout_or_an_earlier_attempt_does_not_count() 
 
 
 def test_a_version_that_is_fine_on_average_and_bad_at_one_site_fails() -> None:
-    good = on_trial(1, evidence=(evidence(9900),))
-    bad = a_view(2, site="store-2", trial=a_trial(evidence=(evidence(100, errors=20),)))
-    found = judged(gated("error_rate<=0.01", slices=("site",)), good, bad)
+    good = [on_trial(i, evidence=(evidence(900),)) for i in (1, 2, 3)]
+    bad = a_view(4, site="store-2", trial=a_trial(evidence=(evidence(100, errors=20),)))
+    found = judged(gated("error_rate<=0.01", slices=("site",)), *good, bad)
     assert found["error_rate<=0.01"].outcome is Outcome.PASSED
     assert found["error_rate<=0.01 site=store-1"].outcome is Outcome.PASSED
     assert found["error_rate<=0.01 site=store-2"].outcome is Outcome.FAILED
