@@ -6,7 +6,7 @@ Going back waits for no place: it is what a node has proved already. Who is not 
 from coordinator.rollouts.durations import duration
 from coordinator.rollouts.observing import offline
 from coordinator.rollouts.states import HAS_NEW, Stage, State
-from coordinator.rollouts.turn import Turn
+from coordinator.rollouts.turn import Turn, nodes_text
 
 
 def revert(turn: Turn, ends: State, reason: str, **detail: object) -> None:
@@ -30,5 +30,5 @@ def reverting(turn: Turn) -> bool:
         turn.become(rollout.resumes or State.REVERTED, rollout.reason)
     elif turn.is_over(rollout.since, rollout.spec.healthy_deadline_s):
         within = duration(rollout.spec.healthy_deadline_s)
-        turn.become(State.FAILED, f"{pending} nodes have not gone back within {within}", resumes=State.RUNNING)
+        turn.become(State.FAILED, f"not gone back within {within}: {nodes_text(pending)}", resumes=State.RUNNING)
     return False

@@ -9,7 +9,7 @@ from coordinator.rollouts.records import Member
 from coordinator.rollouts.starting import Started, start
 from coordinator.rollouts.states import HAS_NEW, Stage, State
 from coordinator.rollouts.stopping import has_failed_gate, has_failures, stop, tell
-from coordinator.rollouts.turn import Turn
+from coordinator.rollouts.turn import Turn, nodes_text
 from coordinator.rollouts.waves import shares_of
 
 
@@ -119,5 +119,8 @@ def _enter(turn: Turn, wave: int) -> None:
     turn.rollout = replace(turn.rollout, wave=wave, wave_since=turn.now, progress_at=turn.now, reason="")
     count = sum(member.wave == wave for member in turn.members.values())
     turn.tell(
-        "wave", f"wave {wave} of {len(shares_of(turn.rollout.spec))} begins: {count} nodes", wave=wave, nodes=count
+        "wave",
+        f"wave {wave} of {len(shares_of(turn.rollout.spec))} begins: {nodes_text(count)}",
+        wave=wave,
+        nodes=count,
     )

@@ -6,7 +6,7 @@ from coordinator.rollouts.limits import cap_of, choose, in_order
 from coordinator.rollouts.observing import offline
 from coordinator.rollouts.records import Member
 from coordinator.rollouts.states import Stage
-from coordinator.rollouts.turn import Turn
+from coordinator.rollouts.turn import Turn, nodes_text
 from coordinator.rollouts.windows import ALWAYS, Opening, opening
 
 
@@ -50,7 +50,7 @@ def shadow(turn: Turn) -> None:
             turn.move(member, Stage.SHADOWING)
             begun.append(member.node)
     if begun:
-        turn.tell("member", f"{_nodes(len(begun))} run the candidate in the shadow", nodes=begun)
+        turn.tell("member", f"the candidate runs in the shadow on {nodes_text(len(begun))}", nodes=begun)
 
 
 def _choose(turn: Turn, ready: list[Member]) -> int:
@@ -65,7 +65,7 @@ def _choose(turn: Turn, ready: list[Member]) -> int:
     if chosen.starters:
         turn.progressed()
         count = len(in_flight) + len(chosen.starters)
-        text = f"{_nodes(len(chosen.starters))} of wave {rollout.wave} or before it start: {count} of {cap} in flight"
+        text = f"the new version goes to {nodes_text(len(chosen.starters))} of wave {rollout.wave} or before it: {count} of {cap} in flight"
         turn.tell("member", text, nodes=[member.node for member in chosen.starters], in_flight=count, cap=cap)
     return len(chosen.starters)
 
@@ -100,7 +100,3 @@ class _Openings:
             if found.at is not None:
                 self._turn.wake(found.at)
         return self._of[zone]
-
-
-def _nodes(count: int) -> str:
-    return f"{count} node" if count == 1 else f"{count} nodes"

@@ -13,6 +13,11 @@ AGAIN = frozenset({Stage.ORDERED, Stage.HEALTHY, Stage.FAILED, Stage.SHADOWING, 
 ANEW = frozenset({Stage.WAITING, Stage.ABSENT, Stage.LEFT})
 
 
+def nodes_text(count: int) -> str:
+    """So many nodes, for people."""
+    return f"{count} node" if count == 1 else f"{count} nodes"
+
+
 class Turn:
     """One run of `advance` or `order`. Nothing outside changes."""
 

@@ -212,7 +212,7 @@ def test_what_does_not_go_back_in_time_is_a_failure() -> None:
     reverting = a_rollout(State.REVERTING, resumes=State.ABORTED)
     decision, now = advanced(reverting, (a_member(1, Stage.REVERTING),), on_trial(1, "passed"), at=300)
     assert (decision.rollout.state, stages(now)) == (State.FAILED, [Stage.REVERTING])
-    assert decision.rollout.reason == "1 nodes have not gone back within 5m"
+    assert decision.rollout.reason == "not gone back within 5m: 1 node"
 
 
 def test_nothing_is_reverted_to_the_version_that_failed() -> None:
