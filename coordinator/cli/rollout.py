@@ -61,7 +61,7 @@ def create_rollout(
         return
     waves = ", ".join(str(wave["nodes"]) for wave in created["waves"])
     print(
-        f"rollout {created['id']}: {created['before']} → {created['after']}, {waves} nodes by wave; {created['state']}"
+        f"rollout {created['id']}: {created['before']} → {created['after']}, nodes of its waves: {waves}; {created['state']}"
     )
     print(f"next: edgectl rollout {'start' if draft else 'watch'} {created['id']}")
 

@@ -118,9 +118,5 @@ def _is_last(turn: Turn) -> bool:
 def _enter(turn: Turn, wave: int) -> None:
     turn.rollout = replace(turn.rollout, wave=wave, wave_since=turn.now, progress_at=turn.now, reason="")
     count = sum(member.wave == wave for member in turn.members.values())
-    turn.tell(
-        "wave",
-        f"wave {wave} of {len(shares_of(turn.rollout.spec))} begins: {nodes_text(count)}",
-        wave=wave,
-        nodes=count,
-    )
+    text = f"wave {wave} of {len(shares_of(turn.rollout.spec))} begins: {nodes_text(count)}"
+    turn.tell("wave", text, wave=wave, nodes=count)

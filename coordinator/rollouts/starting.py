@@ -65,7 +65,8 @@ def _choose(turn: Turn, ready: list[Member]) -> int:
     if chosen.starters:
         turn.progressed()
         count = len(in_flight) + len(chosen.starters)
-        text = f"the new version goes to {nodes_text(len(chosen.starters))} of wave {rollout.wave} or before it: {count} of {cap} in flight"
+        whom = f"{nodes_text(len(chosen.starters))} of wave {rollout.wave} or before it"
+        text = f"the new version goes to {whom}: {count} of {cap} in flight"
         turn.tell("member", text, nodes=[member.node for member in chosen.starters], in_flight=count, cap=cap)
     return len(chosen.starters)
 

@@ -120,7 +120,7 @@ async def test_a_good_version_reaches_every_node_wave_by_wave(
         said = await w.ctl(
             "rollout", "create", "shelf", "--to", "m@2", "--canary", "1", "--auto-promote", *gates, *QUICK
         )
-        assert "rollout shelf-1: m@1 → m@2, waves of 1, 2 nodes" in said
+        assert "rollout shelf-1: m@1 → m@2, nodes of its waves: 1, 2;" in said
         watched = await w.ctl("rollout", "watch", "shelf")
         assert "rollout shelf-1 is completed" in watched
         assert "gate: p95_ms<=50 passed: " in watched
