@@ -60,9 +60,8 @@ def create_rollout(
         print_json(created)
         return
     waves = ", ".join(str(wave["nodes"]) for wave in created["waves"])
-    print(
-        f"rollout {created['id']}: {created['before']} → {created['after']}, nodes of its waves: {waves}; {created['state']}"
-    )
+    moves = f"{created['before']} → {created['after']}"
+    print(f"rollout {created['id']}: {moves}, nodes of its waves: {waves}; {created['state']}")
     print(f"next: edgectl rollout {'start' if draft else 'watch'} {created['id']}")
 
 
