@@ -1,19 +1,22 @@
 """A virtual node: what it does with a document, and what it says of it. A clock and a source of chance come in.
 
-It stands for what the agent's own rules come to (trial, probation, local return): it never tries an attempt again that
-it has sent back, serves its last good version instead, and promotes a version whose trial is over.
+Whether a version has to go is decided by the agent's own rules (`edge_node.supervisor.watch`, `verdict`), of vitals
+that chance and the faults make; how long things take is chance. It serves its last good version instead of one that
+was sent back, and promotes a version whose trial is over.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Literal
 
 from coordinator.sim.faults import Faults
+from edge_node.supervisor.verdict import Verdict, attempt_of, counts
+from edge_node.supervisor.watch import Vitals, fault, terms_of
 from protos.desired import DesiredDeployment
 from protos.digest import Digest
-from protos.evidence import Evidence, ReportedShadow, ReportedTrial, Shadow, Trial, bucket_of
+from protos.evidence import Evidence, ReportedShadow, ReportedTrial, Shadow, Trial, bucket_of, quantile
 from protos.identity import NodeId
 from protos.moments import rfc3339
 from protos.reported import ReportedDeployment
@@ -51,17 +54,21 @@ class VirtualNode:
     since: datetime = datetime(2000, 1, 1, tzinfo=UTC)
     """when the trial, or the shadow, began"""
     hung: bool = False
-    sent_back: set[tuple[str, int]] = field(default_factory=set)
+    restarts: int = 0
+    """deaths of its worker that the version on trial is to blame for"""
+    verdict: Verdict | None = None
 
     def adopt(self, wanted: DesiredDeployment, digest: Digest) -> Iterable[Next]:
         """Take up a document."""
         if self.hung:
             return ()
         self.document, self.document_digest, self.turn = wanted, digest, self.turn + 1
-        if wanted.trial is not None and (wanted.trial.rollout, wanted.trial.attempt) in self.sent_back:
-            self.trial, self.phase, self.reason = "returned", "failed", "went back before"
+        if not counts(self.verdict, wanted):
+            self.verdict = None
+        if self.verdict is not None and self.verdict.state == "returned":
+            self.trial, self.phase, self.reason = "returned", "failed", self.verdict.reason
             return [(0.0, "tell")]
-        self.trial, self.reason = "", ""
+        self.trial, self.reason, self.restarts = "", "", 0
         if wanted.digest == self.serving.digest and wanted.trial is None:
             self.phase, self.last_good = "running", wanted
             return [(0.0, "tell"), *([(self._lasts(LOADING_S), "beside")] if wanted.shadow else ())]
@@ -88,14 +95,28 @@ class VirtualNode:
     def settle(self) -> Iterable[Next]:
         """The probation is over: passed, or back to the last good version."""
         assert self.document is not None
-        trial = self.document.trial
-        assert trial is not None
-        if self.reason:
-            self.sent_back.add((trial.rollout, trial.attempt))
-            self.trial, self.phase, self.serving = "returned", "failed", self.last_good
-        else:
-            self.trial = "passed"
+        wanted = self.document
+        why = fault(terms_of(wanted), self._vitals(wanted))
+        self.trial, self.reason = ("passed", "") if why is None else ("returned", why)
+        self.verdict = Verdict(wanted.digest, attempt_of(wanted), self.trial, self.reason)
+        if why is not None:
+            self.phase, self.serving = "failed", self.last_good
         return [(0.0, "tell")]
+
+    def _vitals(self, wanted: DesiredDeployment) -> Vitals:
+        """What the agent would have counted by the end of the probation."""
+        answers = int(terms_of(wanted).healthy_s * ANSWERS_A_SECOND)
+        new = self._evidence(answers, self.new_latency_ms, self.faults.new_error_rate)
+        before = self._evidence(1000, self.faults.latency_ms, 0.0)
+        return Vitals(
+            wanted.digest,
+            new.samples,
+            new.errors,
+            quantile(new.latency, 0.5),
+            quantile(new.latency, 0.95),
+            quantile(before.latency, 0.5),
+            self.restarts,
+        )
 
     def beside(self, now: datetime) -> Iterable[Next]:
         """The candidate runs in the shadow."""
@@ -119,7 +140,7 @@ class VirtualNode:
 
     def _settles_after(self, trial: Trial) -> float:
         if self.random.random() < self.faults.failure_rate:
-            self.reason = "the worker died at frame 7"
+            self.restarts = trial.max_restarts + 1
             return self.random.uniform(0.1, max(trial.healthy_s, 0.2))
         return trial.healthy_s
 

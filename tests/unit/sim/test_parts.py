@@ -68,12 +68,31 @@ def test_a_virtual_node_never_tries_again_what_it_has_sent_back() -> None:
     assert first == "serve"
     assert [what for _, what in virtual.serve(NOW)] == ["tell", "settle"]
     virtual.settle()
-    assert (virtual.serving, virtual.trial, virtual.reason) == (good, "returned", "the worker died at frame 7")
+    assert (virtual.serving, virtual.trial, virtual.reason) == (
+        good,
+        "returned",
+        "the worker died of it 2 times (at most 1)",
+    )
     assert list(virtual.adopt(tried, digest_of(b"2"))) == [(0.0, "tell")]
     said = virtual.said(later(1), measures=False)
     assert (said.phase, said.serving_version, said.trial and said.trial.state) == ("failed", 1, "returned")
     again = msgspec.structs.replace(tried, trial=Trial("shelf-1", 4))
     assert [what for _, what in virtual.adopt(again, digest_of(b"3"))] == ["serve"]
+
+
+def test_a_virtual_node_sends_a_version_back_by_the_agents_own_rules() -> None:
+    good = DesiredDeployment("shelf", "m", 1, BEFORE, ())
+    tried = DesiredDeployment("shelf", "m", 2, AFTER, (), trial=Trial("shelf-1", 0))
+    slow = VirtualNode(node(1), Random(1), Faults(), good, good, new_latency_ms=200.0)
+    wrong = VirtualNode(node(2), Random(1), Faults(new_error_rate=0.7), good, good)
+    fine = VirtualNode(node(3), Random(1), Faults(), good, good)
+    for virtual in (slow, wrong, fine):
+        list(virtual.adopt(tried, digest_of(b"1")))
+        list(virtual.serve(NOW))
+        list(virtual.settle())
+    assert (slow.trial, wrong.trial, fine.trial) == ("returned", "returned", "passed")
+    assert "where the version before took" in slow.reason
+    assert "got no answer" in wrong.reason
 
 
 def test_what_does_not_hold_is_said() -> None:

@@ -54,7 +54,7 @@ def test_nodes_that_are_away_get_the_newest_when_they_return() -> None:
 
 
 def test_a_version_that_is_bad_at_some_sites_does_not_pass_by_its_average() -> None:
-    faults = {"bad_sites": 0.1, "new_latency_ms": 10.0}
+    faults = {"bad_sites": 0.1, "new_latency_ms": 10.0, "latency_ms": 40.0}
     gates = ("p50_ms<=50",)
     assert simulated(200, faults, gates=gates, max_parallel="100%").state == "completed"
     sliced = simulated(200, faults, gates=gates, max_parallel="100%", slices=("site",))
