@@ -79,8 +79,8 @@ def rollout_document(deployment: str | None, file: Path | None, options: Mapping
     """The specification as a document, after it has been checked.
 
     Raises:
-        WrongUsage: it does not say of what or where to.
-        BadInput: what is wrong, and at which line of the file.
+        WrongUsage: it does not say of what or where to, or an option's value is none.
+        BadInput: what is wrong with a file, and at which line.
     """
     found = YamlFile({}, "", "options") if file is None else read_yaml(file, "rollout", "deployment and to")
     document = found.document | {_KEYS.get(key, key): value for key, value in options.items() if _is_given(value)}
@@ -92,7 +92,8 @@ def rollout_document(deployment: str | None, file: Path | None, options: Mapping
     try:
         parse_spec(document, found.where)
     except BadInput as error:
-        raise BadInput(with_line(str(error), found)) from None
+        kind = WrongUsage if file is None else BadInput
+        raise kind(with_line(str(error), found)) from None
     return document
 
 

@@ -68,3 +68,13 @@ def test_what_is_wrong_in_a_file_is_said_with_its_line(file: Path, text: str, co
 def test_what_is_missing_is_asked_for(deployment: str | None, options: dict[str, object], complaint: str) -> None:
     with pytest.raises(WrongUsage, match=complaint):
         rollout_document(deployment, None, options)
+
+
+def test_a_wrong_value_of_an_option_is_wrong_usage_and_one_of_a_file_is_not(tmp_path: Path) -> None:
+    with pytest.raises(WrongUsage, match="not a gate"):
+        rollout_document("shelf", None, {"to": "m@2", "gate": ["faster"]})
+    file = tmp_path / "rollout.yaml"
+    file.write_text("deployment: shelf\nto: m@2\ngates: [faster]\n")
+    with pytest.raises(BadInput, match="not a gate") as refused:
+        rollout_document(None, file, {})
+    assert not isinstance(refused.value, WrongUsage)
