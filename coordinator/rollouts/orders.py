@@ -82,7 +82,7 @@ def _go_on(turn: Turn) -> None:
 
 
 def _abort(turn: Turn, by: str) -> None:
-    if turn.rollout.state is State.RUNNING or turn.at(*HAS_NEW, Stage.REVERTING):
+    if turn.rollout.state is State.RUNNING or turn.at(*HAS_NEW):  # who is on the way back has its document already
         revert(turn, State.ABORTED, f"aborted by {by}")
         return
     turn.become(State.ABORTED, f"by {by}")

@@ -123,6 +123,12 @@ def test_abort_and_revert_end_the_shadow() -> None:
         assert ordered(a_rollout(State.SHADOWING), what, shadowing).members[0].stage is Stage.WAITING
 
 
+def test_abort_ends_a_revert_that_a_node_never_follows() -> None:
+    stubborn = a_member(1, Stage.REVERTING)
+    decision = ordered(a_rollout(State.FAILED, resumes=State.RUNNING), Order.ABORT, stubborn)
+    assert (decision.rollout.state, decision.members) == (State.ABORTED, ())
+
+
 def test_nothing_is_reverted_to_the_very_version_that_failed() -> None:
     same = replace(a_rollout(State.FAILED), before_digest=AFTER)
     with pytest.raises(Conflict, match="both versions are the same bundle; abort gives it up"):
