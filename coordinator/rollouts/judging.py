@@ -19,7 +19,6 @@ from protos.identity import NodeId
 
 OF_EVIDENCE = ("pipeline", "shift")
 """Slices that a node counts apart; any other divides the nodes: by site, or by a label."""
-COUNTED = frozenset({Stage.ORDERED, Stage.HEALTHY, Stage.FAILED})
 
 
 @dataclass(frozen=True)

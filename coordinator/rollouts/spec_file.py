@@ -4,7 +4,6 @@ Options are the keys of the file with `-` for `_`, so that one table of keys ser
 are in docs/reference/rollouts.md.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -80,16 +79,6 @@ def parse_spec(document: object, where: str) -> RolloutSpec:
     except ContractError as error:
         raise BadInput(str(error)) from None
     return checked_spec(_spec(file, where), where)
-
-
-def spec_of_options(options: Mapping[str, Any]) -> RolloutSpec:
-    """The specification that options state: keys of the file → values, None where an option is not given.
-
-    Raises:
-        BadInput: one line: what is wrong.
-    """
-    given = {key: list(value) if isinstance(value, tuple) else value for key, value in options.items()}
-    return parse_spec({key: value for key, value in given.items() if value is not None and value != []}, "options")
 
 
 def document_of(spec: RolloutSpec) -> dict[str, Any]:

@@ -31,13 +31,8 @@ def view_of(node: Node, deployment: str) -> View:
     )
     if entry is None:
         return known
-    return View(
-        node=node.id,
-        site=node.site,
-        labels=node.labels,
-        online=known.online,
-        timezone=known.timezone,
-        heard_at=known.heard_at,
+    return replace(
+        known,
         digest=entry.digest,
         phase=entry.phase,
         reason=one_line(entry.reason),

@@ -2,7 +2,8 @@
 
 import argparse
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from edge_node.authoring.draft import ModelFile
     from edge_node.engine.base import TensorSpec
     from edge_node.engine.proof import VariantProof
-    from edge_node.pipeline.runner import Runner, Sample
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -108,17 +108,12 @@ def _make(arguments: argparse.Namespace, name: str, files: tuple[Path, ...], lab
     from edge_node.authoring.build import build
     from edge_node.cli.contained import answered
     from edge_node.cli.proving import prove_apart
+    from edge_node.cli.samples import samples
 
     order = _order(arguments, name, files, Path(labels) if labels else None)
-
-    def golden(runner: "Runner") -> "Iterator[Sample]":
-        return _golden_samples(arguments.golden, runner)
-
-    def apart(name: str, work: Callable[[], bytes], model: Path) -> bytes:
-        return answered(name, work, model, map(Path, arguments.golden))
-
+    golden = partial(samples, arguments.golden) if arguments.golden else None
     try:
-        built = build(order, golden if arguments.golden else None, prove_apart, apart)
+        built = build(order, golden, prove_apart, partial(answered, files=[*map(Path, arguments.golden)]))
     except OSError as error:
         raise BadInput(f"{order.output} cannot be written ({error.strerror}): name another folder with -o") from None
     try:
@@ -140,13 +135,6 @@ def _order(arguments: argparse.Namespace, name: str, files: tuple[Path, ...], la
     answers = answers_of(arguments, None if labels is None else labels.name, lines)
     agree = Agree(arguments.agree) if arguments.agree else None
     return Order(name, files, Path(arguments.output), answers, labels, agree, arguments.tolerance)
-
-
-def _golden_samples(inputs: Sequence[str], runner: "Runner") -> "Iterator[Sample]":
-    from edge_node.cli.samples import streams
-
-    for stream in streams(list(inputs), runner):
-        yield from (item.sample for item in stream.items)
 
 
 def _refuse_disagreement(built: "Built", *, force: bool) -> None:

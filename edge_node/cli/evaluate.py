@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from edge_node.pipeline.runner import Runner, Sample
     from protos.bundle import Variant
 
-MOST_GOLDEN = 8
-
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Declare the command."""
@@ -177,10 +175,9 @@ def samples_of(file: Path, runner: "Runner") -> "Iterator[Sample]":
     Raises:
         BadInput: it is not there, or does not fit the model.
     """
-    from edge_node.cli.samples import streams
+    from edge_node.cli.samples import samples
 
-    for stream in streams([str(file)], runner):
-        yield from (item.sample for item in stream.items)
+    return samples([str(file)], runner)
 
 
 def _digest(file: Path) -> Digest:
@@ -199,20 +196,15 @@ def _write_page(file: Path, evaluation: Evaluation, cases: "Sequence[Sequence[Ca
 def _make_golden(bundle: "Bundle", cases: "Sequence[Case]", most: int) -> None:
     from edge_node.authoring.addition import add_golden
     from edge_node.cli.contained import answered
+    from edge_node.cli.samples import samples
     from edge_node.evaluation.summary import golden_files
 
     files = [Path(file) for file in golden_files(cases, most)]
     if not files:
         raise BadInput(f"{bundle.folder}: no sample was answered rightly, and golden vectors are made of such")
 
-    def samples(runner: "Runner") -> "Iterator[Sample]":
-        for file in files:
-            yield from samples_of(file, runner)
-
-    def apart(name: str, work: Callable[[], bytes], model: Path) -> bytes:
-        return answered(name, work, model, sorted({file.parent for file in files}))
-
-    add_golden(bundle, samples, apart)
+    apart = partial(answered, files=sorted({file.parent for file in files}))
+    add_golden(bundle, partial(samples, [str(file) for file in files]), apart)
     print(f"golden vectors of {len(files)} samples in {bundle.folder}/golden", file=sys.stderr)
 
 

@@ -4,7 +4,7 @@ Photos and videos are read by capture's sources, so that `infer` sees what a nod
 """
 
 import wave
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
@@ -49,6 +49,12 @@ class Stream:
     origin: str
     items: Iterator[Item]
     single: bool
+
+
+def samples(paths: Iterable[str], runner: Runner) -> Iterator[Sample]:
+    """The samples of all inputs, one after the other; raises as `streams`."""
+    for stream in streams(list(paths), runner):
+        yield from (item.sample for item in stream.items)
 
 
 def streams(paths: list[str], runner: Runner) -> Iterator[Stream]:

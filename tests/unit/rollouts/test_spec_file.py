@@ -9,10 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coordinator.cli.rollout_options import rollout_document
 from coordinator.errors import BadInput
 from coordinator.rollouts.metrics import METRICS
 from coordinator.rollouts.spec import RolloutSpec, Window
-from coordinator.rollouts.spec_file import RolloutFile, document_of, parse_spec, spec_of_options
+from coordinator.rollouts.spec_file import RolloutFile, document_of, parse_spec
 from coordinator.rollouts.states import Stage, State
 from coordinator.sim.faults import Faults, parse_faults
 from coordinator.sim.outcome import Outcome
@@ -67,16 +68,16 @@ def test_options_say_the_same_with_commas() -> None:
         **LEAST,
         "canary": "5%",
         "waves": "25%,100%",
-        "gates": ("p95_ms<=50", "error_rate<=0.001,restarts<=0"),
+        "gates": ["p95_ms<=50", "error_rate<=0.001,restarts<=0"],
         "windows": "sat,sun 22:00-06:00; fri 1:00-2:00",
-        "per_group": ("rack=2", "tier=3"),
+        "per_group": ["rack=2", "tier=3"],
         "shifts": "day=06:00-22:00,night=22:00-06:00",
-        "slices": (),
+        "slices": [],
         "shadow_share": "0.5",
         "shadow": None,
         "auto_promote": True,
     }
-    assert spec_of_options(options) == RolloutSpec(
+    assert parse_spec(rollout_document(None, None, options), "options") == RolloutSpec(
         "shelf",
         "m@2",
         canary="5%",
